@@ -5,7 +5,7 @@ use clap::Args;
 
 use crate::client::answers::{Image, Images};
 use crate::client::ask::{ServerArgs, print_json};
-use crate::client::terminal::{Colours, Line, Tone, columns, print, shown};
+use crate::client::terminal::{Cell, Column, Line, Screen, Tone, print, shown, table};
 
 /// The arguments of `netroot images`.
 #[derive(Debug, Clone, Args)]
@@ -27,14 +27,24 @@ pub(crate) fn images(args: &ImagesArgs) -> Result<()> {
         return print_json(&args.server, "/images");
     }
     let all: Images = args.server.json("GET", "/images", None)?;
-    let colours = Colours::of_stdout();
-    Ok(print(&image_list(&all, colours), colours)?)
+    let screen = Screen::of_stdout();
+    Ok(print(&image_list(&all, screen), screen)?)
 }
 
+/// Name, title, kind, kernel, source, and which is the default.
+const COLUMNS: [Column; 6] = [
+    Column::needed(0),
+    Column::detail(4),
+    Column::needed(2),
+    Column::needed(3),
+    Column::detail(5),
+    Column::needed(1),
+];
+
 /// A line for each image.
-pub(crate) fn image_list(images: &Images, colours: Colours) -> Vec<Line> {
+pub(crate) fn image_list(images: &Images, screen: Screen) -> Vec<Line> {
     let is_default = |image: &Image| image.name == images.default;
-    let row = |image: &Image| {
+    let row = |image: &Image| -> Vec<Cell> {
         let title = match image.title == image.name {
             true => String::new(),
             false => shown(&image.title),
@@ -58,8 +68,9 @@ pub(crate) fn image_list(images: &Images, colours: Colours) -> Vec<Line> {
             (Tone::Good, default.to_owned()),
         ]
     };
-    let rows = columns(&images.images.iter().map(row).collect::<Vec<_>>(), colours);
-    let mut lines: Vec<Line> = rows.into_iter().map(Line::Row).collect();
+    let rows: Vec<_> = images.images.iter().map(row).collect();
+    let rows = table(&COLUMNS, &rows, screen);
+    let mut lines: Vec<Line> = rows.into_iter().flatten().map(Line::Row).collect();
     if !images.images.iter().any(is_default) && !images.default.is_empty() {
         let other = format!(
             "machines that nothing else is for: {}",
@@ -85,13 +96,13 @@ mod tests {
             serde_json::from_value(json).unwrap()
         };
         assert_eq!(
-            text(&image_list(&images("debian"), Colours::NONE)),
+            text(&image_list(&images("debian"), Screen::PLAIN)),
             [
                 "  debian            root        6.1  default",
                 "  disk    Own disk  local-disk",
             ]
         );
-        let menu = text(&image_list(&images("menu"), Colours::NONE));
+        let menu = text(&image_list(&images("menu"), Screen::PLAIN));
         assert_eq!(menu[2], "  machines that nothing else is for: menu");
     }
 }

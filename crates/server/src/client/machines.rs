@@ -5,7 +5,7 @@ use clap::Args;
 
 use crate::client::answers::{History, Machine, Machines, Status};
 use crate::client::ask::{ServerArgs, path_of, print_json};
-use crate::client::terminal::{Colours, Line, Tone, ago, columns, print, shown};
+use crate::client::terminal::{Cell, Column, Line, Screen, Tone, ago, print, shown, table};
 use crate::client::timeline::timeline;
 use crate::client::wording::{UNSEEN, orders, tone_of, words};
 
@@ -44,7 +44,7 @@ pub(crate) fn machines(args: &MachinesArgs) -> Result<()> {
     if args.json {
         return print_json(&args.server, &path);
     }
-    let colours = Colours::of_stdout();
+    let screen = Screen::of_stdout();
     let lines = match &args.machine {
         Some(_) => {
             let status: Status = args.server.json("GET", "/status", None)?;
@@ -59,16 +59,16 @@ pub(crate) fn machines(args: &MachinesArgs) -> Result<()> {
                     Tone::Plain,
                     "no machine has asked to boot since the server started",
                 )],
-                false => list(&all.machines, colours),
+                false => list(&all.machines, screen),
             }
         }
     };
-    Ok(print(&lines, colours)?)
+    Ok(print(&lines, screen)?)
 }
 
 /// A line for each machine, and below it why it stopped; at the end how the unknown ones are adopted.
-pub(crate) fn list(machines: &[Machine], colours: Colours) -> Vec<Line> {
-    let mut lines = rows(machines, colours);
+pub(crate) fn list(machines: &[Machine], screen: Screen) -> Vec<Line> {
+    let mut lines = rows(machines, screen);
     if machines.iter().any(is_unknown) {
         let how =
             "unknown: not in the configuration; netroot machines MAC has the lines that adopt one";
@@ -81,10 +81,22 @@ fn is_unknown(machine: &Machine) -> bool {
     machine.adopt.is_some()
 }
 
+/// Name, hardware address beside it, address, image, state, when it was heard of, firmware, and what is to be said of it.
+const COLUMNS: [Column; 8] = [
+    Column::needed(0),
+    Column::detail(6),
+    Column::detail(4),
+    Column::needed(2),
+    Column::needed(1),
+    Column::detail(5),
+    Column::detail(7),
+    Column::needed(3),
+];
+
 /// A line for each machine, and below it why it stopped.
-pub(crate) fn rows(machines: &[Machine], colours: Colours) -> Vec<Line> {
+pub(crate) fn rows(machines: &[Machine], screen: Screen) -> Vec<Line> {
     let of = |text: &Option<String>| text.as_deref().map(shown).unwrap_or_default();
-    let row = |machine: &Machine| {
+    let row = |machine: &Machine| -> Vec<Cell> {
         let (tone, state) = state(machine);
         let configured = machine.configured.as_ref();
         // Of one that did not come yet, what it will have.
@@ -119,8 +131,8 @@ pub(crate) fn rows(machines: &[Machine], colours: Colours) -> Vec<Line> {
     };
     let rows: Vec<_> = machines.iter().map(row).collect();
     let mut lines = Vec::new();
-    for (machine, line) in machines.iter().zip(columns(&rows, colours)) {
-        lines.push(Line::Row(line));
+    for (machine, row) in machines.iter().zip(table(&COLUMNS, &rows, screen)) {
+        lines.extend(row.into_iter().map(Line::Row));
         if let Some(cause) = &machine.cause {
             lines.push(Line::words(6, Tone::Bad, shown(&cause.text)));
         }
@@ -172,7 +184,7 @@ mod tests {
             machine("running", serde_json::json!({})),
         ];
         assert_eq!(
-            text(&list(&machines, Colours::NONE)),
+            text(&list(&machines, Screen::PLAIN)),
             [
                 "  52:54:00:12:34:56  10.0.0.7  debian  stopped (kernel)  12 s ago  UEFI x64 PXE  boots rescue next time only",
                 "      nothing was heard\\u{1b}[2J of it",
@@ -207,7 +219,7 @@ mod tests {
             ),
         ];
         assert_eq!(
-            text(&list(&machines, Colours::NONE)),
+            text(&list(&machines, Screen::PLAIN)),
             [
                 "  52:54:00:12:34:56  10.0.0.7        refused           12 s ago  UEFI x64 PXE  unknown",
                 "  52:54:00:12:34:56  10.0.0.7        refused           12 s ago  UEFI x64 PXE  unknown",

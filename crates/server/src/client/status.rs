@@ -10,7 +10,7 @@ use crate::client::answers::{Images, Machine, Machines, Status};
 use crate::client::ask::{ServerArgs, print_json};
 use crate::client::images::image_list;
 use crate::client::machines::{list, rows};
-use crate::client::terminal::{Colours, Line, Tone, columns, local, print, shown, span};
+use crate::client::terminal::{Column, Line, Screen, Tone, local, print, shown, size, span, table};
 use crate::client::wording::UNSEEN;
 
 /// The arguments of `netroot status`.
@@ -61,8 +61,8 @@ pub(crate) fn run(args: &StatusArgs) -> Result<()> {
         return print_json(&args.server, "/status");
     }
     if !args.watch {
-        let (shown, colours) = (load(&args.server)?, Colours::of_stdout());
-        return Ok(print(&screen(&shown, colours), colours)?);
+        let (shown, screen) = (load(&args.server)?, Screen::of_stdout());
+        return Ok(print(&lines(&shown, screen), screen)?);
     }
     let mut was_there = false;
     loop {
@@ -99,16 +99,16 @@ fn watch(server: &ServerArgs, was_there: &mut bool) -> Result<()> {
     let lines = events.lines();
     let mut now = load(server)?;
     *was_there = true;
-    let (terminal, colours) = (stdout().is_terminal(), Colours::of_stdout());
+    let (terminal, screen) = (stdout().is_terminal(), Screen::of_stdout());
     if !terminal {
-        print(&screen(&now, colours), colours)?;
+        print(&self::lines(&now, screen), screen)?;
     }
     let (mut heard, mut drawn) = (Instant::now(), None::<Instant>);
     let mut line = Vec::new();
     let mut event = String::new();
     loop {
         if terminal && drawn.is_none_or(|drawn| drawn.elapsed() >= REDRAW) {
-            draw(&now, colours)?;
+            draw(&now)?;
             drawn = Some(Instant::now());
         }
         match lines.read_until(b'\n', &mut line) {
@@ -139,7 +139,7 @@ fn watch(server: &ServerArgs, was_there: &mut bool) -> Result<()> {
                     "the server does not tell as this netroot expects; are both of one version?",
                 )?;
                 if !terminal {
-                    print(&rows(std::slice::from_ref(&machine), colours), colours)?;
+                    print(&rows(std::slice::from_ref(&machine), screen), screen)?;
                 }
                 now.take(machine);
             }
@@ -182,7 +182,10 @@ impl Shown {
     }
 }
 
-fn screen(shown_now: &Shown, colours: Colours) -> Vec<Line> {
+/// Interface, address, mode.
+const INTERFACES: [Column; 3] = [Column::needed(0), Column::needed(2), Column::needed(1)];
+
+fn lines(shown_now: &Shown, screen: Screen) -> Vec<Line> {
     let Shown { status, images, .. } = shown_now;
     let uptime = f64::from(u32::try_from(status.uptime_seconds).unwrap_or(u32::MAX));
     let title = format!(
@@ -198,11 +201,11 @@ fn screen(shown_now: &Shown, colours: Colours) -> Vec<Line> {
             (Tone::Soft, shown(&one.mode)),
         ]
     });
-    let mut lines = vec![Line::Row(title), Line::EMPTY];
-    let interfaces = columns(&interfaces.collect::<Vec<_>>(), colours);
-    lines.extend(interfaces.into_iter().map(Line::Row));
+    let mut lines = vec![Line::words(0, Tone::Plain, title), Line::EMPTY];
+    let interfaces = table(&INTERFACES, &interfaces.collect::<Vec<_>>(), screen);
+    lines.extend(interfaces.into_iter().flatten().map(Line::Row));
     lines.push(Line::EMPTY);
-    lines.extend(image_list(images, colours));
+    lines.extend(image_list(images, screen));
     lines.push(Line::EMPTY);
     let machines = shown_now.aged();
     match machines.is_empty() {
@@ -211,7 +214,7 @@ fn screen(shown_now: &Shown, colours: Colours) -> Vec<Line> {
             Tone::Plain,
             "no machine has asked to boot yet",
         )),
-        false => lines.extend(list(&machines, colours)),
+        false => lines.extend(list(&machines, screen)),
     }
     if !status.warnings.is_empty() {
         lines.push(Line::EMPTY);
@@ -228,15 +231,16 @@ fn screen(shown_now: &Shown, colours: Colours) -> Vec<Line> {
     lines
 }
 
-/// Draws over what is on the screen, without flicker.
-fn draw(shown_now: &Shown, colours: Colours) -> Result<()> {
-    let size = rustix::termios::tcgetwinsize(stdout());
-    let (rows, width) = size.map_or((24, 80), |size| (size.ws_row.max(4), size.ws_col.max(20)));
-    let (rows, width) = (usize::from(rows), usize::from(width));
-    let lines = screen(shown_now, colours).into_iter();
-    let lines: Vec<String> = lines
-        .flat_map(|line| line.text(Some(width), colours))
-        .collect();
+/// Draws over what is on the screen, without flicker. The terminal may have another size than before.
+fn draw(shown_now: &Shown) -> Result<()> {
+    let (rows, width) = size().map_or((24, 80), |(rows, width)| (rows.max(4), width.max(20)));
+    let screen = Screen {
+        width: Some(width),
+        leaves_out: true,
+        ..Screen::of_stdout()
+    };
+    let lines = lines(shown_now, screen).into_iter();
+    let lines: Vec<String> = lines.flat_map(|line| line.text(screen)).collect();
     let more = lines.len().saturating_sub(rows - 1);
     let mut text = String::from("\x1b[H");
     for line in lines.iter().take(rows - 1 - usize::from(more > 0)) {
@@ -275,6 +279,7 @@ fn cut(line: &str, width: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::terminal::tests::text;
 
     #[test]
     fn a_line_is_cut_to_the_screen_and_ends_its_colours() {
@@ -342,10 +347,8 @@ mod tests {
         stopped.cause = serde_json::from_value(serde_json::json!({ "text": "no root" })).unwrap();
         now.machines.push(stopped);
         now.take(machine("02:00:00:00:00:02", 0.0));
-        let lines = screen(&now, Colours::NONE);
-        let lines = lines.iter().flat_map(|line| line.text(None, Colours::NONE));
         assert_eq!(
-            lines.collect::<Vec<_>>(),
+            text(&lines(&now, Screen::PLAIN)),
             [
                 "netroot 0.1.0 on boot, up 2 h",
                 "",
@@ -360,6 +363,103 @@ mod tests {
                 "",
                 "warning (x, 3 times): careful",
             ]
+        );
+    }
+
+    #[test]
+    fn at_every_width_the_screen_has_the_image_the_state_and_the_cause() {
+        let machine =
+            |json: serde_json::Value| -> Machine { serde_json::from_value(json).unwrap() };
+        let stopped = machine(serde_json::json!({
+            "mac": "52:54:00:12:34:56", "name": null, "addresses": ["192.168.100.101"],
+            "firmware": "UEFI x64 PXE", "image": "debian-bookworm", "state": "stopped", "stage": "kernel",
+            "cause": { "text": "the kernel was loaded, and the init never reported: is its console right?" },
+            "last_seen_seconds": 70.0, "adopt": "[machine.x]",
+        }));
+        let running = machine(serde_json::json!({
+            "mac": "52:54:00:12:34:57", "name": "lab-1", "addresses": ["192.168.100.102"],
+            "firmware": "BIOS PXE", "image": "rescue", "state": "running", "stage": null, "cause": null,
+            "last_seen_seconds": 3.0, "order": { "once": "memtest", "image": null },
+        }));
+        let status = serde_json::json!({
+            "version": "0.1.0", "host": "boot", "uptime_seconds": 7200, "warnings": [],
+            "interfaces": [{ "interface": "eth0", "address": "192.168.100.1/24", "mode": "ProxyDHCP" }],
+        });
+        let images = serde_json::json!({ "default": "debian-bookworm", "images": [
+            { "name": "debian-bookworm", "title": "Debian for the lab", "kind": "root", "kernel": "6.1.0-50-amd64",
+              "source": "/srv/images/debian-bookworm" },
+        ]});
+        let now = Shown {
+            status: serde_json::from_value(status).unwrap(),
+            images: serde_json::from_value(images).unwrap(),
+            machines: vec![stopped, running],
+            at: Instant::now(),
+        };
+        let drawn = |width: usize| -> Vec<String> {
+            let screen = Screen {
+                width: Some(width),
+                leaves_out: true,
+                ..Screen::PLAIN
+            };
+            let lines = lines(&now, screen).into_iter();
+            lines.flat_map(|line| line.text(screen)).collect()
+        };
+        for width in [40, 80, 120, 200] {
+            let lines = drawn(width);
+            let longest = lines.iter().map(|line| line.chars().count()).max();
+            assert!(longest <= Some(width), "{width}: {lines:#?}");
+            let words = lines.join(" ");
+            let words: Vec<&str> = words.split_whitespace().collect();
+            let all = words.join(" ");
+            for part in [
+                "52:54:00:12:34:56",
+                "debian-bookworm",
+                "stopped (kernel)",
+                "the kernel was loaded, and the init never reported: is its console right?",
+                "lab-1",
+                "rescue",
+                "running",
+                "boots memtest next time only",
+                "6.1.0-50-amd64",
+                "default",
+            ] {
+                assert!(all.contains(part), "{part} at {width}: {lines:#?}");
+            }
+        }
+        assert_eq!(
+            drawn(40),
+            [
+                "netroot 0.1.0 on boot, up 2 h",
+                "",
+                "  eth0  192.168.100.1/24  ProxyDHCP",
+                "",
+                "  debian-bookworm  root  default",
+                "      6.1.0-50-amd64",
+                "",
+                "  52:54:00:12:34:56  stopped (kernel)",
+                "      debian-bookworm  unknown",
+                "      the kernel was loaded, and the",
+                "      init never reported: is its",
+                "      console right?",
+                "  lab-1              running",
+                "      rescue",
+                "      boots memtest next time only",
+                "  unknown: not in the configuration;",
+                "  netroot machines MAC has the lines",
+                "  that adopt one",
+            ]
+        );
+        assert_eq!(
+            drawn(80)[6..8],
+            [
+                "  52:54:00:12:34:56  192.168.100.101  debian-bookworm  stopped (kernel)",
+                "      unknown",
+            ]
+        );
+        // Where there is room, everything is in its line.
+        assert_eq!(
+            drawn(200)[6],
+            "  52:54:00:12:34:56                     192.168.100.101  debian-bookworm  stopped (kernel)  70 s ago  UEFI x64 PXE  unknown"
         );
     }
 }

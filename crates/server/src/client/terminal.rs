@@ -1,8 +1,12 @@
-//! How the subcommands that show the server's state write: columns, ages, and colours where a person reads.
+//! How the subcommands that show the server's state write: tables ([`table`]), ages, and colours where a person reads.
+
+mod table;
 
 use std::io::{IsTerminal, Write, stdout};
 
 use netroot_printable::Printable;
+
+pub(crate) use self::table::{Cell, Column, table};
 
 /// Whether colours are used: on a terminal, unless NO_COLOR is set (no-color.org) or it can show none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,10 +37,6 @@ impl Colours {
         Self(stdout().is_terminal() && !no_color && !dumb)
     }
 
-    /// None.
-    #[cfg(test)]
-    pub(crate) const NONE: Self = Self(false);
-
     /// `text` in the colour of `tone`.
     pub(crate) fn paint(self, tone: Tone, text: &str) -> String {
         let code = match tone {
@@ -52,10 +52,45 @@ impl Colours {
     }
 }
 
+/// What is written on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Screen {
+    /// In characters; `None` where lines may have any length.
+    pub(crate) width: Option<usize>,
+    pub(crate) colours: Colours,
+    /// Whether a line for every machine matters more than everything about each.
+    pub(crate) leaves_out: bool,
+}
+
+impl Screen {
+    /// Lines of any length, without colours.
+    #[cfg(test)]
+    pub(crate) const PLAIN: Self = Self {
+        width: None,
+        colours: Colours(false),
+        leaves_out: false,
+    };
+
+    /// The terminal as it is now, whose size may change, or whatever standard output is.
+    pub(crate) fn of_stdout() -> Self {
+        Self {
+            width: size().map(|(_, width)| width),
+            colours: Colours::of_stdout(),
+            leaves_out: false,
+        }
+    }
+
+    /// What is left of a line behind so many spaces; enough for a word, however narrow it is.
+    fn room(self, indent: usize) -> usize {
+        let room = self.width.map(|width| width.saturating_sub(indent));
+        room.unwrap_or(usize::MAX).max(ROOM)
+    }
+}
+
 /// A line of a screen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Line {
-    /// As it is: a row of columns, or what is to be copied.
+    /// As it is: of a table, or what is to be copied.
     Row(String),
     /// Words, which go on below one another where there is no room.
     Words(usize, Tone, String),
@@ -70,13 +105,13 @@ impl Line {
         Self::Words(indent, tone, text.into())
     }
 
-    /// As text, in lines of at most `width` characters where that is known; a row may be longer.
-    pub(crate) fn text(&self, width: Option<usize>, colours: Colours) -> Vec<String> {
+    /// As text, in lines that are no longer than the screen is wide; a row may be longer.
+    pub(crate) fn text(&self, screen: Screen) -> Vec<String> {
+        let colours = screen.colours;
         match self {
             Self::Row(row) => vec![row.clone()],
             Self::Words(indent, tone, text) => {
-                let room = width.map_or(usize::MAX, |width| width.saturating_sub(*indent));
-                let lines = wrapped(text, room.max(ROOM)).into_iter();
+                let lines = wrapped(text, screen.room(*indent)).into_iter();
                 let space = " ".repeat(*indent);
                 lines
                     .map(|line| format!("{space}{}", colours.paint(*tone, &line)))
@@ -116,20 +151,20 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// How wide the terminal is that is written to, in characters; `None` if it is none.
-pub(crate) fn width() -> Option<usize> {
+/// The rows of the terminal that is written to, and how many characters each has; `None` if it is none, or does not say.
+pub(crate) fn size() -> Option<(usize, usize)> {
     if !stdout().is_terminal() {
         return None;
     }
     let size = rustix::termios::tcgetwinsize(stdout()).ok()?;
-    Some(usize::from(size.ws_col)).filter(|width| *width > 0)
+    let size = (usize::from(size.ws_row), usize::from(size.ws_col));
+    Some(size).filter(|(rows, width)| *rows > 0 && *width > 0)
 }
 
-/// Prints lines, as wide as the terminal.
-pub(crate) fn print(lines: &[Line], colours: Colours) -> std::io::Result<()> {
-    let width = width();
+/// Prints lines.
+pub(crate) fn print(lines: &[Line], screen: Screen) -> std::io::Result<()> {
     let mut out = stdout().lock();
-    for line in lines.iter().flat_map(|line| line.text(width, colours)) {
+    for line in lines.iter().flat_map(|line| line.text(screen)) {
         writeln!(out, "{line}")?;
     }
     out.flush()
@@ -159,33 +194,6 @@ pub(crate) fn ago(seconds: f64) -> String {
     }
 }
 
-/// Rows with their columns aligned, two spaces between them and in front.
-pub(crate) fn columns(rows: &[Vec<(Tone, String)>], colours: Colours) -> Vec<String> {
-    let count = rows.iter().map(Vec::len).max().unwrap_or_default();
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column));
-        cells.map(|(_, text)| text.chars().count()).max()
-    };
-    let widths: Vec<usize> = (0..count).map(|it| width(it).unwrap_or_default()).collect();
-    let line = |row: &Vec<(Tone, String)>| {
-        let mut line = String::new();
-        let last = row.iter().rposition(|(_, text)| !text.is_empty());
-        for ((at, (tone, text)), width) in row.iter().enumerate().zip(&widths) {
-            if *width == 0 || last.is_none_or(|last| at > last) {
-                continue;
-            }
-            line.push_str("  ");
-            line.push_str(&colours.paint(*tone, text));
-            if last != Some(at) {
-                let missing = width.saturating_sub(text.chars().count());
-                line.push_str(&" ".repeat(missing));
-            }
-        }
-        line
-    };
-    rows.iter().map(line).collect()
-}
-
 /// A UTC time as the clock here shows it.
 pub(crate) fn local(utc: &str) -> String {
     match utc.parse::<jiff::Timestamp>() {
@@ -204,21 +212,17 @@ pub(crate) mod tests {
     /// The lines, without colours.
     pub(crate) fn text(lines: &[Line]) -> Vec<String> {
         let lines = lines.iter();
-        lines
-            .flat_map(|line| line.text(None, Colours::NONE))
-            .collect()
+        lines.flat_map(|line| line.text(Screen::PLAIN)).collect()
     }
 
-    #[test]
-    fn columns_are_aligned_and_empty_ones_left_out() {
-        let row = |cells: [&str; 3]| {
-            let cells = cells.map(|text| (Tone::Bad, text.to_owned()));
-            cells.to_vec()
+    /// The same on a terminal that is so wide.
+    pub(crate) fn text_in(width: usize, lines: &[Line]) -> Vec<String> {
+        let screen = Screen {
+            width: Some(width),
+            ..Screen::PLAIN
         };
-        let rows = [row(["a", "", "long"]), row(["über", "", ""])];
-        assert_eq!(columns(&rows, Colours::NONE), ["  a     long", "  über"]);
-        let painted = columns(&rows, Colours(true));
-        assert_eq!(painted[0], "  \x1b[31ma\x1b[0m     \x1b[31mlong\x1b[0m");
+        let lines = lines.iter();
+        lines.flat_map(|line| line.text(screen)).collect()
     }
 
     #[test]
@@ -229,7 +233,7 @@ pub(crate) mod tests {
             "the kernel was loaded and 0123456789abcdefghij",
         );
         assert_eq!(
-            line.text(Some(16), Colours::NONE),
+            text_in(16, std::slice::from_ref(&line)),
             [
                 "  the kernel was",
                 "  loaded and",
@@ -237,11 +241,13 @@ pub(crate) mod tests {
                 "  efghij"
             ]
         );
-        assert_eq!(line.text(None, Colours::NONE).len(), 1);
-        assert_eq!(
-            line.text(Some(1), Colours(true))[0],
-            "  \x1b[31mthe kernel\x1b[0m"
-        );
+        assert_eq!(line.text(Screen::PLAIN).len(), 1);
+        let narrow = Screen {
+            width: Some(1),
+            colours: Colours(true),
+            ..Screen::PLAIN
+        };
+        assert_eq!(line.text(narrow)[0], "  \x1b[31mthe kernel\x1b[0m");
         assert_eq!(wrapped("", 5), [""]);
         assert_eq!(wrapped("ä ö ü", 3), ["ä ö", "ü"]);
     }
