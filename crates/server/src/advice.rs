@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use crate::settings::Settings;
+use crate::settings::{CONFIG, Settings};
 
 /// By which names settings are spoken of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -99,9 +99,21 @@ fn find(option: &str) -> Option<&'static Key> {
 }
 
 /// What is written in a file instead of an option: `state in [server]`. `None` if it is no option of `netroot serve DIR`.
-pub(crate) fn key_of(option: &str) -> Option<String> {
+fn key_of(option: &str) -> Option<String> {
     let found = KEYS.iter().find(|key| key.option == option)?;
     Some(format!("{}{}", found.key, found.table))
+}
+
+/// Options for a directory are given and no directory: a file says the same where none is. `command` is netroot's.
+pub(crate) fn lacks_directory(command: &str, options: impl Iterator<Item = String>) -> String {
+    let options = options.filter_map(|option| Some((format!("--{option}"), key_of(&option)?)));
+    let (options, keys): (Vec<_>, Vec<_>) = options.unzip();
+    let is_for = if options.len() == 1 { "is" } else { "are" };
+    let (options, keys) = (options.join(" and "), keys.join(" and "));
+    format!(
+        "{options} {is_for} for the root of one directory, and none is given; name it, such as `netroot {command} /srv/debian`, \
+         or say it in the configuration that counts without one ({CONFIG}): {keys}"
+    )
 }
 
 impl Advice {

@@ -33,12 +33,12 @@ use self::progress::progress;
 use self::report::Report;
 use self::section::Section;
 use self::subject::{Network, Subject};
-use crate::advice::Advice;
+use crate::advice::{self, Advice};
 use crate::config;
 use crate::serve::config_files::Snapshot;
 use crate::serve::listen::interface::InterfaceError;
 use crate::serve::preflight::{self, Host};
-use crate::settings::{CONFIG, ConfigPlace, Mode, once_each};
+use crate::settings::{CONFIG, ConfigPlace, once_each};
 
 /// How many interfaces are looked at where none is named and several could serve.
 const MOST_USABLE: usize = 8;
@@ -48,7 +48,7 @@ const MOST_USABLE: usize = 8;
 /// # Errors
 /// The arguments contradict each other, or the result cannot be written.
 pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
-    let subject = subject(args)?;
+    let subject = subject(args, Path::new(CONFIG))?;
     let report = check(&subject, args.product, args.offline);
     let text = match args.json {
         true => crate::json::to_string(&report.json())? + "\n",
@@ -63,12 +63,19 @@ pub(crate) fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// What is checked: the configuration if one is named, or if there is one and no directory is given.
-fn subject(args: &CheckArgs) -> anyhow::Result<Subject> {
+/// What is checked: the configuration if one is named, or if there is the usual one and no directory is given.
+fn subject(args: &CheckArgs, usual: &Path) -> anyhow::Result<Subject> {
     let given = Subject::of_arguments(args)?;
     let file = match &args.config {
         Some(file) => file.clone(),
-        None if is_bare(&given) && Path::new(CONFIG).exists() => CONFIG.into(),
+        None if given.settings.catalog.images.is_empty() && usual.exists() => {
+            // As with `netroot serve`: they are for a directory, and the file says all of that.
+            if !args.given.is_empty() {
+                let options = args.given.iter().map(|id| id.replace('_', "-"));
+                anyhow::bail!(advice::lacks_directory("check", options));
+            }
+            usual.into()
+        }
         None => {
             once_each(&given.settings)?;
             return Ok(given);
@@ -82,13 +89,6 @@ fn subject(args: &CheckArgs) -> anyhow::Result<Subject> {
     let parsed = config::read(&place, &snapshot.files).whole();
     let parsed = parsed.context("the configuration is not valid")?;
     Ok(given.configured(parsed)?)
-}
-
-/// Whether the command line says no more than which interfaces are meant.
-fn is_bare(given: &Subject) -> bool {
-    let networks = given.settings.networks.iter();
-    let mut modes = networks.map(|network| &network.mode);
-    given.settings.catalog.images.is_empty() && modes.all(|mode| matches!(mode, Mode::Proxy))
 }
 
 fn check(subject: &Subject, product: Option<Product>, offline: bool) -> Report {
@@ -127,4 +127,39 @@ fn check(subject: &Subject, product: Option<Product>, offline: bool) -> Report {
         host.extend(host::look(subject, &this, offline, progress));
     });
     Report { sections, host }.told(Advice::of(&subject.settings))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::tests::check as arguments;
+
+    #[test]
+    fn options_are_for_a_directory_and_a_configuration_says_them_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let [file, absent] = ["netroot.toml", "absent.toml"].map(|name| folder.path().join(name));
+        let text = "[[network]]\ninterface = \"eth0\"\n[image.disk]\nlocal-disk = true\n";
+        std::fs::write(&file, text).unwrap();
+        let subject = |words: &[&str], usual: &Path| subject(&arguments(words).unwrap(), usual);
+        // Before, they were not looked at.
+        let words = ["--http-port", "80", "--portmapper"];
+        let refused = subject(&words, &file).unwrap_err().to_string();
+        for part in [
+            "--http-port and --portmapper",
+            "such as `netroot check /srv/debian`",
+            "http-port in [server] and portmapper in [server]",
+        ] {
+            assert!(refused.contains(part), "{part}: {refused}");
+        }
+        assert!(subject(&["--isolated", "eth1"], &file).is_err());
+        assert_eq!(subject(&words, &absent).unwrap().settings.http_port, 80);
+        let with_directory = [&words[..], &["/srv/debian"]].concat();
+        let settings = subject(&with_directory, &file).unwrap().settings;
+        assert_eq!((settings.http_port, settings.catalog.images.len()), (80, 1));
+        // An interface is one of the file's, however it is written.
+        for words in [&["eth0"][..], &["--interface", "eth0"], &[]] {
+            let configured = subject(words, &file).unwrap();
+            assert!(configured.written.is_some(), "{words:?}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue};
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(crate) use self::serve_args::ServeArgs;
 use crate::advice;
@@ -53,7 +53,17 @@ impl Cli {
         {
             arguments.truncate(arguments.len() - 2);
         }
-        Self::try_parse_from(&arguments).unwrap_or_else(|error| with_cure(error, &arguments).exit())
+        Self::read(&arguments).unwrap_or_else(|error| with_cure(error, &arguments).exit())
+    }
+
+    fn read(arguments: &[OsString]) -> Result<Self, clap::Error> {
+        let matches = Self::command().try_get_matches_from(arguments)?;
+        let read = Self::from_arg_matches(&matches);
+        let Self { mut command } = read.map_err(|error| error.format(&mut Self::command()))?;
+        if let (Command::Check(check), Some((_, matches))) = (&mut command, matches.subcommand()) {
+            **check = check.as_ref().clone().given(matches);
+        }
+        Ok(Self { command })
     }
 }
 
@@ -69,20 +79,10 @@ fn with_cure(error: clap::Error, arguments: &[OsString]) -> clap::Error {
     }
     let options = arguments.iter().filter_map(|word| {
         let option = word.to_str()?.strip_prefix("--")?;
-        let option = option.split('=').next()?;
-        Some((format!("--{option}"), advice::key_of(option)?))
+        option.split('=').next().map(str::to_owned)
     });
-    let (options, keys): (Vec<_>, Vec<_>) = options.unzip();
-    let is_for = if options.len() == 1 { "is" } else { "are" };
-    let (options, keys) = (options.join(" and "), keys.join(" and "));
-    Cli::command().error(
-        error.kind(),
-        format!(
-            "{options} {is_for} for the root of one directory, and none is given; name it, such as `netroot serve /srv/debian`, \
-             or say it in the configuration that is served without one ({}): {keys}",
-            settings::CONFIG
-        ),
-    )
+    let sentence = advice::lacks_directory("serve", options);
+    Cli::command().error(error.kind(), sentence)
 }
 
 /// The tools in this binary.
@@ -191,6 +191,15 @@ pub(crate) mod tests {
         let all = ["netroot", "serve"].iter().chain(arguments);
         match Cli::try_parse_from(all)?.command {
             Command::Serve(serve) => Ok(*serve),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn check(arguments: &[&str]) -> Result<CheckArgs, clap::Error> {
+        let all = ["netroot", "check"].iter().chain(arguments);
+        let all: Vec<OsString> = all.map(OsString::from).collect();
+        match Cli::read(&all)?.command {
+            Command::Check(check) => Ok(*check),
             other => panic!("{other:?}"),
         }
     }

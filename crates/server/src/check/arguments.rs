@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args};
 use netroot_proto::pxe::cures::Product;
 
 use crate::serve_options::{OF_A_DIRECTORY, ServeOptions};
@@ -41,7 +42,7 @@ pub(crate) struct CheckArgs {
     #[arg(value_name = "IF|DIR")]
     pub(super) what: Vec<String>,
 
-    /// Check what this configuration and its drop-ins say [default: /etc/netroot/netroot.toml if there is one and no directory is given].
+    /// Check what this configuration and its drop-ins say [default: /etc/netroot/netroot.toml if there is one and no directory is given; the options below are for a directory].
     #[arg(long, value_name = "FILE", conflicts_with_all = OF_A_DIRECTORY.into_iter().skip(1))]
     pub(super) config: Option<PathBuf>,
 
@@ -60,6 +61,21 @@ pub(crate) struct CheckArgs {
     /// Print one JSON object instead of text.
     #[arg(long)]
     pub(super) json: bool,
+
+    /// The options for a directory that are on the command line, but for the interfaces.
+    #[arg(skip)]
+    pub(super) given: Vec<&'static str>,
+}
+
+impl CheckArgs {
+    /// The same, with which options were given: where a configuration is checked, it says all of that.
+    pub(crate) fn given(self, matches: &ArgMatches) -> Self {
+        let of_a_directory = OF_A_DIRECTORY.into_iter().skip(1);
+        let given = of_a_directory
+            .filter(|id| matches.value_source(id) == Some(ValueSource::CommandLine))
+            .collect();
+        Self { given, ..self }
+    }
 }
 
 fn product(text: &str) -> Result<Product, String> {

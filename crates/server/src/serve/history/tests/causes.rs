@@ -333,7 +333,10 @@ fn other_servers_answers_are_few_steps_and_none_of_a_stranger() {
     let steps = &machine.boots[0].steps;
     let kinds: Vec<_> = steps.iter().map(|step| (step.kind, step.count)).collect();
     assert_eq!(kinds[..2], [("dhcp-discover", 1), ("other-offer", 2)]);
-    assert_eq!((steps.len(), history.other_servers().len()), (5, super::super::kept::OTHERS));
+    assert_eq!(
+        (steps.len(), history.other_servers().len()),
+        (5, super::super::kept::OTHERS)
+    );
     assert!(steps[1].text.len() < 300, "{}", steps[1].text);
 }
 
