@@ -22,12 +22,12 @@
 mod arp;
 mod choice;
 mod kept;
+mod leases;
 mod offered;
 mod probes;
 mod range;
 mod set_aside;
 
-use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -35,6 +35,8 @@ use netroot_net::Mac;
 
 pub use self::kept::Kept;
 use self::kept::KeptAddresses;
+pub use self::leases::Binding;
+use self::leases::Leases;
 use self::offered::Offered;
 use self::probes::Probes;
 use self::range::Range;
@@ -45,8 +47,7 @@ use self::set_aside::{Cause, SetAside};
 #[derive(Debug, Clone)]
 pub struct Pool {
     range: Range,
-    leases: HashMap<Ipv4Addr, Lease>,
-    by_mac: HashMap<Mac, Ipv4Addr>,
+    leases: Leases,
     offered: Offered,
     set_aside: SetAside,
     /// `None` if addresses are not probed.
@@ -57,26 +58,6 @@ pub struct Pool {
     full_until: Duration,
     kept: KeptAddresses,
     excluded: Vec<Ipv4Addr>,
-    /// Addresses whose lease is not as [`Pool::take_changes`] last told it.
-    changed: HashSet<Ipv4Addr>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Lease {
-    mac: Mac,
-    expires: Duration,
-}
-
-/// The lease of an address, or the one that it had last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Binding {
-    /// The address.
-    pub address: Ipv4Addr,
-    /// The machine that has it, or had it.
-    pub mac: Mac,
-    /// Until when, on the clock that every call passes as `now`. Past for a lease that has
-    /// expired or was released.
-    pub expires: Duration,
 }
 
 /// Why a machine does not get the address that it requests.
@@ -110,8 +91,7 @@ impl Pool {
         let set_aside = SetAside::new(range.count());
         Ok(Pool {
             range,
-            leases: HashMap::new(),
-            by_mac: HashMap::new(),
+            leases: Leases::default(),
             offered: Offered::default(),
             set_aside,
             probes: None,
@@ -120,7 +100,6 @@ impl Pool {
             full_until: Duration::ZERO,
             kept: KeptAddresses::default(),
             excluded,
-            changed: HashSet::new(),
         })
     }
 
@@ -142,8 +121,7 @@ impl Pool {
     /// range.
     pub fn keep(&mut self, kept: &[Kept]) {
         let leases = &self.leases;
-        self.kept
-            .set(kept, |address| leases.get(&address).map(|lease| lease.mac));
+        self.kept.set(kept, |address| leases.owner(address));
     }
 
     /// The machine that asks by `mac` is the one for which `address` is kept, whatever it was known by. `None`: none is
@@ -202,7 +180,7 @@ impl Pool {
         if !self.may_have(mac, address, now) {
             return Err(Denial::InUse);
         }
-        let own = self.by_mac.get(&mac).copied().filter(|own| *own != address);
+        let own = self.leases.of(mac).filter(|own| *own != address);
         let holds = |own: &Ipv4Addr| {
             self.machine_at(*own, now) == Some(mac) && self.may_have(mac, *own, now)
         };
@@ -252,7 +230,7 @@ impl Pool {
         if !leased && self.offered.to(mac, now) != Some(address) {
             return false;
         }
-        self.end(address, now);
+        self.leases.end(address, now);
         self.offered.clear(address);
         self.set_aside.declined(address, mac, now);
         if let Some(probes) = &mut self.probes {
@@ -271,41 +249,20 @@ impl Pool {
     /// A machine releases its address. It gets the same one next time, unless another machine
     /// needed it.
     pub fn release(&mut self, mac: Mac, now: Duration) -> Option<Ipv4Addr> {
-        let address = *self.by_mac.get(&mac)?;
-        self.end(address, now);
+        let address = self.leases.of(mac)?;
+        self.leases.end(address, now);
         Some(address)
-    }
-
-    fn end(&mut self, address: Ipv4Addr, now: Duration) {
-        if let Some(lease) = self.leases.get_mut(&address).filter(|l| l.expires > now) {
-            lease.expires = now;
-            self.changed.insert(address);
-        }
     }
 
     /// The addresses whose lease has changed since the last call, each with the one that it has
     /// now (`None`: none), for a server that keeps them on disk.
     pub fn take_changes(&mut self) -> Vec<(Ipv4Addr, Option<Binding>)> {
-        let changed: Vec<Ipv4Addr> = self.changed.drain().collect();
-        let told = changed.into_iter();
-        told.map(|address| (address, self.binding(address)))
-            .collect()
-    }
-
-    fn binding(&self, address: Ipv4Addr) -> Option<Binding> {
-        let Lease { mac, expires } = *self.leases.get(&address)?;
-        Some(Binding {
-            address,
-            mac,
-            expires,
-        })
+        self.leases.take_changes()
     }
 
     /// Every lease, ended ones included.
     pub fn bindings(&self) -> impl Iterator<Item = Binding> {
-        self.leases
-            .keys()
-            .filter_map(|address| self.binding(*address))
+        self.leases.all()
     }
 
     /// The addresses that were offered and not requested, with their machines.
@@ -330,13 +287,13 @@ impl Pool {
 
     /// The address that the machine has, had last, or was offered.
     pub fn address_of(&self, mac: Mac, now: Duration) -> Option<Ipv4Addr> {
-        let leased = self.by_mac.get(&mac).copied();
+        let leased = self.leases.of(mac);
         leased.or_else(|| self.offered.to(mac, now))
     }
 
     /// How many addresses machines have.
     pub fn leased(&self, now: Duration) -> usize {
-        let live = self.leases.values().filter(|lease| lease.expires > now);
+        let live = self.leases.all().filter(|lease| lease.expires > now);
         live.count()
     }
 
@@ -349,13 +306,13 @@ impl Pool {
     pub fn restore(&mut self, binding: Binding) {
         if self.covers(binding.address) {
             self.bind(binding);
-            self.changed.clear();
+            self.leases.forget_changes();
         }
     }
 
     /// The machine that has `address` now.
     pub fn machine_at(&self, address: Ipv4Addr, now: Duration) -> Option<Mac> {
-        let lease = self.leases.get(&address);
+        let lease = self.leases.last(address);
         lease
             .filter(|lease| lease.expires > now)
             .map(|lease| lease.mac)
@@ -400,31 +357,13 @@ impl Pool {
     /// True unless it was another machine's: that one may still use it, and a probe must show
     /// that it does not.
     fn may_change_owner(&self, mac: Mac, address: Ipv4Addr, now: Duration) -> bool {
-        let owner = self.leases.get(&address).map(|lease| lease.mac);
+        let owner = self.leases.owner(address);
         owner.is_none_or(|owner| owner == mac) || self.is_silent(address, now)
     }
 
-    /// One lease for each machine, and one machine for each address.
     fn bind(&mut self, binding: Binding) {
-        let Binding {
-            address,
-            mac,
-            expires,
-        } = binding;
-        if let Some(before) = self.by_mac.insert(mac, address)
-            && before != address
-        {
-            self.leases.remove(&before);
-            self.changed.insert(before);
-        }
-        let replaced = self.leases.insert(address, Lease { mac, expires });
-        if let Some(loser) = replaced
-            .map(|lease| lease.mac)
-            .filter(|loser| *loser != mac)
-        {
-            self.by_mac.remove(&loser);
-        }
-        self.changed.insert(address);
+        let Binding { address, mac, .. } = binding;
+        self.leases.bind(binding);
         self.offered.withdraw(mac);
         self.offered.clear(address);
         self.set_aside.clear(address);

@@ -72,7 +72,7 @@ impl Pool {
             let idle = self.covers(address)
                 && self.machine_at(address, now).is_none()
                 && self.set_aside.get(address).is_none();
-            match self.leases.get(&address).filter(|_| idle) {
+            match self.leases.last(address).filter(|_| idle) {
                 Some(lease) => ended.push((lease.expires, address)),
                 None if idle => stock.push(address),
                 None => {}
@@ -105,7 +105,7 @@ impl Pool {
         if leased || !self.covers(address) || offer.is_some_and(|offer| offer.mac == mac) {
             return false;
         }
-        let owner = self.leases.get(&address).map(|lease| lease.mac);
+        let owner = self.leases.owner(address);
         if owner != Some(mac) && !self.set_aside.is_believed(address, mac) {
             return false;
         }

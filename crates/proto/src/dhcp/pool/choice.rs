@@ -47,7 +47,7 @@ impl Pool {
             // Whether another machine still uses it is known when this one boots next.
             self.probe(kept, now);
         }
-        let known = [self.by_mac.get(&mac).copied(), self.offered.to(mac, now)];
+        let known = [self.leases.of(mac), self.offered.to(mac, now)];
         let usable = |address: &Ipv4Addr| self.may_be_offered(mac, *address, now);
         let known = known.into_iter().flatten().find(usable);
         let requested = requested.filter(usable);
@@ -106,7 +106,7 @@ impl Pool {
         if !self.may_be_offered(mac, address, now) || !self.may_change_owner(mac, address, now) {
             return None;
         }
-        let ended = self.leases.get(&address).map(|lease| lease.expires);
+        let ended = self.leases.last(address).map(|lease| lease.expires);
         Some(match (self.offered.of(address, now), ended) {
             (Some(offer), _) if now < offer.at + RECYCLE_AFTER => Rank::JustOffered(offer.at),
             (_, Some(ended)) => Rank::Ended(ended),

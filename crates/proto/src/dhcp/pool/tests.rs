@@ -45,15 +45,15 @@ fn a_full_range_offers_nothing_until_a_lease_expires() {
             .unwrap();
     }
     assert_eq!(pool.offer(mac(9), None, START), None);
-    let first = *pool.by_mac.get(&mac(0)).unwrap();
+    let first = pool.leases.of(mac(0)).unwrap();
     assert_eq!(pool.offer(mac(9), None, START + HOUR), Some(first));
     assert_eq!(
-        pool.by_mac.get(&mac(0)),
-        Some(&first),
+        pool.leases.of(mac(0)),
+        Some(first),
         "an offer costs nobody anything"
     );
     pool.take(mac(9), first, HOUR, START + HOUR).unwrap();
-    assert_eq!(pool.by_mac.get(&mac(0)), None, "its old owner lost it");
+    assert_eq!(pool.leases.of(mac(0)), None, "its old owner lost it");
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn the_address_that_expired_first_is_reused_first() {
         let address = pool.offer(mac(n), None, START).unwrap();
         pool.take(mac(n), address, HOUR * hours, START).unwrap();
     }
-    let second = *pool.by_mac.get(&mac(1)).unwrap();
+    let second = pool.leases.of(mac(1)).unwrap();
     assert_eq!(pool.offer(mac(9), None, START + 5 * HOUR), Some(second));
 }
 
