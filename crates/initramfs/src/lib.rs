@@ -6,6 +6,14 @@
 //! ModuleSelection, init             ┘
 //! ```
 //!
+//! ```text
+//! what a root has           root_tree; kernel: where kernels are, which one boots, its version; generations
+//! what an initrd has        contents; module_selection: names of sets, cards and modules → modules
+//! which modules there are   module_index (depmod's files, aliases), modinfo; driver_kind and out_of_tree: those that
+//!                           lie anywhere; nic_drivers: which card needs which; local_nics: the cards of this machine
+//! the bytes                 initrd; firmware, decompress, index_files, cpio
+//! ```
+//!
 //! The initrd contains the init, what `initrd/contents.toml` lists, and the requested modules with everything they
 //! depend on, as uncompressed `.ko` files with a module index of their own. It is reproducible: the same input gives
 //! the same bytes.

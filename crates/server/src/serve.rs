@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! what cannot be served → why                preflight: for netroot serve, check and check-config
-//! interface → Listener                       listen: interface, role, leases, sockets; isolation
+//! interface → Listener                       listen: interface, role, leases, sockets; isolation; netlink
 //! datagram → Request → Decision → bytes      dhcp: service, rogue_dhcp, overhear, frame; ipv6_router
 //! name → Artifact → transfer                 artifacts, initrd; tftp, http, connection_limits, url_path, status
 //! a script is fetched → a boot begins        script_fetch, hook
@@ -14,7 +14,7 @@
 //! Event → what happened to each machine      history
 //! ```
 //!
-//! What a machine boots is [`crate::catalog`]'s. [`start`] is the sequence until privileges are given up, [`running`] the
+//! What a machine boots is [`crate::catalog`]'s. Why it did not start, or ended: [`ServeError`] (error). [`start`] is the sequence until privileges are given up, [`running`] the
 //! server from then on.
 
 mod api;

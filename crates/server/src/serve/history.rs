@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! Event, NFS activity → record::apply → Boot { steps, stage, outcome }     one machine; table holds all of them
-//! a boot's silence → judge → CauseOfDeath                                  watch, every few seconds
-//! Boot → view::MachineHistory → JSON                                       the API, the page, `status`, `bundle`
+//! a boot's silence → judge → CauseOfDeath (cause, cures)                   deaths, which watch asks for every few seconds
+//! Boot → view::MachineHistory, summary → JSON                              the API, the page, `status`, `bundle`
+//! Event → step, stage; datagram                                            what of it is kept, and how far it shows the boot to be
+//! a warning → warnings; ended boots → totals                               the page; metrics
 //! ```
 //!
 //! A machine has one hardware address and shows itself as its firmware, as iPXE and as its system: one boot goes through all of
