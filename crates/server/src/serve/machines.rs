@@ -41,8 +41,9 @@ use self::facts::Facts;
 use self::hook_words::HookWords;
 use self::neighbours::Neighbours;
 use self::nic_trust::NicTrust;
-pub(crate) use self::orders::{Alone, Asks, FileError, Ordered, Orders, WentBack};
+pub(crate) use self::orders::{Alone, Asks, FetchedBy, FileError, Ordered, Orders, WentBack};
 pub(crate) use self::peer::{Asker, Peer};
+pub(crate) use self::query::answer_in;
 use self::relayed::RelayedMachines;
 use crate::catalog::{Catalog, KnownMachine};
 

@@ -12,7 +12,7 @@ use crate::catalog::{ArrivedAt, KnownMachine};
 use crate::serve::artifacts::{ArtifactStore, FileKind};
 use crate::serve::events::{Decided, Event, Machine, Timeline, Warning};
 use crate::serve::hook::{Hook, HookFailure};
-use crate::serve::machines::{Alone, FileError, Orders, Peer};
+use crate::serve::machines::{Alone, FetchedBy, FileError, Orders, Peer, answer_in};
 
 /// How long a script or an order waits for the disk.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -64,7 +64,16 @@ pub(crate) async fn by_http(
     let until = deadline();
     write_again(fetch.timeline, mac, until).await;
     // Where it is not taken the machine boots what it does without.
-    let _ = begins(fetch.timeline, mac, until).await;
+    let _ = begins_by(fetch.timeline, mac, fetched_by(name, query), until).await;
+}
+
+/// By what iPXE or another loader has the name of a script.
+fn fetched_by(name: &str, query: Option<&str>) -> FetchedBy {
+    match query.and_then(answer_in) {
+        Some(number) => FetchedBy::Answer(number),
+        None if name.ends_with(".ipxe") => FetchedBy::Script,
+        None => FetchedBy::AnotherName,
+    }
 }
 
 /// The same over TFTP, where nothing is taken yet. Returns the machine for which something [`begins`] with the first ACK.
@@ -101,6 +110,16 @@ pub(crate) async fn begins(
     mac: Mac,
     until: tokio::time::Instant,
 ) -> Result<(), FileError> {
+    // A name in TFTP has no query, which would say more.
+    begins_by(timeline, mac, FetchedBy::AnotherName, until).await
+}
+
+async fn begins_by(
+    timeline: &Timeline,
+    mac: Mac,
+    by: FetchedBy,
+    until: tokio::time::Instant,
+) -> Result<(), FileError> {
     let machines = timeline.machines();
     if let Some(drivers) = machines.nic_trust().boots(mac, Instant::now()) {
         let decided = Decided::EveryNic {
@@ -114,12 +133,12 @@ pub(crate) async fn begins(
         return Ok(());
     }
     if !orders.is_for_once(mac) {
-        orders.fetches_script(mac);
+        orders.fetches_script(mac, by);
         return Ok(());
     }
     // Another fetch of the same script waits until the order is off the disk.
     let alone = orders.alone(until).await?;
-    let Some(image) = orders.fetches_script(mac) else {
+    let Some(image) = orders.fetches_script(mac, by) else {
         return Ok(());
     };
     save_or_undo(timeline, alone, until, move |orders| orders.put_back(mac)).await?;
@@ -307,6 +326,19 @@ mod tests {
         let machines = Machines::new();
         assert!(machines.open_orders(state).is_none());
         machines.orders().of(A).once
+    }
+
+    #[test]
+    fn what_a_script_is_fetched_by_is_in_its_url() {
+        let ours = "boot/02-00-00-00-00-01.ipxe";
+        for (name, query, by) in [
+            (ours, Some("dhcp=0000000a&uuid=x"), FetchedBy::Answer(10)),
+            (ours, Some("uuid=x"), FetchedBy::Script),
+            (ours, None, FetchedBy::Script),
+            ("pxelinux.cfg/default", None, FetchedBy::AnotherName),
+        ] {
+            assert_eq!(fetched_by(name, query), by, "{name} {query:?}");
+        }
     }
 
     #[tokio::test]

@@ -7,7 +7,8 @@
 //!
 //! Until that boot ends, the machine gets the same answer however often it fetches its script: it ends when the init
 //! reports that it failed, or with what the machine itself fetches after its firmware asked DHCP again: its loader, or
-//! its script where it does not load one from here. A DHCP message alone ends nothing: anybody can send it. iPXE asks DHCP
+//! its script where it does not load one from here; an iPXE that had its script by the URL in an answer of DHCP, by that of
+//! another answer. A DHCP message alone ends nothing: anybody can send it. iPXE asks DHCP
 //! within the boot of the firmware that loaded it; where iPXE is the firmware, its own question counts.
 //!
 //! An image that was ordered until another order is on trial until the init has reported that it runs. After [`FAILED_ATTEMPTS`] failed attempts
@@ -28,7 +29,7 @@ use netroot_proto::pxe::client::Client;
 pub(crate) use self::file::FileError;
 use self::file::OrdersFile;
 use self::order::{Boot, Trial};
-pub(crate) use self::order::{Order, Ordered};
+pub(crate) use self::order::{FetchedBy, Order, Ordered};
 
 /// How many reported attempts have to fail until a machine goes back to the image before.
 pub(crate) const FAILED_ATTEMPTS: u64 = 3;
@@ -250,12 +251,12 @@ impl Orders {
     /// The machine itself fetches its script: a boot begins, or goes on. Returns the image that it takes for once; then
     /// [`Self::save`] has to end before the script is handed out, or [`Self::put_back`] if that fails. Call it
     /// [`Self::alone`] if it [`Self::is_for_once`].
-    pub(crate) fn fetches_script(&self, mac: Mac) -> Option<String> {
+    pub(crate) fn fetches_script(&self, mac: Mac, by: FetchedBy) -> Option<String> {
         let mut all = self.all();
         let order = all.get_mut(&mac)?;
         let (boot, unwritable) = (&mut order.boot, order.unwritable);
         boot.image.clone_from(&order.image);
-        if boot.is_over() {
+        if boot.is_over_by(by) {
             boot.once = None;
         }
         let firmware_asked = std::mem::take(&mut boot.firmware_asked);
@@ -266,6 +267,10 @@ impl Orders {
             return None;
         }
         boot.has_firmware = firmware_asked;
+        boot.answer = match by {
+            FetchedBy::Answer(number) => Some(number),
+            FetchedBy::Script | FetchedBy::AnotherName => None,
+        };
         let once = order.once.take_if(|_| !unwritable)?;
         boot.once = Some(once.clone());
         Some(once)

@@ -72,6 +72,11 @@ pub(crate) fn read(query: &str) -> Said {
     all
 }
 
+/// The number of the answer of DHCP that named the URL.
+pub(crate) fn answer_in(query: &str) -> Option<u32> {
+    read(query).claim
+}
+
 fn names_one(value: &str) -> bool {
     let value = value.to_ascii_lowercase();
     !PLACEHOLDERS.contains(&value.as_str()) && !value.bytes().all(|byte| byte == b'0')

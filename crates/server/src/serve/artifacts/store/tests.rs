@@ -7,6 +7,7 @@ use hyper::body::Bytes;
 use super::*;
 use crate::catalog::KnownMachine;
 use crate::catalog::tests::{ETH0, by_mac, image, machine, one, with_rules};
+use crate::serve::machines::FetchedBy;
 
 fn tokens() -> Arc<ReportTokens> {
     Arc::new(ReportTokens::new([0; 16]))
@@ -123,7 +124,9 @@ fn what_is_ordered_for_a_machine_is_in_its_own_script_alone() {
     machines.orders().set_once(mac, "rescue").unwrap();
     assert_eq!(boots(Some(unheard)), "rescue", "it is taken with the ACK");
     assert_eq!(boots(Some(own)), "lab", "not taken yet");
-    machines.orders().fetches_script(mac);
+    machines
+        .orders()
+        .fetches_script(mac, FetchedBy::AnotherName);
     for (peer, image) in [
         (Some(own), "rescue"),
         (Some(unheard), "rescue"),

@@ -38,6 +38,17 @@ pub(super) struct Trial {
     pub(super) counted: (String, u64),
 }
 
+/// By what a machine fetches its script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FetchedBy {
+    /// By the URL in the answer to the DHCP message with this number, which nobody else has: iPXE asks anew when it starts.
+    Answer(u32),
+    /// By iPXE's name for it: a script does that when it tries again, and an iPXE that has a script of its own.
+    Script,
+    /// By another loader's name.
+    AnotherName,
+}
+
 /// A boot that goes on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Boot {
@@ -45,6 +56,8 @@ pub(super) struct Boot {
     pub(super) once: Option<String>,
     /// The ordered image that the script had which it fetched.
     pub(super) image: Option<String>,
+    /// The number of the answer by which iPXE fetched the script.
+    pub(super) answer: Option<u32>,
     /// Whether other firmware than iPXE asked DHCP before the script was fetched.
     pub(super) has_firmware: bool,
     /// Whether the machine itself has fetched its loader from here.
@@ -61,6 +74,17 @@ impl Boot {
         // Firmware that starts again loads its loader again, which ends the boot.
         let by_firmware = self.firmware_asked && !self.has_loader;
         by_firmware || (self.ipxe_asked && !self.has_firmware)
+    }
+
+    /// Whether it has ended if it is fetched by this. What an answer of DHCP began, no other message ends: an iPXE that
+    /// starts again has the URL of another answer.
+    pub(super) fn is_over_by(&self, by: FetchedBy) -> bool {
+        let goes_on = match by {
+            FetchedBy::Answer(number) => self.answer == Some(number),
+            FetchedBy::Script => self.answer.is_some(),
+            FetchedBy::AnotherName => false,
+        };
+        self.is_over() && !goes_on
     }
 }
 

@@ -13,7 +13,11 @@ const IPXE: Client = Client::Ipxe(Platform::EfiX64);
 
 /// The image for one boot in the script that the machine itself fetches now.
 fn fetch(orders: &Orders, mac: Mac) -> Option<String> {
-    orders.fetches_script(mac);
+    fetch_by(orders, mac, FetchedBy::AnotherName)
+}
+
+fn fetch_by(orders: &Orders, mac: Mac, by: FetchedBy) -> Option<String> {
+    orders.fetches_script(mac, by);
     orders.in_script(Some(mac), Asks::Itself).once
 }
 
@@ -99,6 +103,38 @@ fn a_dhcp_message_in_its_name_does_not_end_a_boot() {
     assert_eq!(elsewhere(), None);
 }
 
+/// Before, a DISCOVER that somebody else sent in its name ended the boot as soon as its script tried again.
+#[test]
+fn what_an_answer_of_dhcp_began_ends_with_another_answer() {
+    let orders = once();
+    let fetch = |by| fetch_by(&orders, A, by);
+    // iPXE is the firmware.
+    orders.asks_dhcp(A, IPXE);
+    assert!(fetch(FetchedBy::Answer(1)).is_some());
+    for forged in [IPXE, FIRMWARE] {
+        for by in [FetchedBy::Script, FetchedBy::Answer(1)] {
+            orders.asks_dhcp(A, forged);
+            assert_eq!(fetch(by).as_deref(), Some("rescue"), "{forged:?} {by:?}");
+        }
+    }
+    orders.asks_dhcp(A, IPXE);
+    assert_eq!(fetch(FetchedBy::Answer(2)), None);
+    // Firmware that loads its loader from elsewhere.
+    orders.set_once(A, "rescue").unwrap();
+    let boots = |number| {
+        orders.asks_dhcp(A, FIRMWARE);
+        orders.asks_dhcp(A, IPXE);
+        fetch(FetchedBy::Answer(number))
+    };
+    assert!(boots(3).is_some());
+    assert_eq!(boots(4), None);
+    // And another loader than before.
+    orders.set_once(A, "rescue").unwrap();
+    assert!(boots(5).is_some());
+    orders.asks_dhcp(A, FIRMWARE);
+    assert_eq!(fetch(FetchedBy::AnotherName), None);
+}
+
 #[test]
 fn an_order_that_cannot_be_taken_off_the_disk_is_not_taken_and_waits() {
     let state = tempfile::tempdir().unwrap();
@@ -111,7 +147,7 @@ fn an_order_that_cannot_be_taken_off_the_disk_is_not_taken_and_waits() {
     let new = state.path().join("orders.json.new");
     std::fs::create_dir(&new).unwrap();
     for is_first in [true, false] {
-        let taken = orders.fetches_script(A);
+        let taken = orders.fetches_script(A, FetchedBy::AnotherName);
         assert_eq!(taken.is_some(), is_first);
         let failed = orders.save().unwrap_err();
         assert_eq!(failed.is_first, is_first, "told once");
@@ -146,7 +182,7 @@ fn of_many_fetches_at_once_one_takes_it_and_all_get_it() {
             let orders = Arc::clone(&orders);
             thread::spawn(move || {
                 let mac = if number % 2 == 0 { A } else { B };
-                let taken = orders.fetches_script(mac);
+                let taken = orders.fetches_script(mac, FetchedBy::AnotherName);
                 (mac, taken, orders.in_script(Some(mac), Asks::Itself).once)
             })
         });
@@ -200,13 +236,13 @@ fn a_restart_neither_forgets_an_order_nor_boots_it_twice() {
 fn a_machine_goes_back_after_three_failed_attempts_of_what_was_ordered() {
     let orders = Orders::default();
     orders.set_image(A, "old").unwrap();
-    orders.fetches_script(A);
+    orders.fetches_script(A, FetchedBy::AnotherName);
     assert!(orders.booted(A) && !orders.booted(A));
     // What it still runs, or fails to, is not what is ordered now.
     orders.set_image(A, "new").unwrap();
     assert_eq!(orders.failed(A, "boot 1", 9), None);
     assert!(!orders.booted(A));
-    orders.fetches_script(A);
+    orders.fetches_script(A, FetchedBy::AnotherName);
     assert_eq!(orders.failed(A, "boot 2", 1), None);
     assert_eq!(orders.failed(A, "boot 2", 1), None, "the same again");
     assert_eq!(orders.failed(A, "boot 2", 2), None);
@@ -218,12 +254,12 @@ fn a_machine_goes_back_after_three_failed_attempts_of_what_was_ordered() {
     let ordered = orders.expected(Some(A));
     assert!(ordered.after_failure && ordered.image.as_deref() == Some("old"));
     // What is known to boot is not given up.
-    orders.fetches_script(A);
+    orders.fetches_script(A, FetchedBy::AnotherName);
     assert_eq!(orders.failed(A, "boot 4", 100), None);
 
     // Without one before, the configuration decides.
     orders.set_image(B, "new").unwrap();
-    orders.fetches_script(B);
+    orders.fetches_script(B, FetchedBy::AnotherName);
     let back = orders.failed(B, "boot 1", 3).unwrap();
     assert_eq!((back.to, orders.expected(Some(B)).image), (None, None));
 }
@@ -234,7 +270,7 @@ fn an_image_on_trial_is_nothing_to_go_back_to() {
     for image in ["one", "two", "two"] {
         orders.set_image(A, image).unwrap();
     }
-    orders.fetches_script(A);
+    orders.fetches_script(A, FetchedBy::AnotherName);
     let back = orders.failed(A, "boot", 3).unwrap();
     assert_eq!((back.failed.as_str(), back.to), ("two", None));
 }
@@ -263,7 +299,7 @@ fn the_number_of_machines_is_bounded() {
 proptest! {
     /// Whatever happens in whatever order, an order is taken at most once, and by its machine.
     #[test]
-    fn no_order_is_taken_twice(steps in proptest::collection::vec(0..9_u8, 0..60)) {
+    fn no_order_is_taken_twice(steps in proptest::collection::vec(0..12_u8, 0..60)) {
         let orders = Orders::default();
         let (mut ordered, mut taken) = (0, 0);
         for step in steps {
@@ -274,15 +310,18 @@ proptest! {
                     }
                     orders.set_once(A, "rescue").unwrap();
                 }
-                1 => taken += usize::from(orders.fetches_script(A).is_some()),
-                2 => assert!(orders.fetches_script(B).is_none()),
+                1 => taken += usize::from(orders.fetches_script(A, FetchedBy::AnotherName).is_some()),
+                9 => taken += usize::from(orders.fetches_script(A, FetchedBy::Script).is_some()),
+                10 => taken += usize::from(orders.fetches_script(A, FetchedBy::Answer(1)).is_some()),
+                11 => taken += usize::from(orders.fetches_script(A, FetchedBy::Answer(2)).is_some()),
+                2 => assert!(orders.fetches_script(B, FetchedBy::AnotherName).is_none()),
                 3 => orders.asks_dhcp(A, FIRMWARE),
                 4 => orders.asks_dhcp(A, IPXE),
                 5 => orders.asks_dhcp(A, Client::Init),
                 6 => orders.fetches_loader(A),
                 7 => {
                     // Nobody saw it: the script was not handed out.
-                    if orders.fetches_script(A).is_some() {
+                    if orders.fetches_script(A, FetchedBy::AnotherName).is_some() {
                         orders.put_back(A);
                     }
                 }
