@@ -3,6 +3,7 @@
 //! ```text
 //! record      stream → messages        message, decode, credentials    message → call
 //! reply_buffer, reply_memory           replies → bytes, within a budget
+//! reply_content                        the content of files → a socket, without a copy
 //! ```
 
 pub(crate) mod credentials;
@@ -10,4 +11,5 @@ pub(crate) mod decode;
 pub(crate) mod message;
 pub(crate) mod record;
 pub(crate) mod reply_buffer;
+mod reply_content;
 pub(crate) mod reply_memory;

@@ -28,7 +28,7 @@ use read::READ_SIZE;
 use request::{Request, ResolvedFile};
 
 /// The preferred size of a READ (`rtpref`), in bytes, which Linux uses as `rsize`. Of the sizes from 128 KiB to 1 MiB
-/// it takes the least processor time per byte (`examples/rates`): the buffer is still in the CPU cache when it is sent.
+/// it takes the least processor time per byte (`examples/load`): the buffer is still in the CPU cache when it is sent.
 const READ_PREFERRED: u32 = 256 * 1024;
 
 /// The most data in a WRITE (`wtmax`), in bytes. It is refused, but has to be received first.

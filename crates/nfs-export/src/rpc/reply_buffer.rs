@@ -2,10 +2,12 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use nfs3_types::xdr_codec::Pack;
 
+use crate::rpc::reply_content::Content;
 use crate::rpc::reply_memory::{Block, ReplyMemory};
 
 /// The memory that a connection has for itself, in bytes. With 1,024 connections it counts; nearly every reply but a READ
@@ -20,6 +22,11 @@ pub(crate) struct ReplyBuffer {
     /// In use instead of `own` while there is one; given back when the replies are sent.
     block: Option<Block>,
     length: usize,
+    /// What follows after these bytes: the content of a file, and zeros up to a multiple of four.
+    content: Option<Content>,
+    padding: usize,
+    /// Whether there may be such content, which only a socket can take.
+    splices: bool,
     memory: Arc<ReplyMemory>,
     client: IpAddr,
 }
@@ -31,9 +38,49 @@ impl ReplyBuffer {
             own: Vec::new(),
             block: None,
             length: 0,
+            content: None,
+            padding: 0,
+            splices: false,
             memory: Arc::clone(memory),
             client,
         }
+    }
+
+    /// One that is sent by a socket, with the content of files as it is in the page cache.
+    pub(crate) fn for_socket(memory: &Arc<ReplyMemory>, client: IpAddr) -> Self {
+        Self {
+            splices: true,
+            ..Self::new(memory, client)
+        }
+    }
+
+    /// Adds `length` bytes of a file from `offset`, or fewer, after everything that is written until the buffer is sent, which
+    /// is to be the header alone. Returns how many; `None` if they have to be copied.
+    pub(crate) fn splice(
+        &mut self,
+        file: BorrowedFd<'_>,
+        offset: u64,
+        length: usize,
+    ) -> Option<usize> {
+        if !self.splices || self.content.is_some() {
+            return None;
+        }
+        let pipes = self.memory.pipes();
+        let content = pipes.fill(self.client, (file, offset, length))?;
+        let filled = content.left();
+        self.padding = filled.next_multiple_of(4) - filled;
+        self.content = Some(content);
+        Some(filled)
+    }
+
+    /// The content that follows after the bytes, and how many zeros follow after it.
+    pub(crate) fn content(&mut self) -> Option<(&mut Content, usize)> {
+        self.content.as_mut().map(|content| (content, self.padding))
+    }
+
+    fn following(&self) -> usize {
+        let content = self.content.as_ref();
+        content.map_or(0, |content| content.left() + self.padding)
     }
 
     /// How many of `wanted` bytes the next reply may use: always enough for a directory entry or some KiB of a file.
@@ -73,8 +120,16 @@ impl ReplyBuffer {
         self.length
     }
 
+    /// With the content that follows.
+    pub(crate) fn len_with_content(&self) -> usize {
+        self.length + self.following()
+    }
+
     /// Whether to send before more is added.
     pub(crate) fn is_full(&self) -> bool {
+        if self.content.is_some() {
+            return true;
+        }
         match &self.block {
             Some(block) => block.is_full(self.length),
             None => self.length >= OWN_SIZE / 2,
@@ -89,10 +144,12 @@ impl ReplyBuffer {
     pub(crate) fn clear(&mut self) {
         self.length = 0;
         self.block = None;
+        self.content = None;
     }
 
-    /// Discards what was written after `length`.
+    /// Discards what was written after `length`, with the content that was to follow.
     pub(crate) fn truncate(&mut self, length: usize) {
+        self.content = None;
         self.length = self.length.min(length);
     }
 
@@ -140,7 +197,8 @@ impl ReplyBuffer {
     }
 
     pub(crate) fn end_record(&mut self, start: usize) {
-        let length = self.length.saturating_sub(start).saturating_sub(4);
+        let written = self.length.saturating_sub(start).saturating_sub(4);
+        let length = written + self.following();
         let mark = u32::try_from(length).unwrap_or_default() | 0x8000_0000;
         if let Some(header) = self.tail(start).first_chunk_mut::<4>() {
             *header = mark.to_be_bytes();

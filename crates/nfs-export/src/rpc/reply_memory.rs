@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use netroot_limits::{ByteBudget, Charge};
 use netroot_sys::pages::Pages;
 
+use crate::rpc::reply_content::Pipes;
+
 /// The sizes of blocks, in bytes: for a listing, for a READ of the preferred size, and for the longest READ; each with
 /// room for what was collected in a smaller one ([`Block::is_full`]).
 const SIZES: [usize; 3] = [80 * 1024, 320 * 1024, 1216 * 1024];
@@ -31,6 +33,7 @@ const MAX_SPARE: usize = 4 * 1024 * 1024;
 pub(crate) struct ReplyMemory {
     budget: Arc<ByteBudget>,
     spare: Mutex<Vec<Pages>>,
+    pipes: Arc<Pipes>,
     /// How often a block was refused because of the total.
     refused: AtomicU64,
 }
@@ -46,6 +49,7 @@ impl ReplyMemory {
         Self {
             budget: ByteBudget::new(per_client, total),
             spare: Mutex::default(),
+            pipes: Arc::default(),
             refused: AtomicU64::new(0),
         }
     }
@@ -53,6 +57,11 @@ impl ReplyMemory {
     /// The budget, for what else is held for clients.
     pub(crate) fn budget(&self) -> &Arc<ByteBudget> {
         &self.budget
+    }
+
+    /// For content that is not copied.
+    pub(super) fn pipes(&self) -> &Arc<Pipes> {
+        &self.pipes
     }
 
     /// How often a block was refused because all clients together had too many.

@@ -1,10 +1,13 @@
 //! One TCP connection.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::net::{SendFlags, send};
 
 use crate::counters::count;
 use crate::programs::procedure::{Ends, IoMode};
@@ -117,31 +120,51 @@ impl Connection {
         self.used.store(true, Ordering::Relaxed);
     }
 
-    fn write(&self, mut bytes: &[u8]) -> io::Result<()> {
-        let begun = self.age();
-        let all = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        let seconds = u64::try_from(bytes.len() / MIN_RATE).unwrap_or(u64::MAX);
+    fn write(&self, out: &mut ReplyBuffer) -> io::Result<()> {
+        let all = out.len_with_content();
+        let seconds = u64::try_from(all / MIN_RATE).unwrap_or(u64::MAX);
         let allowed = WRITE_TIMEOUT.saturating_add(Duration::from_secs(seconds));
-        self.sending_since.store(begun.max(1), Ordering::Relaxed);
+        self.sending_since
+            .store(self.age().max(1), Ordering::Relaxed);
+        let followed = out.content().is_some();
+        self.write_bytes(out.as_bytes(), followed, allowed)?;
+        if let Some((content, padding)) = out.content() {
+            while content.left() > 0 {
+                content.send(&self.stream, padding > 0)?;
+                if content.left() > 0 && self.stalled() > allowed {
+                    return Err(ErrorKind::TimedOut.into());
+                }
+            }
+            self.write_bytes([0; 3].get(..padding).unwrap_or_default(), false, allowed)?;
+        }
+        self.sending_since.store(0, Ordering::Relaxed);
+        let all = u64::try_from(all).unwrap_or(u64::MAX);
+        self.bytes.fetch_add(all, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn write_bytes(&self, mut bytes: &[u8], followed: bool, allowed: Duration) -> io::Result<()> {
+        let flags = match followed {
+            true => SendFlags::NOSIGNAL | SendFlags::MORE,
+            false => SendFlags::NOSIGNAL,
+        };
         while !bytes.is_empty() {
-            match (&self.stream).write(bytes) {
+            match send(&self.stream, bytes, flags) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(length) => bytes = bytes.get(length..).unwrap_or_default(),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno.into()),
             }
             if !bytes.is_empty() && self.stalled() > allowed {
                 return Err(ErrorKind::TimedOut.into());
             }
         }
-        self.sending_since.store(0, Ordering::Relaxed);
-        self.bytes.fetch_add(all, Ordering::Relaxed);
         Ok(())
     }
 
-    fn send(&self, bytes: &[u8]) -> io::Result<()> {
+    fn send(&self, out: &mut ReplyBuffer) -> io::Result<()> {
         let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let sent = self.write(bytes);
+        let sent = self.write(out);
         if sent.is_err() {
             // Half a reply may have been sent, so nothing can follow it. The queue is discarded, so that the client
             // gets a RST at once and repeats its calls on a new connection with fresh timers.
@@ -170,7 +193,7 @@ pub(super) fn serve(
         protocol: nfs3_types::portmap::IPPROTO_TCP,
     };
     let mut reader = RecordReader::new(state.replies.budget(), client.ip());
-    let mut out = ReplyBuffer::new(&state.replies, client.ip());
+    let mut out = ReplyBuffer::for_socket(&state.replies, client.ip());
     let (mut called, mut record_since) = (false, None);
     let mut timeout = None;
     loop {
@@ -241,7 +264,7 @@ fn answer_all(
             Ok(None) => break,
             Err(_) => {
                 count(&state.counters.bad_records);
-                let _ = connection.send(out.as_bytes());
+                let _ = connection.send(out);
                 return Err(Closed);
             }
         };
@@ -275,7 +298,7 @@ fn answer_all(
 
 fn flush(connection: &Connection, out: &mut ReplyBuffer) -> Result<(), Closed> {
     if out.len() > 0 {
-        connection.send(out.as_bytes()).map_err(|_| Closed)?;
+        connection.send(out).map_err(|_| Closed)?;
     }
     out.clear();
     Ok(())
@@ -327,9 +350,9 @@ fn answer_blocking(
     };
     let (state, message) = (Arc::clone(state), message.to_vec());
     let job = move || {
-        let mut out = ReplyBuffer::new(&state.replies, ends.client.ip());
+        let mut out = ReplyBuffer::for_socket(&state.replies, ends.client.ip());
         answer_on_this_thread(&state, ends, &message, &mut out);
-        blocked.answered = blocked.connection.send(out.as_bytes()).is_ok();
+        blocked.answered = blocked.connection.send(&mut out).is_ok();
     };
     if let Err(job) = pool.run(Box::new(job)) {
         job();
@@ -363,7 +386,10 @@ mod tests {
         let short = Some(Duration::from_millis(50));
         connection.stream.set_write_timeout(short).unwrap();
         // More than the socket buffers hold.
-        let error = connection.send(&vec![0; 64 << 20]).unwrap_err();
+        let memory = Arc::default();
+        let mut out = ReplyBuffer::new(&memory, std::net::Ipv4Addr::LOCALHOST.into());
+        out.extend(64 << 20);
+        let error = connection.send(&mut out).unwrap_err();
         assert!(is_timeout(&error), "{error}");
         drop(connection);
         let mut buffer = vec![0; 1 << 20];
