@@ -7,6 +7,7 @@ mod dnsmasq;
 mod initramfs_tools;
 mod machine;
 mod memory;
+pub(crate) mod nfs;
 pub(crate) mod serve;
 mod spread;
 mod steps;

@@ -53,6 +53,14 @@ pub(crate) fn bench() -> Result<()> {
     for_a_machine("baseline-init")
 }
 
+/// The client of `cargo xtask bench nfs`.
+///
+/// # Errors
+/// When it does not build.
+pub(crate) fn load() -> Result<()> {
+    cargo(&["-p", "netroot-nfs-export", "--release", "--example", "load"])
+}
+
 /// A small static program of this work tree that runs in a virtual machine.
 ///
 /// # Errors

@@ -100,6 +100,9 @@ enum Bench {
     Boot(bench::boot::Options),
     /// TFTP, HTTP and DHCP, and 200 machines at once, compared with dnsmasq, atftpd, tftpd-hpa, rs-tftpd, nginx and Kea.
     Serve(bench::serve::Options),
+    /// The NFS export, call by call, compared with NFS-Ganesha and, in a virtual machine, with Linux's nfsd; a recorded boot by
+    /// 1, 10 and 100 machines at once.
+    Nfs(bench::nfs::Options),
 }
 
 fn main() -> ExitCode {
@@ -137,6 +140,7 @@ fn run(task: Task) -> Result<()> {
         }
         Task::Bench(Bench::Boot(options)) => bench::boot::run_bench(options),
         Task::Bench(Bench::Serve(options)) => bench::serve::run_bench(&options),
+        Task::Bench(Bench::Nfs(options)) => bench::nfs::run_bench(&options),
         Task::Initrd { modules, output } => {
             setup::run()?;
             build::netroot()?;

@@ -7,7 +7,7 @@ mod dhcp;
 mod http;
 mod storm;
 mod storm_client;
-mod table;
+pub(super) mod table;
 mod tftp;
 mod tftp_client;
 

@@ -21,7 +21,7 @@ pub enum Clients {
 #[derive(Debug)]
 pub struct Ganesha {
     // Dropped in this order: Ganesha unregisters with rpcbind.
-    _ganesha: Program,
+    ganesha: Program,
     _rpcbind: Program,
 }
 
@@ -80,6 +80,11 @@ impl Ganesha {
         Self::start_with(net, &text, &["100003", "100005"])
     }
 
+    /// The server itself.
+    pub fn program(&self) -> &Program {
+        &self.ganesha
+    }
+
     fn start_with(net: &Net, configuration_text: &str, programs: &[&str]) -> Result<Self> {
         let rpcbind = net.spawn(&["rpcbind", "-f", "-w"])?;
         let deadline = Instant::now() + START_TIMEOUT;
@@ -117,7 +122,7 @@ impl Ganesha {
             std::thread::sleep(Duration::from_millis(200));
         }
         Ok(Self {
-            _ganesha: ganesha,
+            ganesha,
             _rpcbind: rpcbind,
         })
     }

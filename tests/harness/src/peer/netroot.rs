@@ -56,6 +56,16 @@ impl NetrootServe {
         Ok(server)
     }
 
+    /// As [`NetrootServe::start`], started by the program `by`, if there is one.
+    ///
+    /// # Errors
+    /// When it is not built or does not become ready.
+    pub fn start_by(net: &Net, root: &Path, arguments: &[&str], by: &[&str]) -> Result<Self> {
+        let server = Self::start_unready_by(net, root, arguments, by)?;
+        server.wait_for_kind("ready", READY_TIMEOUT)?;
+        Ok(server)
+    }
+
     /// Serves what the configuration `file` says, which has to have a state folder of its own, and waits until it is ready.
     /// It is started by the program `by`, if there is one.
     ///
@@ -77,6 +87,10 @@ impl NetrootServe {
     /// # Errors
     /// When it is not built.
     pub fn start_unready(net: &Net, root: &Path, arguments: &[&str]) -> Result<Self> {
+        Self::start_unready_by(net, root, arguments, &[])
+    }
+
+    fn start_unready_by(net: &Net, root: &Path, arguments: &[&str], by: &[&str]) -> Result<Self> {
         let netroot = paths::netroot()?.display().to_string();
         let root = root.display().to_string();
         // What outlives a restart belongs to this network; initrds are the same for all.
@@ -85,7 +99,8 @@ impl NetrootServe {
             .join("netroot-initrds")
             .display()
             .to_string();
-        let mut argv = vec![netroot.as_str(), "serve", &root, "--json"];
+        let mut argv = by.to_vec();
+        argv.extend([netroot.as_str(), "serve", &root, "--json"]);
         argv.extend(["--state", &state]);
         if !arguments.contains(&"--cache") {
             argv.extend(["--cache", &cache]);

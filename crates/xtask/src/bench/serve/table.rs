@@ -3,15 +3,15 @@
 use crate::bench::spread::Spread;
 
 /// A row: what was measured, and each server's numbers.
-pub(super) struct Row {
-    pub(super) name: String,
+pub(in crate::bench) struct Row {
+    pub(in crate::bench) name: String,
     /// With the server's name. No numbers: it cannot do this.
-    pub(super) cells: Vec<(&'static str, Spread)>,
+    pub(in crate::bench) cells: Vec<(&'static str, Spread)>,
 }
 
 /// What is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Better {
+pub(in crate::bench) enum Better {
     /// More of it.
     More,
     /// Less of it.
@@ -20,7 +20,7 @@ pub(super) enum Better {
 
 /// Prints the rows as Markdown. The first server of each row is netroot; the last column has how many times better than
 /// the best of the others it is.
-pub(super) fn print(title: &str, unit: &str, better: Better, rows: &[Row]) {
+pub(in crate::bench) fn print(title: &str, unit: &str, better: Better, rows: &[Row]) {
     println!("\n{title} ({unit}, medians)\n");
     let Some(first) = rows.first() else {
         return;

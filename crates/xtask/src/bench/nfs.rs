@@ -1,0 +1,72 @@
+//! The export beside NFS-Ganesha on this machine, and beside Linux's nfsd in a virtual machine, call by call; and a recorded
+//! boot by many machines at once. All servers of a row run at the same time and are measured one after the other in each round.
+
+mod arena;
+mod boot;
+mod cells;
+mod load;
+mod machine;
+mod tree;
+
+use anyhow::Result;
+
+use self::arena::Arena;
+use crate::privileges::needs_root;
+use crate::{build, setup};
+
+/// What to measure.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Options {
+    /// How many times each server is measured in each row.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+    /// How long each row takes, in seconds.
+    #[arg(long, default_value_t = 1.0)]
+    seconds: f64,
+    /// Only these: ganesha, nfsd, boot. May be given several times.
+    #[arg(long, value_name = "PART")]
+    only: Vec<Part>,
+    /// Record a boot anew.
+    #[arg(long)]
+    record: bool,
+    /// Measure target/release/netroot as it is.
+    #[arg(long)]
+    no_build: bool,
+}
+
+/// A part of the bench.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// NFS-Ganesha beside it.
+    Ganesha,
+    /// Linux's nfsd beside it, both in one virtual machine.
+    Nfsd,
+    /// A recorded boot by 1, 10 and 100 machines.
+    Boot,
+}
+
+/// Measures, and prints each table as soon as it is known.
+///
+/// # Errors
+/// When something cannot be built, or a server does not serve.
+pub(crate) fn run_bench(options: &Options) -> Result<()> {
+    setup::run_for_tests()?;
+    if !options.no_build {
+        build::bench()?;
+        build::load()?;
+    }
+    needs_root("this makes network namespaces", "bench nfs")?;
+    let wanted = |part| options.only.is_empty() || options.only.contains(&part);
+    let arena = Arena::make()?;
+    let (rounds, seconds) = (options.rounds, options.seconds);
+    if wanted(Part::Ganesha) {
+        cells::beside_ganesha(&arena, rounds, seconds)?;
+    }
+    if wanted(Part::Boot) {
+        boot::replay(&arena, options.record)?;
+    }
+    if wanted(Part::Nfsd) {
+        machine::beside_nfsd(&arena, rounds, seconds)?;
+    }
+    Ok(())
+}
