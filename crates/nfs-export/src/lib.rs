@@ -6,6 +6,7 @@
 //! programs/   mount, portmap, nfs (with read, readdir, permissions …), nfsacl: a call in, a reply out
 //! exports     path or handle → export: names, allowed clients, tree; exchanged while clients use them
 //! hidden_paths  what is not shown, by path
+//! recent_listings  READDIRPLUS replies of the last 100 ms
 //! tree/       handle → file → handle
 //!   part, mounts, root_dir   the file systems of a root: which there are, and opening them
 //!   file_system, kinds       what files are known by on each
@@ -21,6 +22,8 @@
 //!   stable file system id; permissions by mode and POSIX ACL for every uid, everything for uid 0.
 //! - **Never stale.** Handles depend on no state of the server. They survive its restarts and reboots
 //!   ([`HandleScheme`]) as long as the [`HandleKey`] is kept.
+//! - **Fresh.** Attributes are asked of the file system for each call. Only those of a READDIRPLUS may be older, by 100 ms at most:
+//!   many machines that boot together ask for the same ones.
 //! - **Whole.** File systems that are mounted below the root are parts of it ([`Submounts`], nfsd's `crossmnt`), and so are
 //!   btrfs subvolumes; those of the kernel and of a running system are not: the `/proc` of a chroot is an empty directory.
 //! - **Confined.** Names are single components; `openat2` resolves them below the root, through no link and no mount but
@@ -82,6 +85,7 @@ mod hidden_paths;
 mod mount_table;
 mod open_file_limit;
 mod programs;
+mod recent_listings;
 mod rpc;
 mod server;
 mod server_state;

@@ -8,6 +8,7 @@ use crate::counters::Counters;
 use crate::event::Event;
 use crate::exports::{Exports, ServedExports};
 use crate::mount_table::MountTable;
+use crate::recent_listings::RecentListings;
 use crate::rpc::reply_memory::ReplyMemory;
 
 /// The ports that the portmapper answers with.
@@ -44,6 +45,7 @@ pub(crate) struct ServerState {
     pub(crate) counters: Counters,
     pub(crate) replies: Arc<ReplyMemory>,
     pub(crate) mounts: MountTable,
+    pub(crate) listings: RecentListings,
     /// Called before a path is looked up for a client that may mount.
     before_mount: OnceLock<Box<dyn Fn() + Send + Sync>>,
     recorded_calls: OnceLock<RecordedCalls>,
@@ -62,6 +64,7 @@ impl ServerState {
             counters: Counters::default(),
             replies: Arc::default(),
             mounts: MountTable::default(),
+            listings: RecentListings::default(),
             before_mount: OnceLock::new(),
             recorded_calls: OnceLock::new(),
             events,

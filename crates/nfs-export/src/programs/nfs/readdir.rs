@@ -7,17 +7,19 @@
 use std::cell::OnceCell;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Instant;
 
 use nfs3_types::nfs3::{
     Nfs3Option, READDIR3resfail, cookieverf3, entry3, entryplus3, filename3, nfsstat3,
     post_op_attr, post_op_fh3,
 };
-use nfs3_types::xdr_codec::Opaque;
+use nfs3_types::xdr_codec::{Opaque, Pack};
 use rustix::fs::{RawDir, SeekFrom};
 use rustix::io::Errno;
 
 use crate::programs::nfs::permissions::{Permission, Permissions};
 use crate::programs::nfs::request::{Request, ResolvedFile};
+use crate::recent_listings::{ATTRIBUTES, Question};
 use crate::rpc::decode::{Decoder, Malformed};
 use crate::rpc::reply_buffer::ReplyBuffer;
 use crate::tree::entries::Entries;
@@ -79,7 +81,8 @@ fn size(asked: u32) -> usize {
 }
 
 pub(super) fn readdir(request: &Request<'_>, arguments: Arguments, out: &mut ReplyBuffer) {
-    list(request, &arguments, out, |_, _, entry, out| {
+    let with = With::Names;
+    list(request, (&arguments, with), out, |_, _, entry, out| {
         out.pack(&entry)
     });
 }
@@ -89,7 +92,7 @@ pub(super) fn readdirplus(request: &Request<'_>, arguments: Arguments, out: &mut
     let may_search = OnceCell::new();
     list(
         request,
-        &arguments,
+        (&arguments, With::Attributes),
         out,
         |request, directory, entry, out| {
             // Without execute permission LOOKUP is refused, and READDIRPLUS must not get around that.
@@ -136,15 +139,22 @@ fn details(directory: &ResolvedFile<'_>, name: &[u8]) -> (post_op_attr, post_op_
     }
 }
 
+/// What a listing has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum With {
+    Names,
+    Attributes,
+}
+
 fn list(
     request: &Request<'_>,
-    arguments: &Arguments,
+    arguments: (&Arguments, With),
     out: &mut ReplyBuffer,
     write: impl Fn(&Request<'_>, &ResolvedFile<'_>, entry3<'_>, &mut ReplyBuffer),
 ) {
     let start = out.len();
     let result = request
-        .resolve(arguments.handle)
+        .resolve(arguments.0.handle)
         .map_err(|status| (status, Nfs3Option::None))
         .and_then(|directory| {
             results(request, &directory, arguments, out, write)
@@ -160,7 +170,7 @@ fn list(
 fn results(
     request: &Request<'_>,
     directory: &ResolvedFile<'_>,
-    arguments: &Arguments,
+    (arguments, with): (&Arguments, With),
     out: &mut ReplyBuffer,
     write: impl Fn(&Request<'_>, &ResolvedFile<'_>, entry3<'_>, &mut ReplyBuffer),
 ) -> Result<(), nfsstat3> {
@@ -177,6 +187,23 @@ fn results(
         return Err(nfsstat3::NFS3ERR_BAD_COOKIE);
     }
     let total = out.reserve(arguments.total + AROUND).saturating_sub(AROUND);
+    let question = (with == With::Attributes).then(|| Question {
+        directory: arguments.handle,
+        cookie: arguments.cookie,
+        names: arguments.names,
+        total,
+        may_search: Permissions::new(&request.credentials, directory).may(Permission::Execute),
+        attributes: packed(directory),
+    });
+    let made = Instant::now();
+    let listings = &request.state.listings;
+    if let Some(question) = &question
+        && let Some(reply) = listings.find(question)
+    {
+        out.push(&reply);
+        return Ok(());
+    }
+    let reply = out.len();
     out.pack(&nfsstat3::NFS3_OK);
     let start = out.len();
     out.pack(&directory.attributes());
@@ -213,7 +240,20 @@ fn results(
     };
     out.pack(&false);
     out.pack(&complete);
+    if let Some(question) = question {
+        listings.keep(question, &directory.stat, made, out.tail(reply));
+    }
     Ok(())
+}
+
+fn packed(directory: &ResolvedFile<'_>) -> [u8; ATTRIBUTES] {
+    let mut packed = [0; ATTRIBUTES];
+    // It has room for them.
+    let _ = directory
+        .tree
+        .attributes(&directory.stat)
+        .pack(&mut &mut packed[..]);
+    packed
 }
 
 /// A listing in the making.
