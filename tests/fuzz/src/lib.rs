@@ -1,5 +1,7 @@
 //! What the targets share: how an input becomes several datagrams, and a peer that answers with the input.
 
+pub mod nfs_tree;
+
 use std::future::Future;
 use std::net::Ipv4Addr;
 use std::pin::pin;
