@@ -23,6 +23,7 @@ mod lifecycle;
 mod machines;
 mod malformed_packets;
 mod nfs_against_ganesha;
+mod nfs_bsd;
 #[path = "../nfs_compared/compared.rs"]
 mod nfs_compared;
 mod nfs_lab;
