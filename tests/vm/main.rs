@@ -24,6 +24,8 @@ mod network_managers;
 mod nfs_against_nfsd;
 #[path = "../nfs_compared/compared.rs"]
 mod nfs_compared;
+mod nfs_decoded;
+mod nfs_suites;
 mod nfs_versions;
 mod nic_initrd;
 mod proxy;

@@ -5,6 +5,7 @@
 
 use std::net::Ipv4Addr;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Result;
 use netroot_harness::{Net, NetrootServe, Nic, Tap, Vm, VmBuilder};
@@ -92,7 +93,7 @@ fn serve_tree(net: &Net, image: &str) -> Result<NetrootServe> {
 }
 
 /// A machine that has the tree on a disk, and our export on the same network.
-struct Lab {
+pub(crate) struct Lab {
     vm: Vm,
     clients: Net,
     _tap: Tap,
@@ -104,7 +105,7 @@ struct Lab {
 
 impl Lab {
     /// `script` is the machine's init.
-    fn new(name: &str, script: &str) -> Result<Self> {
+    pub(crate) fn new(name: &str, script: &str) -> Result<Self> {
         let lan = Lan::new(name)?;
         let image = lan.net.logs().join("tree.img").display().to_string();
         tree::make_image(&lan.net, &image)?;
@@ -143,6 +144,17 @@ impl Lab {
             _other: other,
             _lan: lan,
         })
+    }
+
+    /// Waits until the machine has said `text`.
+    pub(crate) fn wait_for(&self, text: &str, what: &str, timeout: Duration) -> Result<()> {
+        self.vm.wait_for(text, what, timeout)?;
+        Ok(())
+    }
+
+    /// All that the machine has said.
+    pub(crate) fn console(&self) -> String {
+        self.vm.console().text()
     }
 }
 
