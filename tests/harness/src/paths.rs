@@ -41,6 +41,18 @@ pub fn netroot() -> Result<PathBuf> {
     built("release/netroot")
 }
 
+/// Whether [`netroot`] is the release build, as `cargo xtask` builds it: in its place may be a link to a debug build,
+/// which is built sooner.
+///
+/// # Errors
+/// When it is not built.
+pub fn netroot_is_optimised() -> Result<bool> {
+    let program = netroot()?.canonicalize().context("the boot server")?;
+    Ok(program
+        .parent()
+        .is_some_and(|folder| folder.ends_with("release")))
+}
+
 /// The Debian package of the boot server, as `cargo xtask package` makes it.
 ///
 /// # Errors

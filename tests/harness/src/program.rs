@@ -179,6 +179,14 @@ impl Program {
         self.status_kib("VmHWM:")
     }
 
+    /// What it has in memory now of files: program text, mostly, in KiB.
+    ///
+    /// # Errors
+    /// When the program has ended.
+    pub fn resident_files_kib(&self) -> Result<u64> {
+        self.status_kib("RssFile:")
+    }
+
     fn status_kib(&self, line: &str) -> Result<u64> {
         let pid = self.pid()?;
         let status = std::fs::read_to_string(format!("/proc/{pid}/status"))
