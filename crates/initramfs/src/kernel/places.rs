@@ -14,11 +14,15 @@
 //! | unpacked live images | `/live/vmlinuz`, `/casper/vmlinuz`, … | `/lib/modules/<version>` |
 
 mod boot_entries;
+mod candidate;
+mod folder;
 mod kernel_names;
 mod systems;
 
 use self::boot_entries::{add_kernel_install, add_loader_entries};
-use self::kernel_names::{named_by_path, version_in_name};
+pub(super) use self::candidate::Candidate;
+use self::folder::{MAX_FILE, names, names_or_none};
+use self::kernel_names::version_in_name;
 pub(super) use self::systems::PROFILES;
 use self::systems::{add_loose_packages, systems};
 use super::version::is_version;
@@ -41,52 +45,6 @@ const FOLDERS: [&str; 9] = [
     "/isolinux",
     "/",
 ];
-/// The size limit of a boot loader entry, or of the name of a package, in bytes.
-const MAX_ENTRY: u64 = 16 << 10;
-
-/// A path that may be a kernel's.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Candidate {
-    /// In the root.
-    pub(super) path: String,
-    /// The version or flavour that its name shows; empty if it shows none.
-    pub(super) named: String,
-    /// The directory of module trees that belongs to it and to no other kernel.
-    pub(super) own_modules: Option<String>,
-    /// The system of NixOS or Guix System that it belongs to.
-    pub(super) system: Option<String>,
-    /// Whether it is of the current generation of a system with generations.
-    pub(super) current: bool,
-    /// Why there should be a file; `None` where it is only usual.
-    pub(super) expected: Option<&'static str>,
-}
-
-impl Candidate {
-    fn usual(path: String, named: &str) -> Self {
-        let named = match named {
-            "" => named_by_path(&path).to_owned(),
-            named => named.to_owned(),
-        };
-        Self {
-            path,
-            named,
-            own_modules: None,
-            system: None,
-            current: false,
-            expected: None,
-        }
-    }
-
-    /// A path that the administrator names.
-    pub(super) fn asked_for(path: &str) -> Self {
-        let (folder, _) = path.rsplit_once('/').unwrap_or_default();
-        Self {
-            // Guix System's.
-            own_modules: Some(format!("{folder}/lib/modules")),
-            ..Self::usual(path.to_owned(), "")
-        }
-    }
-}
 
 /// The places of a root that were looked at.
 #[derive(Debug)]
@@ -242,7 +200,7 @@ impl Places {
         for tree in own.as_ref().unwrap_or(&self.module_trees) {
             for version in names(root, tree) {
                 let package = || {
-                    root.read(&format!("{tree}/{version}/pkgbase"), MAX_ENTRY)
+                    root.read(&format!("{tree}/{version}/pkgbase"), MAX_FILE)
                         .ok()
                 };
                 let fits = named.is_empty()
@@ -264,16 +222,4 @@ impl Places {
 /// Whether a module tree has what `depmod` makes last: a kernel that was removed leaves some files behind.
 pub(super) fn has_index(root: &RootTree, tree: &str) -> bool {
     root.open_file(&format!("{tree}/modules.dep")).is_ok()
-}
-
-/// The names in a directory that need not be there; an unreadable one has none.
-fn names(root: &RootTree, directory: &str) -> Vec<String> {
-    root.names_in(directory).unwrap_or_default()
-}
-
-fn names_or_none(root: &RootTree, directory: &str) -> Result<Vec<String>, RootTreeError> {
-    match root.names_in(directory) {
-        Err(error) if error.is_absent() => Ok(Vec::new()),
-        other => other,
-    }
 }

@@ -1,6 +1,7 @@
 //! Kernels that boot loader entries name, and those that kernel-install(8) lays out.
 
-use super::{Candidate, MAX_ENTRY, names};
+use super::candidate::Candidate;
+use super::folder::{MAX_FILE, names};
 use crate::kernel::version::is_version;
 use crate::root_tree::RootTree;
 
@@ -20,7 +21,7 @@ pub(super) fn add_loader_entries(
         .filter(|name| name.ends_with(".conf"))
         .take(MAX_ENTRIES)
     {
-        let Ok(text) = root.read(&format!("{folder}/{name}"), MAX_ENTRY) else {
+        let Ok(text) = root.read(&format!("{folder}/{name}"), MAX_FILE) else {
             continue;
         };
         let text = String::from_utf8_lossy(&text);

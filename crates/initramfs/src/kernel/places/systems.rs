@@ -1,6 +1,7 @@
 //! The systems of NixOS and Guix System: where they are, and kernels in a store that has none.
 
-use super::{Candidate, names};
+use super::candidate::Candidate;
+use super::folder::names;
 use crate::root_tree::RootTree;
 
 /// The profiles of NixOS and Guix System, whose `system` is the current generation.
