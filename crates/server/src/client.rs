@@ -1,7 +1,7 @@
 //! The subcommands that ask a running server, through its API.
 //!
 //! ```text
-//! arguments → ask (Unix socket or TCP) → answers (JSON) → what is printed (terminal)
+//! arguments → ask (Unix socket or TCP) → answers (JSON) → what is printed (terminal, table, wording)
 //! machines    netroot machines; timeline of one      order     netroot boot-once, netroot assign
 //! images      netroot images                         reload    netroot reload
 //! status      netroot status                         bundle    netroot bundle
@@ -15,6 +15,7 @@ pub(crate) mod machines;
 pub(crate) mod order;
 pub(crate) mod reload;
 pub(crate) mod status;
+mod table;
 mod terminal;
 mod timeline;
 mod wording;

@@ -5,7 +5,8 @@ use clap::Args;
 
 use crate::client::answers::{Image, Images};
 use crate::client::ask::{ServerArgs, print_json};
-use crate::client::terminal::{Cell, Column, Line, Screen, Tone, print, shown, table};
+use crate::client::table::{Cell, Column, table};
+use crate::client::terminal::{Line, Screen, Tone, print, shown};
 
 /// The arguments of `netroot images`.
 #[derive(Debug, Clone, Args)]

@@ -5,7 +5,8 @@ use clap::Args;
 
 use crate::client::answers::{History, Machine, Machines, Status};
 use crate::client::ask::{ServerArgs, path_of, print_json};
-use crate::client::terminal::{Cell, Column, Line, Screen, Tone, ago, print, shown, table};
+use crate::client::table::{Cell, Column, table};
+use crate::client::terminal::{Line, Screen, Tone, ago, print, shown};
 use crate::client::timeline::timeline;
 use crate::client::wording::{UNSEEN, orders, tone_of, words};
 

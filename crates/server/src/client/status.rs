@@ -10,7 +10,8 @@ use crate::client::answers::{Images, Machine, Machines, Status};
 use crate::client::ask::{ServerArgs, print_json};
 use crate::client::images::image_list;
 use crate::client::machines::{list, rows};
-use crate::client::terminal::{Column, Line, Screen, Tone, local, print, shown, size, span, table};
+use crate::client::table::{Column, table};
+use crate::client::terminal::{Line, Screen, Tone, local, print, shown, size, span};
 use crate::client::wording::UNSEEN;
 
 /// The arguments of `netroot status`.

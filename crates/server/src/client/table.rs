@@ -3,7 +3,7 @@
 //! Where a terminal is narrower than a table, the columns that matter least leave it: they go on below each row, or, where
 //! every row counts (`status --watch`), those that are details are left out.
 
-use super::{Screen, Tone, wrapped};
+use crate::client::terminal::{Screen, Tone, wrapped};
 
 /// A cell: what it says, for its colour, and its text.
 pub(crate) type Cell = (Tone, String);
@@ -137,8 +137,8 @@ fn flowing(cells: &[&Cell], indent: usize, screen: Screen) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Colours;
     use super::*;
+    use crate::client::terminal::Colours;
 
     const COLUMNS: [Column; 4] = [
         Column::needed(0),
@@ -160,14 +160,11 @@ mod tests {
     fn columns_are_aligned_and_empty_ones_left_out() {
         let rows = [row(["a", "", "long", ""]), row(["über", "", "", ""])];
         assert_eq!(shown(&rows, Screen::PLAIN), ["  a     long", "  über"]);
-        let colours = Colours(true);
-        let painted = shown(
-            &rows,
-            Screen {
-                colours,
-                ..Screen::PLAIN
-            },
-        );
+        let painted = Screen {
+            colours: Colours::ALL,
+            ..Screen::PLAIN
+        };
+        let painted = shown(&rows, painted);
         assert_eq!(painted[0], "  \x1b[31ma\x1b[0m     \x1b[31mlong\x1b[0m");
         assert!(shown(&[row(["", "", "", ""])], Screen::PLAIN).is_empty());
     }

@@ -1,12 +1,8 @@
-//! How the subcommands that show the server's state write: tables ([`table`]), ages, and colours where a person reads.
-
-mod table;
+//! How the subcommands that show the server's state write: lines, ages, and colours where a person reads.
 
 use std::io::{IsTerminal, Write, stdout};
 
 use netroot_printable::Printable;
-
-pub(crate) use self::table::{Cell, Column, table};
 
 /// Whether colours are used: on a terminal, unless NO_COLOR is set (no-color.org) or it can show none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +26,10 @@ pub(crate) enum Tone {
 }
 
 impl Colours {
+    /// On a terminal.
+    #[cfg(test)]
+    pub(crate) const ALL: Self = Self(true);
+
     /// As the environment has it.
     pub(crate) fn of_stdout() -> Self {
         let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
@@ -81,7 +81,7 @@ impl Screen {
     }
 
     /// What is left of a line behind so many spaces; enough for a word, however narrow it is.
-    fn room(self, indent: usize) -> usize {
+    pub(super) fn room(self, indent: usize) -> usize {
         let room = self.width.map(|width| width.saturating_sub(indent));
         room.unwrap_or(usize::MAX).max(ROOM)
     }
@@ -125,7 +125,7 @@ impl Line {
 const ROOM: usize = 12;
 
 /// Words in lines of at most `width` characters. One that is longer is cut in pieces.
-fn wrapped(text: &str, width: usize) -> Vec<String> {
+pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     let mut length = 0;
