@@ -117,7 +117,7 @@ pub(crate) fn until_stopped(
     let api = Api::new(sources, &hosts);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        // A connection's turn sends up to a MiB of a file: new packets are looked for after a few, not after 61.
+        // A connection's turn sends up to 2 MiB of a file: new packets are looked for after a few, not after 61.
         .event_interval(8)
         .build()
         .map_err(ServeError::Runtime)?;

@@ -7,11 +7,13 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use hyper::body::Bytes;
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::ReadWriteFlags;
 
+use super::seen::{Inode, Seen};
 use crate::serve::root_facts::Stamp;
 
 /// How far apart bytes are whose presence in memory is asked for: Linux's smallest read-ahead (`VM_READAHEAD_PAGES` is
@@ -28,6 +30,8 @@ pub(crate) enum Content {
     File {
         /// Read by position, since transfers share it.
         file: Arc<File>,
+        /// Which one it is.
+        inode: Inode,
         /// Where the content starts in it, in bytes.
         start: u64,
         /// The content's length in bytes; that of the whole file is taken when it is opened.
@@ -61,6 +65,10 @@ impl Content {
             return Err(not_regular());
         }
         Ok(Self::File {
+            inode: Inode {
+                device: metadata.dev(),
+                number: metadata.ino(),
+            },
             file: Arc::new(file),
             start: 0,
             length: metadata.len(),
@@ -77,8 +85,11 @@ impl Content {
                 let end = clamped(offset.saturating_add(length));
                 Self::Memory(bytes.slice(clamped(offset)..end))
             }
-            Self::File { file, start, .. } => Self::File {
+            Self::File {
+                file, inode, start, ..
+            } => Self::File {
                 file,
+                inode,
                 start: start.saturating_add(offset),
                 length: length.min(left),
             },
@@ -112,6 +123,7 @@ impl Content {
                 file,
                 start,
                 length,
+                ..
             } => {
                 if let Ok(metadata) = file.metadata() {
                     hash.write_u64(metadata.dev());
@@ -139,6 +151,7 @@ impl Content {
             file,
             start,
             length,
+            ..
         } = self
         else {
             return Some(self.read_at(offset, buffer));
@@ -160,29 +173,28 @@ impl Content {
     }
 
     /// The file with the part of it from `offset` on that is in memory: its position, and its length of `most` bytes at
-    /// most. `None` for what is no file, and where a disk may have to be waited for.
-    pub(crate) fn in_memory(&self, offset: u64, most: usize) -> Option<(&Arc<File>, u64, usize)> {
+    /// most. `None` for what is no file, and where a disk may have to be waited for. What was `seen` is not asked about again.
+    pub(super) fn in_memory(
+        &self,
+        seen: &Seen,
+        offset: u64,
+        most: usize,
+    ) -> Option<(&Arc<File>, u64, usize)> {
         let Self::File {
             file,
+            inode,
             start,
             length,
         } = self
         else {
             return None;
         };
-        let left = usize::try_from(length.saturating_sub(offset)).unwrap_or(usize::MAX);
-        let wanted = most.min(left);
+        let left = length.saturating_sub(offset);
+        let wanted = u64::try_from(most).map_or(left, |most| most.min(left));
         let at = start.saturating_add(offset);
-        // One byte of each row, and the last one.
-        let last = wanted.checked_sub(1)?;
-        let absent = (0..wanted).step_by(PROBED).chain([last]).find(|probe| {
-            let mut byte = [0];
-            let position = at.saturating_add(u64::try_from(*probe).unwrap_or(u64::MAX));
-            let mut parts = [IoSliceMut::new(&mut byte)];
-            let read = rustix::io::preadv2(file, &mut parts, position, ReadWriteFlags::NOWAIT);
-            read != Ok(1)
-        });
-        let length = absent.unwrap_or(wanted);
+        let absent = |from, length| first_absent(file, from, length);
+        let present = seen.present(*inode, at, wanted, Instant::now(), absent);
+        let length = usize::try_from(present).unwrap_or(most);
         (length > 0).then_some((file, at, length))
     }
 
@@ -213,6 +225,19 @@ impl Content {
     }
 }
 
+/// The first of `length` bytes of a file from `from` on that is not in memory: of each row one is looked at, and the last one.
+fn first_absent(file: &File, from: u64, length: u64) -> Option<u64> {
+    let last = length.checked_sub(1)?;
+    let rows = (0..length).step_by(PROBED).chain([last]);
+    let mut positions = rows.map(|row| from.saturating_add(row));
+    positions.find(|position| {
+        let mut byte = [0];
+        let mut parts = [IoSliceMut::new(&mut byte)];
+        let read = rustix::io::preadv2(file, &mut parts, *position, ReadWriteFlags::NOWAIT);
+        read != Ok(1)
+    })
+}
+
 fn not_regular() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")
 }
@@ -239,5 +264,32 @@ mod tests {
             assert_eq!(kernel.read_at(6, &mut buffer).unwrap(), 0);
             assert_eq!(whole.part(10, 99).length(), 3);
         }
+    }
+
+    #[test]
+    fn of_a_file_that_is_partly_in_memory_only_that_part_is_sent_without_a_disk() {
+        use std::io::Write;
+        const ALL: usize = 4 << 20;
+        // On the disk that has this project: in a file system in memory nothing is on a disk.
+        let mut file = tempfile::tempfile_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        file.write_all(&vec![7; ALL]).unwrap();
+        file.sync_all().unwrap();
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Random).unwrap();
+        let content = Content::from_regular(file).unwrap();
+        let seen = Seen::new();
+        assert!(content.in_memory(&seen, 2 << 20, ALL).is_none());
+        let mut half = vec![0; 1 << 20];
+        content.read_at(0, &mut half).unwrap();
+        let Some((_, at, length)) = content.in_memory(&seen, 0, ALL) else {
+            // overlayfs cannot tell: nothing is sent so.
+            return assert!(content.read_now(0, &mut half).is_none());
+        };
+        assert_eq!(at, 0);
+        assert!((1 << 20..ALL).contains(&length), "{length}");
+        // What was absent is asked about again.
+        content.read_at(0, &mut vec![0; ALL]).unwrap();
+        let (_, _, length) = content.in_memory(&seen, 0, ALL).unwrap();
+        assert_eq!(length, ALL);
     }
 }

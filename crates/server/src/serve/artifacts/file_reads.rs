@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::fs::File;
 use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +16,7 @@ use netroot_limits::{ByteBudget, Charge};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::content::Content;
+use super::seen::Seen;
 
 /// Concurrent reads of all clients.
 const READS: usize = 32;
@@ -36,6 +38,7 @@ pub(crate) struct FileReads {
     all: Arc<Semaphore>,
     clients: Mutex<HashMap<IpAddr, Turns>>,
     budget: Arc<ByteBudget>,
+    seen: Seen,
 }
 
 /// Whose turn it is among the reads of one client.
@@ -59,6 +62,7 @@ impl FileReads {
             all: Arc::new(Semaphore::new(READS)),
             clients: Mutex::default(),
             budget: ByteBudget::new(BUFFERED_EACH, BUFFERED),
+            seen: Seen::new(),
         })
     }
 
@@ -123,6 +127,16 @@ impl FileReads {
             }
             Err(error) => Some(Err(error)),
         }
+    }
+
+    /// The file of `content` with the part of it from `offset` on that is in memory, as [`Content::in_memory`].
+    pub(crate) fn in_memory<'a>(
+        &self,
+        content: &'a Content,
+        offset: u64,
+        most: usize,
+    ) -> Option<(&'a Arc<File>, u64, usize)> {
+        content.in_memory(&self.seen, offset, most)
     }
 
     fn buffer(&self, client: IpAddr, least: usize, most: usize) -> (Vec<u8>, Option<Charge>) {

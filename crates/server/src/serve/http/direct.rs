@@ -13,17 +13,19 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use hyper::body::Bytes;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::activity::Activity;
-use super::unsent::Bound;
+use super::unsent::{Bound, LITTLE};
 
 /// The most that is handed over at a time, in bytes.
-pub(super) const PART: usize = 1 << 20;
+pub(super) const PART: usize = 2 << 20;
 
 /// How much of files a connection is sent before it is the next one's turn, in bytes.
-const TURN: usize = 1 << 20;
+const TURN: usize = 2 << 20;
 
 /// Stands for a part of a file. Never read: it takes no memory.
 static STAND_IN: [u8; PART] = [0; PART];
@@ -101,6 +103,8 @@ pub(super) struct DirectStream {
     bound: Bound,
     /// What was sent of files since it was another's turn.
     turn: usize,
+    /// The kernel sends whole packets only (`TCP_CORK`, tcp(7)).
+    corked: bool,
 }
 
 impl DirectStream {
@@ -112,6 +116,7 @@ impl DirectStream {
             parts: Arc::default(),
             bound,
             turn: 0,
+            corked: false,
         }
     }
 
@@ -130,6 +135,20 @@ impl DirectStream {
         Arc::clone(&self.socket)
     }
 
+    /// Has the kernel send whole packets only while no other client is fast, until the end of an answer of which `left` bytes
+    /// are left. Otherwise the end of every 64 KiB of a file is a packet of its own, for which one client alone wakes up once
+    /// more: half as much processor time again. Among several, whole packets cost a fifth more (both measured, veth).
+    fn cork_if_alone(&mut self, left: u64) {
+        let worth = self.corked || left > u64::from(LITTLE);
+        self.cork(worth && self.bound.is_alone());
+    }
+
+    fn cork(&mut self, corked: bool) {
+        if self.corked != corked && sockopt::set_tcp_cork(&self.socket, corked).is_ok() {
+            self.corked = corked;
+        }
+    }
+
     /// Sends of the first part, of which `left` bytes are asked for.
     fn poll_send(&mut self, context: &mut Context<'_>, left: usize) -> Poll<io::Result<usize>> {
         if self.turn >= TURN {
@@ -142,38 +161,48 @@ impl DirectStream {
                 self.turn = 0;
                 return Poll::Pending;
             }
-            let mut parts = self.parts.lock();
+            let parts = Arc::clone(&self.parts);
+            let mut parts = parts.lock();
             let Some(part) = parts.front_mut().filter(|part| part.left == left) else {
                 return Poll::Ready(Err(io::Error::other("no part of a file is to be sent")));
             };
             let of_answer = part.all_left();
+            self.cork_if_alone(of_answer);
             let most = self.bound.most(&self.socket, of_answer);
             let most = usize::try_from(most).map_or(part.left, |most| most.min(part.left));
-            let sent = self.socket.try_io(Interest::WRITABLE, || {
+            let mut sent = 0;
+            let tried = self.socket.try_io(Interest::WRITABLE, || {
                 let position = Some(&mut part.position);
-                Ok(rustix::fs::sendfile(
-                    &self.socket,
-                    &part.file,
-                    position,
-                    most,
-                )?)
-            });
-            match sent {
-                // The file is shorter by now.
-                Ok(0) => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
-                Ok(sent) => {
-                    part.left = part.left.saturating_sub(sent);
-                    self.bound.sent(sent, part.all_left());
-                    if part.left == 0 {
-                        parts.pop_front();
-                    }
-                    self.turn = self.turn.saturating_add(sent);
-                    self.activity.wrote(sent);
-                    return Poll::Ready(Ok(sent));
+                sent = rustix::fs::sendfile(&self.socket, &part.file, position, most)?;
+                // To ask costs less than to try again.
+                if 0 < sent && sent < most && !is_writable(&self.socket) {
+                    return Err(io::ErrorKind::WouldBlock.into());
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
+                Ok(())
+            });
+            match tried {
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
+                    return Poll::Ready(Err(error));
+                }
+                Err(_) if sent == 0 => continue,
+                // The file is shorter by now.
+                Ok(()) if sent == 0 => {
+                    return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+                }
+                _ => {}
             }
+            part.left = part.left.saturating_sub(sent);
+            let of_answer = part.all_left();
+            if part.left == 0 {
+                parts.pop_front();
+            }
+            self.bound.sent(sent, of_answer);
+            if of_answer == 0 {
+                self.cork(false);
+            }
+            self.turn = self.turn.saturating_add(sent);
+            self.activity.wrote(sent);
+            return Poll::Ready(Ok(sent));
         }
     }
 
@@ -186,6 +215,7 @@ impl DirectStream {
         // What is read from a disk: nobody tells whether it is the end of the answer.
         let may_end = self.parts.lock().is_empty();
         if may_end {
+            self.cork(false);
             self.bound.before_bytes(&self.socket);
         }
         loop {
@@ -203,6 +233,13 @@ impl DirectStream {
             }
         }
     }
+}
+
+/// Whether the kernel takes more now. If not, it tells when it does.
+fn is_writable(socket: &TcpStream) -> bool {
+    let mut ends = [PollFd::new(socket, PollFlags::OUT)];
+    let now = Timespec::default();
+    !matches!(poll(&mut ends, Some(&now)), Ok(0))
 }
 
 impl Drop for DirectStream {
@@ -257,6 +294,11 @@ impl AsyncWrite for DirectStream {
             return self.poll_send(context, part.len());
         }
         let end = slices.iter().position(|slice| stands_in(slice));
+        // The head goes with the beginning of the file.
+        let behind = self.parts.lock().front().map(Part::all_left);
+        if let Some(left) = behind.filter(|_| end.is_some()) {
+            self.cork_if_alone(left);
+        }
         let before = end.and_then(|end| slices.get(..end)).unwrap_or(slices);
         self.poll_bytes(context, |socket| socket.try_write_vectored(before))
     }
@@ -298,8 +340,12 @@ mod tests {
             stream.write_all(&part).await.unwrap();
             position += most;
         }
-        assert_eq!(stream.bound.is_raised(), read > 0);
+        assert_eq!(
+            (stream.bound.is_raised(), stream.corked),
+            (read > 0, read > 0)
+        );
         stream.write_all(&vec![7; read]).await.unwrap();
+        assert!(!sockopt::tcp_cork(&stream.socket).unwrap());
         assert!(!stream.bound.is_raised());
         stream.shutdown().await.unwrap();
     }

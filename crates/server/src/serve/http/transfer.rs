@@ -143,10 +143,10 @@ impl Transfer {
         let mut reading = match self.reading.take() {
             Some(reading) => reading,
             None => {
-                if let Some((file, position, length)) = self
-                    .content
-                    .in_memory(self.position, most.min(PART))
-                    .filter(|_| self.length > SMALL)
+                let part = most.min(PART);
+                if self.length > SMALL
+                    && let Some((file, position, length)) =
+                        self.reads.in_memory(&self.content, self.position, part)
                 {
                     return Poll::Ready(self.parts.put(file, position, length, left));
                 }

@@ -17,6 +17,8 @@ use tokio::net::TcpStream;
 pub(super) const LITTLE: u32 = 128 << 10;
 /// What it holds for one that takes files fast: what `net.ipv4.tcp_wmem` allows by default.
 const MUCH: u32 = 4 << 20;
+/// The same where the budget has no more for it: a room of machines that begin at once.
+const SOME: u32 = 1 << 20;
 /// A client is fast that takes [`SAMPLE`] bytes in this time: 4 MiB/s. It is more than what the kernel takes for a client
 /// that takes nothing.
 const FAST: Duration = Duration::from_millis(125);
@@ -56,7 +58,7 @@ fn memory() -> u64 {
 pub(super) struct Bound {
     budget: Arc<ByteBudget>,
     client: IpAddr,
-    /// It holds [`MUCH`], or has not sent all of it yet.
+    /// It holds [`MUCH`] or [`SOME`], or has not sent all of it yet.
     charge: Option<Charge>,
     /// When the sample began, and what was taken since.
     since: Instant,
@@ -81,6 +83,11 @@ impl Bound {
     /// Whether the kernel may hold more of a file than of any client's.
     pub(super) fn is_raised(&self) -> bool {
         self.charge.is_some()
+    }
+
+    /// Whether no other connection holds more than anybody's.
+    pub(super) fn is_alone(&self) -> bool {
+        self.budget.charged() <= self.charge.as_ref().map_or(0, Charge::bytes)
     }
 
     /// How much of a file may be given to the kernel now, of which `left` bytes are left.
@@ -132,10 +139,13 @@ impl Bound {
 
     /// Whether there is something left of the budget. If not, it is asked again after another sample.
     fn raise(&mut self, socket: &TcpStream) -> bool {
-        let bytes = usize::try_from(MUCH).unwrap_or(usize::MAX);
-        let charge = self.budget.charge(self.client, bytes);
-        self.fast = charge.is_some() && bound_unsent(socket, MUCH).is_ok();
-        self.charge = charge.filter(|_| self.fast);
+        self.charge = [MUCH, SOME].into_iter().find_map(|unsent| {
+            let bytes = usize::try_from(unsent).ok()?;
+            let charge = self.budget.charge(self.client, bytes)?;
+            bound_unsent(socket, unsent).ok()?;
+            Some(charge)
+        });
+        self.fast = self.charge.is_some();
         self.fast
     }
 }
@@ -226,8 +236,27 @@ pub(super) mod tests {
             bound.most(&socket, 63 << 20);
             bound
         });
-        let raised = raised.each_ref().map(Bound::is_raised);
-        assert_eq!(raised, [true, false, true, false]);
+        assert_eq!(
+            raised.each_ref().map(Bound::is_raised),
+            [true, false, true, false]
+        );
+        assert!(!raised.iter().any(Bound::is_alone));
+        drop(raised);
+        assert!(slow.is_alone());
+    }
+
+    #[tokio::test]
+    async fn who_comes_when_the_budget_is_nearly_used_up_has_some() {
+        let (socket, _client) = connection().await;
+        let unsent = Unsent(ByteBudget::new(5 << 20, 64 << 20));
+        let mut held = Vec::new();
+        for charged in [4, 5, 5] {
+            let mut bound = sampled(&unsent, &socket, 1);
+            bound.most(&socket, 63 << 20);
+            assert_eq!(unsent.0.charged(), charged << 20);
+            assert_eq!(bound.is_alone(), held.is_empty());
+            held.push(bound);
+        }
     }
 
     #[test]

@@ -20,6 +20,9 @@ const BINL: u16 = netroot_proto::dhcp::BINL_PORT;
 const TFTP: u16 = netroot_proto::tftp::PORT;
 /// The portmapper's port.
 const PMAP: u16 = 111;
+/// How many connections may wait until they are accepted: a room of machines that are switched on at once. The standard library
+/// says 128, and the TCP of who comes then tries again after 200 ms or more. Linux takes as many as `net.core.somaxconn` says.
+const WAITING: i32 = 1024;
 /// What to do where HTTP's port is taken.
 const HTTP_REMEDY: &str = "choose another port with --http-port";
 /// What to do where NFS's port is taken.
@@ -202,7 +205,11 @@ pub(crate) fn listen_on(
 /// A TCP listener on one address.
 fn listen(address: SocketAddr, remedy: &'static str) -> Result<TcpListener, SocketError> {
     // The standard library sets SO_REUSEADDR, so that a restart does not wait for old connections.
-    TcpListener::bind(address).map_err(|source| {
+    let bound = TcpListener::bind(address).and_then(|listener| {
+        rustix::net::listen(&listener, WAITING)?;
+        Ok(listener)
+    });
+    bound.map_err(|source| {
         explain(&source, Transport::Tcp, address.port(), remedy)
             .unwrap_or(SocketError::Tcp { address, source })
     })
@@ -244,6 +251,8 @@ fn explain(
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpStream;
+
     use super::*;
     use crate::serve::listen::interface::tests::with_addresses;
 
@@ -270,6 +279,7 @@ mod tests {
             "{text}"
         );
     }
+
     #[test]
     fn an_address_in_two_networks_has_one_listener() {
         let free = TcpListener::bind("127.0.0.9:0").unwrap();
@@ -278,5 +288,26 @@ mod tests {
         let interface = with_addresses(&["127.0.0.9", "127.0.0.9"]);
         let listeners = listen_on(&interface, port, "choose another").unwrap();
         assert_eq!(listeners.len(), 1);
+    }
+
+    #[test]
+    fn a_room_of_machines_connects_before_one_is_accepted() {
+        let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0);
+        let listener = listen(address, "choose another").unwrap();
+        let address = listener.local_addr().unwrap();
+        let connections: Vec<_> = (0..300)
+            .map(|_| TcpStream::connect(address).unwrap())
+            .collect();
+        // Those that do not fit are connected as well, and wait for an answer; the kernel tells how many it holds.
+        let waiting = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let port = format!(":{:04X} ", address.port());
+        let held = waiting.lines().filter(|line| {
+            let mut fields = line.split_whitespace().skip(1);
+            let local = fields
+                .next()
+                .is_some_and(|local| format!("{local} ").ends_with(&port));
+            local && fields.nth(1) == Some("01")
+        });
+        assert_eq!(held.count(), connections.len());
     }
 }

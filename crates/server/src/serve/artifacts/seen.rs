@@ -1,0 +1,164 @@
+//! Which parts of files were in memory a moment ago.
+//!
+//! Before the kernel sends a file by itself, it is asked whether every few pages of it are in memory, which takes a twentieth of
+//! the time that sending them takes. Many machines load the same files at the same time: what was in memory for one of them is
+//! not asked about again for the next.
+//!
+//! `cachestat(2)` would tell of a whole file in one call, but tells (since Linux 6.14) only those who may write it: EPERM.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What is remembered as one, in bytes.
+const BLOCK: u64 = 1 << 20;
+/// How many blocks are remembered.
+const BLOCKS: usize = 1024;
+/// For how long. What was used a second ago is the last that leaves memory.
+const MOMENT: Duration = Duration::from_secs(1);
+
+/// A file, by its device's and its own number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Inode {
+    pub(super) device: u64,
+    pub(super) number: u64,
+}
+
+/// The blocks, each at the place that its name gives it.
+#[derive(Debug)]
+pub(super) struct Seen(Mutex<Vec<Option<Block>>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Block {
+    file: Inode,
+    number: u64,
+    /// Up to this position of the file it was in memory, from its own beginning on.
+    end: u64,
+    at: Instant,
+}
+
+impl Seen {
+    /// Nothing yet.
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(vec![None; BLOCKS]))
+    }
+
+    /// How many of `wanted` bytes of `file` from `position` on are in memory. `absent` finds the first byte that is not, from a
+    /// position on, of so many; it is not asked about what was in memory a moment ago.
+    pub(super) fn present(
+        &self,
+        file: Inode,
+        position: u64,
+        wanted: u64,
+        now: Instant,
+        absent: impl Fn(u64, u64) -> Option<u64>,
+    ) -> u64 {
+        let end = position.saturating_add(wanted);
+        let mut from = position;
+        while from < end {
+            let number = from / BLOCK;
+            let begin = number.saturating_mul(BLOCK);
+            let until = begin.saturating_add(BLOCK).min(end);
+            if !self.was(file, number, until, now) {
+                if let Some(absent) = absent(from, until.saturating_sub(from)) {
+                    return absent.saturating_sub(position);
+                }
+                if from == begin {
+                    self.remember(Block {
+                        file,
+                        number,
+                        end: until,
+                        at: now,
+                    });
+                }
+            }
+            from = until;
+        }
+        wanted
+    }
+
+    fn was(&self, file: Inode, number: u64, end: u64, now: Instant) -> bool {
+        let blocks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let block = blocks.get(place(file, number)).copied().flatten();
+        block.is_some_and(|block| {
+            block.file == file
+                && block.number == number
+                && block.end >= end
+                && now.saturating_duration_since(block.at) < MOMENT
+        })
+    }
+
+    fn remember(&self, block: Block) {
+        let mut blocks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = blocks.get_mut(place(block.file, block.number)) {
+            *place = Some(block);
+        }
+    }
+}
+
+fn place(file: Inode, number: u64) -> usize {
+    let mut hash = DefaultHasher::new();
+    (file, number).hash(&mut hash);
+    let blocks = u64::try_from(BLOCKS).unwrap_or(u64::MAX);
+    usize::try_from(hash.finish() % blocks).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    const FILE: Inode = Inode {
+        device: 1,
+        number: 7,
+    };
+
+    /// What is asked about of a file of which everything before `absent` is in memory, and how much of `wanted` is.
+    fn look(
+        seen: &Seen,
+        file: Inode,
+        range: (u64, u64),
+        absent: u64,
+        now: Instant,
+    ) -> (Vec<(u64, u64)>, u64) {
+        let asked = RefCell::new(Vec::new());
+        let ask = |from: u64, length: u64| {
+            asked.borrow_mut().push((from, length));
+            (from + length > absent).then(|| from.max(absent))
+        };
+        let (position, wanted) = range;
+        let present = seen.present(file, position, wanted, now, ask);
+        (asked.into_inner(), present)
+    }
+
+    #[test]
+    fn a_block_is_asked_about_once_in_a_moment() {
+        let (seen, now) = (Seen::new(), Instant::now());
+        let all = (0, 2 * BLOCK + 5);
+        let asked = [(0, BLOCK), (BLOCK, BLOCK), (2 * BLOCK, 5)].to_vec();
+        assert_eq!(
+            look(&seen, FILE, all, u64::MAX, now),
+            (asked.clone(), all.1)
+        );
+        assert_eq!(look(&seen, FILE, all, u64::MAX, now), (Vec::new(), all.1));
+        // More of the last one is not known, nor another file.
+        let more = look(&seen, FILE, (BLOCK + 3, BLOCK + 3), u64::MAX, now);
+        assert_eq!(more, ([(2 * BLOCK, 6)].to_vec(), BLOCK + 3));
+        let other = Inode { number: 8, ..FILE };
+        assert_eq!(look(&seen, other, (0, 1), u64::MAX, now).0.len(), 1);
+        let later = now + MOMENT;
+        assert_eq!(look(&seen, FILE, (0, BLOCK), u64::MAX, later).0.len(), 1);
+    }
+
+    #[test]
+    fn what_is_not_in_memory_is_found_and_asked_about_again() {
+        let (seen, now) = (Seen::new(), Instant::now());
+        for _ in 0..2 {
+            let (asked, present) = look(&seen, FILE, (5, 4 * BLOCK), BLOCK + 100, now);
+            assert_eq!(present, BLOCK + 95);
+            // The first is not seen from its beginning.
+            assert_eq!(asked, [(5, BLOCK - 5), (BLOCK, BLOCK)]);
+        }
+    }
+}
