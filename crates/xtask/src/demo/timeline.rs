@@ -22,9 +22,11 @@ enum Sign {
     Console(&'static str),
 }
 
-const STEPS: [(&str, Sign); 9] = [
+const STEPS: [(&str, Sign); 10] = [
     ("DHCP", Sign::Event(&["dhcp-discover", "dhcp-offer"])),
-    ("loader", Sign::Event(&["loader", "script"])),
+    // A card's own iPXE loads none.
+    ("loader", Sign::Event(&["loader"])),
+    ("script", Sign::Event(&["script"])),
     ("kernel", Sign::Event(&["kernel"])),
     ("initrd", Sign::Event(&["initrd"])),
     ("Linux", Sign::Console("] Linux version ")),
