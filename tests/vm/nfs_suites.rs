@@ -14,7 +14,7 @@ use netroot_harness::paths;
 
 use crate::lan::TIMEOUT;
 use crate::nfs_against_nfsd::Lab;
-use rows::{By, ROWS};
+use rows::By;
 
 const CHECKS: &str = include_str!("nfs_suites/checks.py");
 
@@ -27,7 +27,7 @@ while :; do sleep 1000; done
 
 /// The names of the checks that the table refers to.
 fn checked() -> BTreeSet<&'static str> {
-    let by = ROWS.iter().filter_map(|(_, _, by)| match by {
+    let by = rows::all().filter_map(|(_, _, by)| match by {
         By::Check(name) => Some(*name),
         _ => None,
     });
@@ -77,7 +77,7 @@ fn the_table_of_public_suites_names_checks_and_tests_that_there_are() -> Result<
     sources(&paths::workspace().join("crates/nfs-export"), &mut all)?;
     let mut seen = BTreeSet::new();
     let mut counts: BTreeMap<&str, [usize; 3]> = BTreeMap::new();
-    for (suite, test, by) in ROWS {
+    for (suite, test, by) in rows::all() {
         ensure!(seen.insert((suite, test)), "{suite} {test} is there twice");
         let there = match by {
             By::Check(name) => CHECKS.contains(&format!("@check\ndef {name}():\n")),

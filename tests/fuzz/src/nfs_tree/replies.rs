@@ -1,5 +1,9 @@
 //! What every reply has to fulfil, whatever was called.
 
+mod call;
+mod content;
+mod encoded;
+
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Debug;
 
@@ -8,10 +12,12 @@ use nfs3_types::mount::{exports, mountlist, mountres3};
 use nfs3_types::nfs3::*;
 use nfs3_types::portmap::pmaplist;
 use nfs3_types::rpc::{accept_stat_data, msg_body, reply_body, rpc_msg};
-use nfs3_types::xdr_codec::{Pack, Unpack};
+use nfs3_types::xdr_codec::Unpack;
 
 use super::Kind;
-use super::planted::{HIDDEN, OUTSIDE, SECRETS, content, is_hole};
+use super::planted::{HIDDEN, OUTSIDE, SECRETS};
+use call::{Call, word};
+use encoded::{result, whole};
 
 pub(super) const PORTMAP: u32 = 100_000;
 pub(super) const NFS: u32 = 100_003;
@@ -43,99 +49,6 @@ pub(super) struct Learned {
     pub(super) cookie: Option<(u64, [u8; 8])>,
     /// Whether a listing succeeded, and whether it is at its end.
     pub(super) listed: Option<bool>,
-}
-
-/// The call that a reply is to.
-struct Call<'a> {
-    program: u32,
-    version: u32,
-    procedure: u32,
-    uid: u32,
-    arguments: &'a [u8],
-}
-
-fn word(bytes: &mut &[u8]) -> Option<u32> {
-    let (word, rest) = bytes.split_first_chunk::<4>()?;
-    *bytes = rest;
-    Some(u32::from_be_bytes(*word))
-}
-
-fn long(bytes: &mut &[u8]) -> Option<u64> {
-    Some(u64::from(word(bytes)?) << 32 | u64::from(word(bytes)?))
-}
-
-fn opaque<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let length = word(bytes)? as usize;
-    let padded = bytes.get(..length.checked_next_multiple_of(4)?)?;
-    *bytes = &bytes[padded.len()..];
-    Some(&padded[..length])
-}
-
-impl<'a> Call<'a> {
-    /// `None` for what gets no answer.
-    fn parse(mut bytes: &'a [u8]) -> Option<Self> {
-        let bytes = &mut bytes;
-        let (_xid, kind, version) = (word(bytes)?, word(bytes)?, word(bytes)?);
-        if kind != 0 {
-            return None;
-        }
-        let mut call = Self {
-            program: u32::MAX,
-            version: 0,
-            procedure: 0,
-            uid: 65_534,
-            arguments: &[],
-        };
-        if version != 2 {
-            return Some(call);
-        }
-        call.program = word(bytes)?;
-        call.version = word(bytes)?;
-        call.procedure = word(bytes)?;
-        let flavour = word(bytes)?;
-        let mut credential = opaque(bytes)?;
-        let _verifier = (word(bytes)?, opaque(bytes)?);
-        if flavour == 1 {
-            let credential = &mut credential;
-            let _stamp = word(credential);
-            opaque(credential);
-            call.uid = word(credential).unwrap_or(call.uid);
-        }
-        call.arguments = bytes;
-        Some(call)
-    }
-
-    fn handle(&self) -> Option<&'a [u8]> {
-        opaque(&mut { self.arguments })
-    }
-
-    /// The numbers behind the handle: an offset or a cookie, then words.
-    fn after_handle(&self) -> &'a [u8] {
-        let mut arguments = self.arguments;
-        opaque(&mut arguments);
-        arguments
-    }
-}
-
-/// A value that is the whole rest of a reply: what is encoded again is the same, zeros in the padding too.
-fn whole<T: Unpack + Pack>(bytes: &[u8]) -> T {
-    let mut rest = bytes;
-    let value = T::unpack(&mut rest)
-        .unwrap_or_else(|error| panic!("{error}: {bytes:02x?}"))
-        .0;
-    assert!(rest.is_empty(), "more than a result: {bytes:02x?}");
-    let mut again = Vec::new();
-    value.pack(&mut again).unwrap();
-    assert!(again == bytes, "not as it is encoded: {bytes:02x?}");
-    value
-}
-
-/// The same for a result of NFS; `None` if it failed, and how is checked.
-fn result<T: Unpack + Pack, E: Unpack + Pack>(bytes: &[u8]) -> Result<T, (nfsstat3, E)> {
-    match whole(bytes) {
-        Nfs3Result::Ok(results) => Ok(results),
-        Nfs3Result::Err(failure) => Err(failure),
-    }
 }
 
 impl Checks {
@@ -400,142 +313,5 @@ impl Checks {
                 call.uid, it.mode
             );
         }
-    }
-
-    fn read(&mut self, call: &Call<'_>, results: &READ3resok<'_>) {
-        self.about(call, true, &results.file_attributes);
-        let Nfs3Option::Some(file) = &results.file_attributes else {
-            panic!("no attributes");
-        };
-        assert_eq!(file.type_, ftype3::NF3REG);
-        assert!(
-            call.uid == 0 || call.uid == file.uid || file.mode & 0o077 != 0,
-            "{:o}",
-            file.mode
-        );
-        let arguments = &mut call.after_handle();
-        let (offset, asked) = (long(arguments).unwrap(), word(arguments).unwrap());
-        let data: &[u8] = &results.data;
-        assert_eq!(data.len(), results.count as usize);
-        assert!(results.count <= asked && data.len() <= READ);
-        let end = offset.saturating_add(data.len() as u64);
-        assert_eq!(
-            results.eof,
-            end >= file.size,
-            "{offset} + {} of {}",
-            data.len(),
-            file.size
-        );
-        assert!(
-            !data.is_empty() || asked == 0 || results.eof,
-            "nothing was read"
-        );
-        // The ends, and one of a few in between.
-        let inner = (0..data.len()).step_by(61);
-        for at in inner
-            .chain(0..data.len().min(64))
-            .chain(data.len().saturating_sub(64)..data.len())
-        {
-            let offset = offset + at as u64;
-            let is = match is_hole(file.mtime.seconds, offset, file.size) {
-                true => 0,
-                false => content(file.mtime.seconds, offset),
-            };
-            assert_eq!(data[at], is, "at {offset} of {file:?}");
-        }
-    }
-
-    fn readdir(&mut self, call: &Call<'_>, rest: &[u8], learned: &mut Learned) {
-        let results = match result::<READDIR3resok<'_>, READDIR3resfail>(rest) {
-            Ok(results) => results,
-            Err((status, failure)) => return self.failed(call, status, &failure.dir_attributes),
-        };
-        self.about(call, true, &results.dir_attributes);
-        self.searched(call, &results.dir_attributes, 0o044);
-        let arguments = &mut &call.after_handle()[16..];
-        let most = word(arguments).unwrap() as usize;
-        assert!(
-            rest.len() - 4 <= most,
-            "{} bytes for {most}",
-            rest.len() - 4
-        );
-        for entry in results.reply.entries.0 {
-            self.entry(&entry.name.0, entry.fileid);
-            learned.names.push(entry.name.0.to_vec());
-            learned.cookie = Some((entry.cookie, results.cookieverf.0));
-        }
-        learned.listed = Some(results.reply.eof);
-    }
-
-    fn readdirplus(&mut self, call: &Call<'_>, rest: &[u8], learned: &mut Learned) {
-        let results = match result::<READDIRPLUS3resok<'_>, READDIRPLUS3resfail>(rest) {
-            Ok(results) => results,
-            Err((status, failure)) => return self.failed(call, status, &failure.dir_attributes),
-        };
-        self.about(call, true, &results.dir_attributes);
-        self.searched(call, &results.dir_attributes, 0o044);
-        let arguments = &mut &call.after_handle()[16..];
-        let (names, all) = (
-            word(arguments).unwrap() as usize,
-            word(arguments).unwrap() as usize,
-        );
-        assert!(rest.len() - 4 <= all, "{} bytes for {all}", rest.len() - 4);
-        let mut bytes = 0;
-        for entry in results.reply.entries.0 {
-            bytes += 20 + entry.name.0.len().next_multiple_of(4);
-            assert!(
-                bytes <= names || learned.names.is_empty(),
-                "{bytes} bytes of names for {names}"
-            );
-            self.entry(&entry.name.0, entry.fileid);
-            let number = self.attributes(&entry.name_attributes);
-            assert!(
-                number.is_none_or(|number| number == entry.fileid),
-                "{entry:?}"
-            );
-            if let Nfs3Option::Some(handle) = &entry.name_handle {
-                self.handle(&handle.data, number, learned);
-            }
-            learned.names.push(entry.name.0.to_vec());
-            learned.cookie = Some((entry.cookie, results.cookieverf.0));
-        }
-        learned.listed = Some(results.reply.eof);
-    }
-
-    fn entry(&self, name: &[u8], number: u64) {
-        assert!(
-            !name.is_empty() && name.len() <= 255 && !name.contains(&b'/') && !name.contains(&0)
-        );
-        assert_ne!(number, 0, "{}", name.escape_ascii());
-    }
-
-    /// A directory was listed from its beginning to its end, in several calls.
-    pub(super) fn listing(&mut self, directory: &[u8], names: Vec<Vec<u8>>) {
-        let once: BTreeSet<Vec<u8>> = names.iter().cloned().collect();
-        if self.kind == Kind::Fixed {
-            assert_eq!(once.len(), names.len(), "a name is listed twice");
-            let known = self
-                .listings
-                .entry(directory.to_vec())
-                .or_insert_with(|| once.clone());
-            assert_eq!(*known, once, "another listing");
-        }
-        for name in &once {
-            let lasts = name.starts_with(b"keep-");
-            let times = names.iter().filter(|other| *other == name).count();
-            assert!(
-                !lasts || times == 1,
-                "{} is listed {times} times",
-                name.escape_ascii()
-            );
-        }
-        let kept = once
-            .iter()
-            .filter(|name| name.starts_with(b"keep-"))
-            .count();
-        assert!(
-            kept == 0 || kept == super::changes::KEPT,
-            "{kept} of the files that stay"
-        );
     }
 }
