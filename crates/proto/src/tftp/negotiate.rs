@@ -31,7 +31,14 @@ pub const DEFAULT_BLOCK_SIZE: u16 = 512;
 
 impl Limits {
     /// Limits with blocks that fit the interface's MTU: 1468 bytes for 1500, which is also what
-    /// EDK2 requests. One lost fragment loses the block, and firmware is bad at reassembly.
+    /// EDK2 requests. dnsmasq does the same.
+    ///
+    /// Who asks for more does not tell whether fragments reach it. Windows' boot manager asks for 4096 to 65464 bytes, with a
+    /// `windowsize`, as its configuration says (`RamDiskTFTPBlockSize`), and receives by the firmware's stack, which on some
+    /// network cards drops them: the boot ends with 0xc0000001. U-Boot asks for what `tftpblocksize` says, and reassembles only
+    /// if it was built with `CONFIG_IP_DEFRAG`, which is off by default. tftpd-hpa, which grants everything, has `--blocksize`
+    /// for "embedded clients [that] request large block sizes and yet do not handle fragmented packets correctly". And a
+    /// window of whole datagrams is as fast: one lost fragment loses its block.
     pub fn for_mtu(mtu: u16) -> Limits {
         Limits {
             block_size: mtu.saturating_sub(HEADERS).clamp(DEFAULT_BLOCK_SIZE, 65464),

@@ -4,6 +4,9 @@ use std::io;
 
 use super::packet::PacketError;
 
+/// How much of an ERROR's text is kept, in characters.
+const MAX_MESSAGE: usize = 120;
+
 /// How a transfer ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -27,6 +30,18 @@ pub enum Outcome {
     TimedOut,
     /// The file could not be read, or not in time (`TimedOut`); an ERROR was sent.
     ReadFailed(io::ErrorKind),
+}
+
+impl Outcome {
+    /// The client sent an ERROR; `is_begun` if blocks were sent before, or no options.
+    pub(super) fn of_error(is_begun: bool, code: u16, message: &[u8]) -> Self {
+        if !is_begun {
+            return Self::SizeLearned;
+        }
+        let message = String::from_utf8_lossy(message);
+        let message = message.chars().take(MAX_MESSAGE).collect();
+        Self::Aborted { code, message }
+    }
 }
 
 /// The effect of a datagram.

@@ -14,38 +14,29 @@
 //! twice, then the transfer ends in silence. After that it ends when the client makes no progress for 30 s, whatever
 //! timeout it asked for, or is slower than any real link.
 
+mod blocks;
+mod bursts;
+mod patience;
+mod round_trip;
+
 use std::io;
+use std::ops::Range;
 use std::time::Duration;
 
+use self::blocks::{Blocks, low_word};
+use self::bursts::Bursts;
+use self::patience::Patience;
+use self::round_trip::{MAX_TIMEOUT, RoundTrip};
 use super::negotiate::{Agreement, Limits, negotiate};
 use super::packet::{ErrorCode, Mode, Packet, ReadRequest};
 
 pub use super::outcome::{Handled, Ignored, Outcome};
 pub use super::source::Source;
 
-/// Pause between two bursts of a window after the burst was halved.
-const BURST_PAUSE: Duration = Duration::from_millis(2);
-/// After this many consecutive windows without loss the burst is doubled again.
-const CLEAN_WINDOWS: u32 = 4;
-/// The shortest measured retransmission timeout.
-const MIN_TIMEOUT: Duration = Duration::from_millis(200);
-/// The longest retransmission timeout. Longer than a client's own five seconds: atftp answers
-/// a duplicate block only once, then waits that long in silence before it repeats its ACK.
-const MAX_TIMEOUT: Duration = Duration::from_secs(7);
 /// How many times the first datagram is repeated. Firmware that hears none of the three asks again.
 const UNHEARD_REPEATS: u32 = 2;
-/// How long a client may make no progress. Firmware repeats its ACK every 1 to 5 s, and gives up within 30 s.
-const SILENCE: Duration = Duration::from_secs(30);
-/// How often the rate is looked at: twice the longest silence, so that one pause does not count as a slow link.
-const RATE_INTERVAL: Duration = Duration::from_secs(60);
-/// The slowest rate, in bytes for each interval. 256 bytes per second is a quarter of what a serial line of 9600 baud
-/// carries, and one block of 512 bytes for each round trip over a link with round trips of 2 s.
-const LEAST_BYTES: u64 = 256 * 60;
 /// A block's header in bytes.
 const DATA_HEADER: usize = 4;
-/// How much of an ERROR's text is kept, in characters.
-const MAX_MESSAGE: usize = 120;
-
 #[derive(Debug, PartialEq, Eq)]
 enum Phase {
     /// Waiting for ACK 0 in answer to the OACK.
@@ -58,12 +49,10 @@ enum Phase {
 #[derive(Debug)]
 pub struct Transfer<S> {
     source: S,
-    size: u64,
+    blocks: Blocks,
     agreed: Agreement,
     limits: Limits,
     phase: Phase,
-    /// Number of blocks; the last is shorter than the others and may be empty.
-    blocks: u64,
     /// Number of blocks acknowledged.
     acked: u64,
     /// The next block to send, from 1.
@@ -72,21 +61,14 @@ pub struct Transfer<S> {
     highest: u64,
     /// The last block of the current burst.
     burst_end: u64,
-    burst: u64,
+    bursts: Bursts,
     burst_at: Option<Duration>,
-    clean_windows: u32,
     deadline: Duration,
     retries: u32,
-    /// When the round trip measurement began; `None` after a retransmission, whose ACK could
-    /// belong to either copy (Karn's algorithm).
-    timed_since: Option<Duration>,
-    round_trip: Option<Duration>,
-    /// When the client last made progress, or when a read that it waited for was done.
-    progress_at: Duration,
+    round_trip: RoundTrip,
+    patience: Patience,
     /// Whether the client has sent an ACK.
     heard: bool,
-    /// When the interval began in which the rate is measured, and the bytes that were acknowledged by then.
-    rate_since: (Duration, u64),
     /// Whether the next block waits for the source.
     waiting_for_source: bool,
     retransmitted: u64,
@@ -113,30 +95,26 @@ impl<S: Source> Transfer<S> {
         let agreed = negotiate(request, size, limits);
         let window = u64::from(agreed.window);
         let mut transfer = Transfer {
-            blocks: size / u64::from(agreed.block_size.max(1)) + 1,
+            blocks: Blocks::new(size, agreed.block_size),
             phase: if agreed.answer.is_empty() {
                 Phase::Data
             } else {
                 Phase::Options { sent: false }
             },
             source,
-            size,
             agreed,
             limits: limits.clone(),
             acked: 0,
             next: 1,
             highest: 0,
             burst_end: 0,
-            burst: window,
+            bursts: Bursts::new(window),
             burst_at: None,
-            clean_windows: 0,
             deadline: now,
             retries: 0,
-            timed_since: None,
-            round_trip: None,
-            progress_at: now,
+            round_trip: RoundTrip::default(),
+            patience: Patience::begin(now, 0),
             heard: false,
-            rate_since: (now, 0),
             waiting_for_source: false,
             retransmitted: 0,
             final_error: None,
@@ -154,7 +132,9 @@ impl<S: Source> Transfer<S> {
         match Packet::decode(datagram) {
             Ok(Packet::Ack { block }) => self.acknowledged(block, now),
             Ok(Packet::Error { code, message }) => {
-                self.outcome = Some(self.client_error(code, message));
+                let is_begun =
+                    self.highest > 0 || !matches!(self.phase, Phase::Options { sent: true });
+                self.outcome = Some(Outcome::of_error(is_begun, code, message));
                 Handled::Progress
             }
             Ok(_) => Handled::Ignored(Ignored::Unexpected),
@@ -167,7 +147,7 @@ impl<S: Source> Transfer<S> {
             if block != 0 || !sent {
                 return Handled::Ignored(Ignored::StaleAck);
             }
-            self.time_round_trip(now);
+            self.round_trip.end(now);
             self.phase = Phase::Data;
             self.progressed(now);
             self.open_window(now);
@@ -184,18 +164,18 @@ impl<S: Source> Transfer<S> {
         }
         self.acked += forward;
         self.progressed(now);
-        if self.acked == self.blocks {
+        if self.acked == self.blocks.count() {
             self.outcome = Some(Outcome::Complete);
             return Handled::Progress;
         }
         if self.acked + 1 < self.next {
-            self.slow_down();
+            self.bursts.slow_down();
             self.retransmitted += self.next - (self.acked + 1);
-            self.timed_since = None;
+            self.round_trip.forget();
         } else {
-            self.speed_up();
+            self.bursts.speed_up();
         }
-        self.time_round_trip(now);
+        self.round_trip.end(now);
         self.next = self.acked + 1;
         self.open_window(now);
         Handled::Progress
@@ -204,16 +184,7 @@ impl<S: Source> Transfer<S> {
     fn progressed(&mut self, now: Duration) {
         self.heard = true;
         self.retries = 0;
-        self.progress_at = now;
-    }
-
-    fn client_error(&self, code: u16, message: &[u8]) -> Outcome {
-        if self.highest == 0 && matches!(self.phase, Phase::Options { sent: true }) {
-            return Outcome::SizeLearned;
-        }
-        let message = String::from_utf8_lossy(message);
-        let message = message.chars().take(MAX_MESSAGE).collect();
-        Outcome::Aborted { code, message }
+        self.patience.progressed(now);
     }
 
     /// Writes the next datagram to send into `datagram`; false if there is nothing to send now.
@@ -250,7 +221,7 @@ impl<S: Source> Transfer<S> {
             && (datagrams.is_empty() || datagrams.len() + each <= most)
         {
             let before = datagrams.len();
-            if let Err(error) = self.write_block(datagrams) {
+            if let Err(error) = self.blocks.write(self.next, &mut self.source, datagrams) {
                 datagrams.truncate(before);
                 if error.kind() == io::ErrorKind::WouldBlock {
                     self.waiting_for_source = true;
@@ -266,6 +237,12 @@ impl<S: Source> Transfer<S> {
         }
     }
 
+    /// The bytes of the window that follows once everything that was sent so far is acknowledged.
+    pub fn next_window(&self) -> Range<u64> {
+        let sent = self.next - 1;
+        self.blocks.bytes(sent)..self.blocks.bytes(sent + u64::from(self.agreed.window))
+    }
+
     /// What it reads from. Call [`Transfer::source_ready`] once a read that would have blocked has been done.
     pub fn source_mut(&mut self) -> &mut S {
         &mut self.source
@@ -275,9 +252,8 @@ impl<S: Source> Transfer<S> {
     pub fn source_ready(&mut self, now: Duration) {
         self.waiting_for_source = false;
         self.deadline = now + self.timeout();
-        self.timed_since = None;
-        self.progress_at = now;
-        self.rate_since = (now, self.bytes_acknowledged());
+        self.round_trip.forget();
+        self.patience = Patience::begin(now, self.bytes_acknowledged());
     }
 
     /// Ends the transfer with an ERROR, unless the client has all of it: what it was promised cannot be given.
@@ -302,33 +278,19 @@ impl<S: Source> Transfer<S> {
         self.outcome.get_or_insert(outcome);
     }
 
-    /// Appends the next block's datagram.
-    fn write_block(&mut self, datagrams: &mut Vec<u8>) -> io::Result<()> {
-        let block_size = u64::from(self.agreed.block_size);
-        let offset = (self.next - 1) * block_size;
-        let length = block_size.min(self.size.saturating_sub(offset));
-        datagrams.extend_from_slice(&Packet::data_header(low_word(self.next)));
-        let head = datagrams.len();
-        datagrams.resize(head + usize::try_from(length).unwrap_or(0), 0);
-        match datagrams.get_mut(head..) {
-            Some(payload) if !payload.is_empty() => self.source.read_at(offset, payload),
-            _ => Ok(()),
-        }
-    }
-
     /// When [`Transfer::handle_timeout`] is due; `None` once the transfer has ended.
     pub fn poll_timeout(&self) -> Option<Duration> {
         if self.outcome.is_some() {
             return None;
         }
-        let silent_at = self.progress_at + SILENCE;
+        let silent_at = self.patience.silent_at();
         if self.waiting_for_source {
             return Some(silent_at);
         }
         let due = [
             Some(self.deadline),
             Some(silent_at),
-            Some(self.rate_since.0 + RATE_INTERVAL),
+            Some(self.patience.rate_due()),
             self.burst_at,
         ];
         due.into_iter().flatten().min()
@@ -339,7 +301,7 @@ impl<S: Source> Transfer<S> {
         if self.outcome.is_some() {
             return;
         }
-        let silent = self.progress_at + SILENCE <= now;
+        let silent = self.patience.silent_at() <= now;
         if self.waiting_for_source {
             if silent {
                 self.outcome = Some(Outcome::ReadFailed(io::ErrorKind::TimedOut));
@@ -347,26 +309,16 @@ impl<S: Source> Transfer<S> {
             }
             return;
         }
-        if silent || self.too_slow(now) {
+        let acknowledged = self.bytes_acknowledged();
+        if silent || self.patience.too_slow(now, acknowledged) {
             self.give_up();
         } else if self.burst_at.is_some_and(|at| at <= now) {
-            self.burst_end = self.window_end().min(self.burst_end + self.burst);
-            self.burst_at = (self.burst_end < self.window_end()).then(|| now + BURST_PAUSE);
+            self.burst_end = self.window_end().min(self.burst_end + self.bursts.length());
+            self.burst_at = (self.burst_end < self.window_end()).then(|| now + bursts::PAUSE);
             self.deadline = now + self.timeout();
         } else if self.deadline <= now {
             self.retransmit(now);
         }
-    }
-
-    /// Whether the interval that has just ended was too slow; starts another one.
-    fn too_slow(&mut self, now: Duration) -> bool {
-        let (since, bytes) = self.rate_since;
-        if since + RATE_INTERVAL > now {
-            return false;
-        }
-        let acknowledged = self.bytes_acknowledged();
-        self.rate_since = (now, acknowledged);
-        acknowledged < bytes + LEAST_BYTES
     }
 
     fn give_up(&mut self) {
@@ -377,7 +329,7 @@ impl<S: Source> Transfer<S> {
 
     /// The outcome for a client that has stopped answering.
     fn silent(&self) -> Outcome {
-        if self.heard && self.phase == Phase::Data && self.highest == self.blocks {
+        if self.heard && self.phase == Phase::Data && self.highest == self.blocks.count() {
             Outcome::LastAckMissing
         } else {
             Outcome::TimedOut
@@ -398,50 +350,28 @@ impl<S: Source> Transfer<S> {
         match &mut self.phase {
             Phase::Options { sent } => *sent = false,
             Phase::Data => {
-                self.slow_down();
+                self.bursts.slow_down();
                 self.retransmitted += self.next - (self.acked + 1);
                 self.next = self.acked + 1;
             }
         }
         self.open_window(now);
-        self.timed_since = None;
+        self.round_trip.forget();
     }
 
     fn window_end(&self) -> u64 {
-        self.blocks.min(self.acked + u64::from(self.agreed.window))
+        self.blocks
+            .count()
+            .min(self.acked + u64::from(self.agreed.window))
     }
 
     /// Starts the first burst after the last ACK, and its timers.
     fn open_window(&mut self, now: Duration) {
-        self.burst_end = self.window_end().min(self.acked + self.burst);
+        self.burst_end = self.window_end().min(self.acked + self.bursts.length());
         self.burst_at = (self.phase == Phase::Data && self.burst_end < self.window_end())
-            .then(|| now + BURST_PAUSE);
+            .then(|| now + bursts::PAUSE);
         self.deadline = now + self.timeout();
-        self.timed_since = Some(now);
-    }
-
-    fn slow_down(&mut self) {
-        self.burst = (self.burst / 2).max(1);
-        self.clean_windows = 0;
-    }
-
-    fn speed_up(&mut self) {
-        self.clean_windows += 1;
-        if self.clean_windows >= CLEAN_WINDOWS {
-            self.burst = (self.burst * 2).min(u64::from(self.agreed.window));
-            self.clean_windows = 0;
-        }
-    }
-
-    fn time_round_trip(&mut self, now: Duration) {
-        let Some(since) = self.timed_since.take() else {
-            return;
-        };
-        let sample = now.saturating_sub(since);
-        self.round_trip = Some(
-            self.round_trip
-                .map_or(sample, |known| (known * 7 + sample) / 8),
-        );
+        self.round_trip.begin(now);
     }
 
     /// The client's `timeout`, else four measured round trips, doubled with each retransmission. After the last
@@ -453,11 +383,7 @@ impl<S: Source> Transfer<S> {
         if let Some(requested) = self.agreed.timeout {
             return requested;
         }
-        let base = self.round_trip.map_or(self.limits.timeout, |round_trip| {
-            (round_trip * 4).clamp(MIN_TIMEOUT, MAX_TIMEOUT)
-        });
-        let longest = MAX_TIMEOUT.max(self.limits.timeout);
-        base.saturating_mul(1 << self.retries.min(8)).min(longest)
+        self.round_trip.timeout(self.limits.timeout, self.retries)
     }
 
     /// Whether the client has sent an ACK.
@@ -467,7 +393,7 @@ impl<S: Source> Transfer<S> {
 
     /// When the client last made progress.
     pub fn progress_at(&self) -> Duration {
-        self.progress_at
+        self.patience.progress_at()
     }
 
     /// How the transfer ended; `None` while it runs. Send the datagrams that
@@ -478,13 +404,12 @@ impl<S: Source> Transfer<S> {
 
     /// Bytes that the client has acknowledged.
     pub fn bytes_acknowledged(&self) -> u64 {
-        self.size
-            .min(self.acked * u64::from(self.agreed.block_size))
+        self.blocks.bytes(self.acked)
     }
 
     /// The size of the file in bytes.
     pub fn size(&self) -> u64 {
-        self.size
+        self.blocks.size()
     }
 
     /// The number of retransmitted blocks.
@@ -502,12 +427,5 @@ fn unreadable() -> Packet<'static> {
     Packet::error(ErrorCode::Undefined, "The file could not be read")
 }
 
-/// The low 16 bits: the block number as sent.
-fn low_word(block: u64) -> u16 {
-    let [.., high, low] = block.to_be_bytes();
-    u16::from_be_bytes([high, low])
-}
-
 #[cfg(test)]
-#[path = "transfer_tests.rs"]
 mod tests;

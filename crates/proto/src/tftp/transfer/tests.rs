@@ -70,6 +70,18 @@ fn a_file_of_whole_blocks_ends_in_an_empty_block() {
 }
 
 #[test]
+fn the_next_window_is_known_before_this_one_is_acknowledged() {
+    let mut t = start(10_000, &[("blksize", "1000"), ("windowsize", "4")]);
+    assert_eq!(t.next_window(), 0..4000);
+    sent(&mut t);
+    for (last, next) in [(0, 4000..8000), (4, 8000..10_000), (8, 10_000..10_000)] {
+        t.handle(&ack(last), SECOND);
+        sent(&mut t);
+        assert_eq!(t.next_window(), next);
+    }
+}
+
+#[test]
 fn ovmf_learns_the_size_aborts_and_asks_again() {
     let mut t = start(
         4000,
@@ -125,7 +137,7 @@ fn an_ack_inside_the_window_resumes_after_the_gap_with_half_the_burst() {
     assert_eq!(sent(&mut t), ["4:512", "5:512", "6:512", "7:512"]);
     // The rest of the window follows after the pause, without an ACK.
     let pause = t.poll_timeout().unwrap();
-    assert_eq!(pause, SECOND + BURST_PAUSE);
+    assert_eq!(pause, SECOND + bursts::PAUSE);
     t.handle_timeout(pause);
     assert_eq!(sent(&mut t), ["8:512", "9:512", "10:512", "11:512"]);
     assert_eq!(t.blocks_retransmitted(), 5);
@@ -214,7 +226,7 @@ fn served_for(size: usize, block: &str, pause: Duration) -> Option<Duration> {
 fn a_client_that_stretches_its_transfer_is_given_up_but_no_slow_link_is() {
     // One block each 29 s, as large as they come on Ethernet.
     let stretched = served_for(100_000_000, "1468", 29 * SECOND).unwrap();
-    assert!(stretched <= 2 * RATE_INTERVAL, "{stretched:?}");
+    assert!(stretched <= 2 * patience::RATE_INTERVAL, "{stretched:?}");
     // A satellite's round trip of 1.2 s, without larger blocks.
     assert_eq!(served_for(500_000, "512", 1200 * SECOND / 1000), None);
     // A machine that erases its flash for 25 s in the middle.
@@ -269,7 +281,7 @@ fn a_slow_source_is_waited_for_and_is_not_the_clients_fault() {
     )
     .unwrap();
     assert!(sent(&mut t).is_empty());
-    assert_eq!(t.poll_timeout(), Some(SILENCE));
+    assert_eq!(t.poll_timeout(), Some(patience::SILENCE));
     t.handle_timeout(20 * SECOND);
     assert!(t.outcome().is_none());
     t.source_mut().ready = true;
