@@ -19,7 +19,7 @@ mod store;
 
 pub(crate) use artifact::{Artifact, Chosen, FileKind, Follows};
 pub(crate) use content::Content;
-pub(crate) use file_reads::FileReads;
+pub(crate) use file_reads::{CHUNK, FileReads};
 pub(crate) use folder::{Folder, FolderError};
 pub(crate) use nic_initrds::{NicInitrd, NicInitrds};
 pub(crate) use served::{BootFiles, Exchange};

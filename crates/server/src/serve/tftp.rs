@@ -3,10 +3,11 @@
 //! One task per transfer, each with a socket of its own, bound to the address that the request came to: firmware
 //! drops an answer from another address. [`admission`] decides who may ask and how many transfers run, [`slots`] stops
 //! those that make room, the [`ArtifactStore`](super::artifacts::ArtifactStore) knows the names, [`sender`] sends a file, which [`read_ahead`]
-//! reads, over its [`link`].
+//! reads, over its [`link`]; a client whose answers come at once is waited for by [`polling`].
 
 mod admission;
 mod link;
+mod polling;
 mod read_ahead;
 mod sender;
 mod service;

@@ -23,7 +23,7 @@ const READS: usize = 32;
 /// Concurrent reads of one client. The others wait for them.
 const READS_EACH: usize = 2;
 /// The most that is read at a time, in bytes.
-const CHUNK: usize = 64 * 1024;
+pub(crate) const CHUNK: usize = 64 * 1024;
 /// What is read at a time when the budget is used up, in bytes. It is not charged: connections and transfers are
 /// limited too.
 const SMALL_CHUNK: usize = 4096;

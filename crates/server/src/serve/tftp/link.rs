@@ -11,12 +11,19 @@ use std::time::Duration;
 use netroot_sys::{datagrams, readable};
 use tokio::io::unix::AsyncFd;
 
+use super::polling::Awake;
 use super::service::REQUEST;
 
 /// The pause where the kernel has no room for a datagram: what a slow link takes for a dozen blocks.
 const NO_ROOM: Duration = Duration::from_millis(1);
 /// How many pauses until a datagram counts as lost on the network.
 const PAUSES: u32 = 100;
+
+/// How often a transfer that waits awake looks before everything else has its turn: some 10 µs.
+const LOOKS: u32 = 16;
+
+/// How long the datagrams are that have come.
+type Lengths = (usize, Option<usize>);
 
 /// A transfer's socket, connected to its client.
 pub(super) struct Link {
@@ -88,34 +95,63 @@ impl Link {
         }
     }
 
-    /// Waits for a datagram; the one behind it, if it has come by then. Longer ones are cut off behind the longest request.
+    /// Waits for a datagram, at first awake; the one behind it, if it has come by then. Longer ones are cut off behind the longest
+    /// request.
     ///
     /// # Errors
     /// The socket's: an ICMP error for what was sent.
-    pub(super) async fn receive(&mut self) -> io::Result<[Option<&[u8]>; 2]> {
-        let [first, second] = &mut self.received;
+    pub(super) async fn receive(
+        &mut self,
+        awake: Option<Awake<'_>>,
+    ) -> io::Result<[Option<&[u8]>; 2]> {
         // Whoever sends without end takes no more than his turn.
         tokio::task::coop::consume_budget().await;
-        let (one, other) = loop {
+        let (one, other) = match self.look(awake).await {
+            Some(arrived) => arrived?,
+            None => self.wait().await?,
+        };
+        let [first, second] = &self.received;
+        Ok([first.get(..one), other.and_then(|it| second.get(..it))])
+    }
+
+    /// Looks for datagrams without sleeping.
+    async fn look(&mut self, awake: Option<Awake<'_>>) -> Option<io::Result<Lengths>> {
+        let awake = awake?;
+        let [first, second] = &mut self.received;
+        while awake.goes_on().await {
+            for _ in 0..LOOKS {
+                match datagrams::receive_two(self.socket.get_ref(), first, second) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    arrived => return Some(arrived),
+                }
+            }
+        }
+        None
+    }
+
+    /// Sleeps until there are any.
+    async fn wait(&mut self) -> io::Result<Lengths> {
+        let [first, second] = &mut self.received;
+        loop {
             let mut ready = self.socket.readable().await?;
             match datagrams::receive_two(ready.get_inner(), first, second) {
                 Ok((one, other)) => {
                     if other.is_none() {
                         ready.clear_ready();
                     }
-                    break (one, other);
+                    return Ok((one, other));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
                 Err(error) => return Err(error),
             }
-        };
-        Ok([first.get(..one), other.and_then(|it| second.get(..it))])
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::serve::tftp::polling::Pollers;
 
     #[tokio::test]
     async fn after_a_loss_each_datagram_is_sent_by_itself() {
@@ -136,6 +172,29 @@ mod tests {
             let mut buffer = [0; 300];
             let lengths = [(); 3].map(|()| client.recv(&mut buffer).unwrap());
             assert_eq!(lengths, [100, 100, 50]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_is_waited_for_awake_and_asleep_while_everything_else_goes_on() {
+        let [client, server] = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+        client.connect(server.local_addr().unwrap()).unwrap();
+        server.connect(client.local_addr().unwrap()).unwrap();
+        server.set_nonblocking(true).unwrap();
+        let mut link = Link::new(server).unwrap();
+        let pollers = Pollers::of_at_most(1);
+        for round in 0..20_u8 {
+            // One thread for both: it sends only if the other one lets it.
+            let sender = client.try_clone().unwrap();
+            let sent = tokio::spawn(async move { sender.send(&[round]).unwrap() });
+            let longest = match round % 3 {
+                0 => Duration::ZERO,
+                1 => Duration::from_nanos(1),
+                _ => Duration::from_secs(60),
+            };
+            let arrived = link.receive(pollers.enter(longest)).await.unwrap();
+            assert_eq!(arrived, [Some(&[round][..]), None]);
+            sent.await.unwrap();
         }
     }
 }

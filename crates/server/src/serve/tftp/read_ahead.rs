@@ -2,13 +2,14 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use hyper::body::Bytes;
 use netroot_proto::tftp::transfer::Source;
 
-use crate::serve::artifacts::{Content, FileReads};
+use crate::serve::artifacts::{CHUNK, Content, FileReads};
 
 /// A read that waits for a disk: the position, and what was read there.
 pub(super) type Reading = Pin<Box<dyn Future<Output = (u64, io::Result<Bytes>)> + Send>>;
@@ -59,6 +60,25 @@ impl ReadAhead {
         }
     }
 
+    /// Reads what will be needed next, if that is in memory and was not read yet.
+    pub(super) fn read_ahead(&mut self, next: Range<u64>) {
+        let held = self.position..self.position + self.buffer.len() as u64;
+        let is_begun = held.contains(&next.start);
+        if next.is_empty() || is_begun && (next.end <= held.end || next.start == held.start) {
+            return;
+        }
+        // Whole windows, so that none of it is read twice.
+        let window = usize::try_from(next.end - next.start).unwrap_or(CHUNK);
+        let most = CHUNK / window * window;
+        let most = if most == 0 { CHUNK } else { most };
+        let (client, content) = (self.client, &self.content);
+        let read = self.reads.read_now(client, content, next.start, 0, most);
+        // An error is met again by the read that needs it.
+        if let Some(Ok(bytes)) = read {
+            (self.buffer, self.position) = (bytes, next.start);
+        }
+    }
+
     /// Nothing more than the first block until the client has asked for the second: nobody knows yet whether it did.
     fn most(&self, least: usize) -> usize {
         if self.buffer.is_empty() {
@@ -99,5 +119,50 @@ impl Source for ReadAhead {
         }
         self.wanted = Some((offset, least));
         Err(io::ErrorKind::WouldBlock.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    fn ahead(length: usize) -> (ReadAhead, Vec<u8>) {
+        let bytes: Vec<u8> = (0..length as u64)
+            .map(|n| n.to_le_bytes()[0] ^ n.to_le_bytes()[1])
+            .collect();
+        let content = Content::Memory(Bytes::from(bytes.clone()));
+        let client = Ipv4Addr::LOCALHOST.into();
+        (ReadAhead::new(content, FileReads::new(), client), bytes)
+    }
+
+    #[test]
+    fn the_next_window_is_read_once_and_with_as_many_behind_it_as_there_is_room_for() {
+        let (mut ahead, bytes) = ahead(300_000);
+        ahead.read_ahead(6000..12_000);
+        assert_eq!((ahead.position, ahead.buffer.len()), (6000, 60_000));
+        let held = ahead.buffer.as_ptr();
+        for window in 1..=10 {
+            let start = window * 6000;
+            ahead.read_ahead(start..start + 6000);
+            assert_eq!(ahead.buffer.as_ptr(), held);
+            let mut block = [0; 6000];
+            ahead.read_at(start, &mut block).unwrap();
+            assert_eq!(block, bytes[usize::try_from(start).unwrap()..][..6000]);
+        }
+        ahead.read_ahead(66_000..72_000);
+        assert_eq!(ahead.position, 66_000);
+        // A window that is longer than what is read at once, and the end.
+        ahead.read_ahead(200_000..294_000);
+        assert_eq!((ahead.position, ahead.buffer.len()), (200_000, CHUNK));
+        ahead.read_ahead(299_999..300_000);
+        assert_eq!((ahead.position, ahead.buffer.len()), (299_999, 1));
+        ahead.read_ahead(300_000..300_000);
+        assert_eq!(ahead.position, 299_999);
+        // What was before is read again: it was lost.
+        let mut block = [0; 100];
+        ahead.read_at(5, &mut block).unwrap();
+        assert_eq!(block, bytes[5..105]);
     }
 }

@@ -13,6 +13,7 @@ use netroot_sys::arrival::Arrival;
 use netroot_sys::udp::{self, Binding};
 
 use super::link::Link;
+use super::polling::Polling;
 use super::read_ahead::{ReadAhead, Reading};
 use super::service::Service;
 use super::slots::Slot;
@@ -139,6 +140,7 @@ async fn drive(
 ) -> Outcome {
     let mut heard = Some(heard);
     let mut reading: Option<Reading> = None;
+    let mut polling = Polling::default();
     let mut stopped = pin!(slot.stopped());
     let mut alarm = pin!(tokio::time::sleep(Duration::ZERO));
     loop {
@@ -155,20 +157,31 @@ async fn drive(
         if alarm.is_elapsed() || due < alarm.deadline().into_std() {
             alarm.as_mut().reset(due.into());
         }
+        let sent_at = service.now();
+        let awake = service.pollers.enter(polling.longest());
+        if awake.is_some() && reading.is_none() {
+            // While the client is at work.
+            let next = transfer.next_window();
+            transfer.source_mut().read_ahead(next);
+        }
         tokio::select! {
+            biased;
             () = &mut stopped => transfer.stop(),
             read = next(&mut reading) => {
                 transfer.source_mut().finish_reading(read);
                 transfer.source_ready(service.now());
             }
-            arrived = link.receive() => match arrived {
+            arrived = link.receive(awake) => match arrived {
                 Ok(datagrams) => {
                     let now = service.now();
                     for datagram in datagrams.into_iter().flatten() {
                         transfer.handle(datagram, now);
                     }
-                    if transfer.heard() && transfer.progress_at() == now && slot.progressed(now).is_err() {
-                        transfer.stop();
+                    if transfer.heard() && transfer.progress_at() == now {
+                        polling.answered(now.saturating_sub(sent_at));
+                        if slot.progressed(now).is_err() {
+                            transfer.stop();
+                        }
                     }
                     if transfer.heard() && let Some(heard) = heard.take() {
                         match heard().await {

@@ -7,6 +7,7 @@ use netroot_proto::tftp::negotiate::Limits;
 use netroot_proto::tftp::packet::Packet;
 
 use super::admission::TransferLimits;
+use super::polling::Pollers;
 use super::slots::Slots;
 use crate::serve::artifacts::{ArtifactStore, FileReads};
 use crate::serve::counters::Counters;
@@ -45,6 +46,8 @@ pub(crate) struct Service {
     pub(super) counters: Arc<Counters>,
     /// The running transfers.
     pub(super) slots: Arc<Slots>,
+    /// Those of them that wait for their client awake.
+    pub(super) pollers: Pollers,
     /// When the transfers' clock started.
     pub(super) started: Instant,
     datagrams: Mutex<Vec<u8>>,
@@ -79,6 +82,7 @@ impl Service {
             hook: shared.hook,
             counters: shared.counters,
             slots: Slots::new(TRANSFERS),
+            pollers: Pollers::new(),
             started: Instant::now(),
             datagrams: Mutex::default(),
         }

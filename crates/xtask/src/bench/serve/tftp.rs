@@ -1,14 +1,14 @@
 //! TFTP: one client, with the block sizes and windows that firmware and loaders ask for.
 //!
 //! What is known of it (two processors, KVM, Linux 6.18):
-//! * With one block at a time nearly all is the kernel's: a program that does nothing but `recv` and `send` takes 5.3 µs of
-//!   processor time and 12 to 14 µs of time for a block of 512 bytes; one that waits in `epoll_wait` with a timeout 6.4 µs (without
-//!   one 5.7), netroot 8, rs-tftpd with a thread for each transfer 6.5. More than a tenth between two servers is the scheduler's
-//!   doing. On a busy machine these rows are noise; `chrt -r 1 cargo xtask bench serve --only tftp --no-build` runs servers and
+//! * With one block at a time nearly all is the kernel's: of two programs that do nothing but `recv` and `send` (1468 bytes, `chrt -f`), a
+//!   block takes 35 µs if both sleep until the other has answered, 21 if the server does not, 7 if neither does. Waking a halted processor
+//!   is the rest. netroot waits awake for a client that answers at once (`serve/tftp/polling.rs`); the client here sleeps.
+//! * On a busy machine these rows are noise; `chrt -f 10 cargo xtask bench serve --only tftp --no-build` runs servers and
 //!   client before everything else, and its rounds are within a tenth of each other.
-//! * With windows the client is the limit: at 1468 x 64 netroot works for a fifth of the time.
-//! * Blocks larger than the interface's MTU are not granted, by netroot and by dnsmasq: their fragments are lost in firmware and
-//!   firewalls. So 8192 x 16 compares 1468 x 16 with what the others send in six fragments for each block.
+//! * With windows of four blocks the same two programs take 38, 24 and 10 µs for a window, of sixteen 43, 31 and 17.
+//! * Blocks larger than the interface's MTU are not granted, by netroot and by dnsmasq: `negotiate::Limits` says why. So 8192 x 16
+//!   compares windows of 16 x 1468 bytes with the others' of 16 x 8192, in six fragments each.
 //! * tftpd-hpa's processor time is that of children that nobody waits for.
 
 use std::collections::BTreeSet;
