@@ -14,8 +14,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use netroot::{
-    Allow, CatalogSettings, HiddenPaths, ImageSettings, ImageSource, InitrdSource, Mode,
-    NetworkSettings, Origin, RootSettings, Settings, confine,
+    Allow, CatalogSettings, Generations, HiddenPaths, ImageSettings, ImageSource, InitrdSource,
+    Mode, NetworkSettings, Origin, RootSettings, Settings, confine,
 };
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
@@ -167,7 +167,7 @@ fn settings(state: &Path, cache: &Path, root: &Path) -> Settings {
                 overlay: true,
                 hidden: HiddenPaths::default(),
                 submounts: true,
-                generations: false,
+                generations: Generations::Current,
             }),
             append: None,
             origin: Origin::CommandLine,

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use netroot::{
-    Allow, CatalogSettings, Choice, DhcpSettings, HiddenPaths, ImageSettings, ImageSource,
-    InitrdSource, MenuSettings, Mode, NetworkSettings, Origin, RangeSettings, RootSettings, Rule,
-    Settings, serve,
+    Allow, CatalogSettings, Choice, DhcpSettings, Generations, HiddenPaths, ImageSettings,
+    ImageSource, InitrdSource, MenuSettings, Mode, NetworkSettings, Origin, RangeSettings,
+    RootSettings, Rule, Settings, serve,
 };
 
 fn main() -> Result<()> {
@@ -30,7 +30,7 @@ fn main() -> Result<()> {
             hidden: HiddenPaths::default(),
             submounts: true,
             overlay: true,
-            generations: false,
+            generations: Generations::Current,
         }),
         append: None,
         origin: Origin::CommandLine,

@@ -1,5 +1,6 @@
 //! The world changes while we serve.
 
 mod configuration;
+mod generations;
 mod network;
 mod root;

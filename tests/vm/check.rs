@@ -7,10 +7,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use netroot_harness::{Dnsmasq, Firmware, Net, NetrootServe, Nic, Rom, TinyRoot, Vm, paths};
+use netroot_harness::{
+    Dnsmasq, Firmware, IsolatedLab, Net, NetrootServe, Nic, Rom, TinyRoot, Vm, VmBuilder, paths,
+};
 use serde_json::Value;
 
-use crate::lan::{Lan, MACHINE, SERVER, TIMEOUT};
+use crate::lan::{Lan, MACHINE, RANGE, SERVER, TIMEOUT};
 
 const ROUTER: &str = "10.77.0.254";
 /// The file that the other server has: for BIOS and UEFI alike, and of neither.
@@ -113,12 +115,12 @@ fn others(lan: &Lan, name: &str, options: &[&str], with_proxy: bool) -> Result<O
     })
 }
 
-/// What the check says before netroot serves.
-fn foretold(lan: &Lan, root: &Path) -> Result<Value> {
+/// What the check says of an interface.
+fn foretold(net: &Net, root: &Path, interface: &[&str]) -> Result<Value> {
     let netroot = paths::netroot()?.display().to_string();
     let root = root.display().to_string();
-    let argv = [netroot.as_str(), "check", "br0", &root, "--json"];
-    let done = lan.net.run_for(&argv, TIMEOUT)?;
+    let argv = [&[netroot.as_str(), "check", &root, "--json"], interface].concat();
+    let done = net.run_for(&argv, TIMEOUT)?;
     let said: Value = serde_json::from_str(&done.stdout)
         .with_context(|| format!("{}{}", done.stdout, done.stderr))?;
     let interface = said.pointer("/interfaces/0").cloned();
@@ -157,13 +159,13 @@ fn expected(said: &Value, kind: Kind) -> Result<(End, String)> {
     Ok((end, text))
 }
 
-fn boot(lan: &Lan, kind: Kind) -> Result<Vm> {
-    let nic = Nic::virtio(&lan.tap, MACHINE).with_rom(kind.rom);
-    lan.machine().firmware(kind.firmware).nic(nic).start()
+fn boot(machine: VmBuilder<'_>, nic: Nic, kind: Kind) -> Result<Vm> {
+    let nic = nic.with_rom(kind.rom);
+    machine.firmware(kind.firmware).nic(nic).start()
 }
 
 /// Watches a machine until it is clear how its boot ends.
-fn observed(vm: &Vm, server: &NetrootServe, others: &Others) -> Result<End> {
+fn observed(vm: &Vm, server: &NetrootServe, others: Option<&Others>) -> Result<End> {
     let deadline = Instant::now() + TIMEOUT;
     loop {
         let events = server.events();
@@ -171,7 +173,7 @@ fn observed(vm: &Vm, server: &NetrootServe, others: &Others) -> Result<End> {
         if events.any(|(_, event)| event.kind == "script") {
             return Ok(End::Netroot);
         }
-        if others.sent() {
+        if others.is_some_and(Others::sent) {
             return Ok(End::Other);
         }
         let console = vm.console();
@@ -195,11 +197,12 @@ fn compare(name: &str, options: &[&str], race: bool, kinds: &[Kind]) -> Result<(
         let name = format!("check-{name}-{}", kind.name);
         let lan = Lan::new(&name)?;
         let others = others(&lan, &name, options, race)?;
-        let said = foretold(&lan, root.path())?;
+        // Before netroot serves.
+        let said = foretold(&lan.net, root.path(), &["br0"])?;
         let (expected, text) = expected(&said, *kind)?;
         let server = lan.serve_beside(root.path())?;
-        let vm = boot(&lan, *kind)?;
-        let observed = observed(&vm, &server, &others)?;
+        let vm = boot(lan.machine(), Nic::virtio(&lan.tap, MACHINE), *kind)?;
+        let observed = observed(&vm, &server, Some(&others))?;
         println!("{name}: {observed:?}; foretold: {expected:?} ({text})");
         if race {
             let troubles = list(&said, "network")?;
@@ -245,4 +248,56 @@ fn beside_a_router_that_is_a_boot_server() -> Result<()> {
 #[test]
 fn beside_a_router_and_another_proxy() -> Result<()> {
     compare("proxy", &[], true, &[IPXE, PXE])
+}
+
+/// netroot gives the addresses, and nobody else does: checked before it serves.
+#[test]
+fn where_netroot_gives_the_addresses() -> Result<()> {
+    let root = TinyRoot::make()?;
+    for kind in [IPXE, PXE, HTTP] {
+        let name = format!("check-dhcp-{}", kind.name);
+        let lan = Lan::new(&name)?;
+        let said = foretold(&lan.net, root.path(), &["br0", "--dhcp", RANGE])?;
+        assert_eq!(text_of(&said, "mode"), "dhcp", "{said:#}");
+        let server = lan.serve(root.path(), &[])?;
+        let vm = boot(lan.machine(), Nic::virtio(&lan.tap, MACHINE), kind)?;
+        assert_boots(&name, &said, kind, &observed(&vm, &server, None)?)?;
+    }
+    Ok(())
+}
+
+/// A network of its own: checked before netroot brings it up, and again while it serves.
+#[test]
+fn in_an_isolated_network() -> Result<()> {
+    let root = TinyRoot::make()?;
+    for kind in [IPXE, PXE, HTTP] {
+        let name = format!("check-isolated-{}", kind.name);
+        let nets = IsolatedLab::new(&name)?;
+        let tap = nets.server.tap("machine", &nets.lab)?;
+        let isolated = ["--isolated", "lab"];
+        let before = foretold(&nets.server, root.path(), &isolated)?;
+        let arguments = [&isolated[..], &["--modules", "virtio_net"]].concat();
+        let server = NetrootServe::start(&nets.server, root.path(), &arguments)?;
+        let said = foretold(&nets.server, root.path(), &isolated)?;
+        let vm = boot(
+            VmBuilder::new(&nets.server, "console"),
+            Nic::virtio(&tap, MACHINE),
+            kind,
+        )?;
+        let observed = observed(&vm, &server, None)?;
+        for said in [before, said] {
+            assert_eq!(text_of(&said, "mode"), "isolated", "{said:#}");
+            assert_boots(&name, &said, kind, &observed)?;
+        }
+    }
+    Ok(())
+}
+
+/// The machine boots from netroot, and that was foretold.
+fn assert_boots(name: &str, said: &Value, kind: Kind, observed: &End) -> Result<()> {
+    let (expected, text) = expected(said, kind)?;
+    println!("{name}: {observed:?}; foretold: {expected:?} ({text})");
+    assert_eq!(*observed, expected, "{name}: foretold: {text}");
+    assert_eq!(expected, End::Netroot, "{name}: {said:#}");
+    Ok(())
 }

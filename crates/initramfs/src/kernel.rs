@@ -86,6 +86,16 @@ pub enum KernelError {
         /// The available versions.
         found: Vec<String>,
     },
+    /// The root has no such generation.
+    #[error("there is no generation {wanted} in {}; {}", root.display(), list_generations(found))]
+    NoGeneration {
+        /// The requested one, without the `@`.
+        wanted: String,
+        /// The root.
+        root: PathBuf,
+        /// The numbers of those that it has, the newest first.
+        found: Vec<u32>,
+    },
     /// The requested file cannot be booted.
     #[error("cannot use {} as the kernel: {reason}", path.display())]
     NotAKernel {
@@ -114,6 +124,16 @@ fn list_skipped(list: &[Skipped]) -> String {
         .collect()
 }
 
+fn list_generations(found: &[u32]) -> String {
+    match found {
+        [] => "it has none, as it is no root of NixOS or Guix System".to_owned(),
+        found => {
+            let numbers: Vec<String> = found.iter().map(u32::to_string).collect();
+            format!("it has {}", numbers.join(", "))
+        }
+    }
+}
+
 fn without_kernel(modules: &[String], root: &Path) -> String {
     match modules {
         [] => String::new(),
@@ -124,8 +144,8 @@ fn without_kernel(modules: &[String], root: &Path) -> String {
     }
 }
 
-/// Finds the kernel `wanted`: a version, the name of a kernel's file, or a path (in the root, or on this host below the
-/// root's). By default it is the first of [`find_kernels`] with a complete module tree, else with any, else the first.
+/// Finds the kernel `wanted`: a version, the name of a kernel's file, a path (in the root, or on this host below the
+/// root's), or `@42` for that of a generation of NixOS or Guix System. By default it is the first of [`find_kernels`] with a complete module tree, else with any, else the first.
 ///
 /// # Errors
 /// See [`KernelError`].
@@ -133,6 +153,9 @@ pub fn choose_kernel(root: &RootTree, wanted: Option<&str>) -> Result<Kernel, Ke
     let places = Places::of(root)?;
     if let Some(wanted) = wanted.filter(|wanted| wanted.contains('/')) {
         return kernel_at(root, &places, wanted);
+    }
+    if let Some(number) = wanted.and_then(|wanted| wanted.strip_prefix('@')) {
+        return kernel_of_generation(root, &places, number);
     }
     let (kernels, skipped) = search(root, &places)?;
     if kernels.is_empty() {
@@ -191,6 +214,23 @@ fn kernel_at(root: &RootTree, places: &Places, wanted: &str) -> Result<Kernel, K
             }
         }
         result => result,
+    }
+}
+
+fn kernel_of_generation(
+    root: &RootTree,
+    places: &Places,
+    number: &str,
+) -> Result<Kernel, KernelError> {
+    let all = generations(root);
+    let wanted = number.parse().ok();
+    match all.iter().find(|one| Some(one.number) == wanted) {
+        Some(generation) => kernel_inside(root, places, &generation.kernel),
+        None => Err(KernelError::NoGeneration {
+            wanted: number.to_owned(),
+            root: root.path().to_owned(),
+            found: all.iter().map(|one| one.number).collect(),
+        }),
     }
 }
 

@@ -79,7 +79,9 @@ impl Catalog {
             })?;
         }
         let exists = |choice: Option<&Choice>, by: &dyn Fn() -> String| match choice {
-            Some(Choice::Image(name)) if !names.contains(name.as_str()) => {
+            Some(Choice::Image(name))
+                if !names.contains(name.as_str()) && !is_generation(name, &names) =>
+            {
                 Err(CatalogError::Unknown {
                     by: by(),
                     missing: no_such_choice(name, names.iter().copied()),
@@ -143,7 +145,7 @@ impl Catalog {
         let hook = || Some((named(over.hook?)?, Why::Hook));
         let own = || {
             let machine = entry?;
-            Some((self.boots(machine.choice.as_ref()?)?, Why::Machine(machine)))
+            self.boots(machine.choice.as_ref()?, Why::Machine(machine))
         };
         let mut append: Vec<&str> = Vec::new();
         let decided = once().or_else(ordered).or_else(hook).or_else(own);
@@ -152,15 +154,14 @@ impl Catalog {
             for rule in for_it.filter(|rule| rule::matches(rule, machine, arrived)) {
                 append.extend(rule.append.as_deref());
                 let choice = rule.choice.as_ref();
-                if let Some(boots) = choice.and_then(|choice| self.boots(choice)) {
-                    return (boots, Why::Rule(rule));
+                let rule = Why::Rule(rule);
+                if let Some(decided) = choice.and_then(|choice| self.boots(choice, rule)) {
+                    return decided;
                 }
             }
             // Its image exists: that was looked at when this catalog was made.
-            (
-                self.boots(&self.default).unwrap_or(Boots::Wait),
-                Why::Default,
-            )
+            let default = self.boots(&self.default, Why::Default);
+            default.unwrap_or((Boots::Wait, Why::Default))
         });
         append.extend(entry.and_then(|machine| machine.append.as_deref()));
         let own = match boots {
@@ -201,14 +202,23 @@ impl Catalog {
         }
     }
 
-    /// `None` for an image that does not exist.
-    fn boots(&self, choice: &Choice) -> Option<Boots<'_>> {
-        Some(match choice {
-            Choice::Image(name) => Boots::Image(self.image(name)?),
+    /// What a choice means and why it counts, which is `why`. A generation that was deleted is waited for: another system
+    /// than the one that was chosen is booted by nobody unseen. `None` for another image that does not exist.
+    fn boots<'a>(&'a self, choice: &'a Choice, why: Why<'a>) -> Option<(Boots<'a>, Why<'a>)> {
+        let boots = match choice {
+            Choice::Image(name) => match self.image(name) {
+                Some(image) => Boots::Image(image),
+                None => {
+                    let names = self.images().map(|image| image.name.as_str()).collect();
+                    let missing = is_generation(name, &names);
+                    return missing.then_some((Boots::Wait, Why::NoGeneration(name)));
+                }
+            },
             Choice::Menu => Boots::Menu,
             Choice::Wait => Boots::Wait,
             Choice::Refuse => Boots::Refuse,
-        })
+        };
+        Some((boots, why))
     }
 
     /// The entry of a machine.
@@ -315,6 +325,12 @@ impl Catalog {
         }
         paths
     }
+}
+
+/// Whether this is the name that a generation of one of the images has.
+fn is_generation(name: &str, images: &BTreeSet<&str>) -> bool {
+    let named = name.rsplit_once('@');
+    named.is_some_and(|(image, number)| images.contains(image) && number.parse::<u32>().is_ok())
 }
 
 fn check_append(text: Option<&str>, by: impl FnOnce() -> String) -> Result<(), CatalogError> {

@@ -109,7 +109,7 @@ fn check(place: &ConfigPlace, snapshot: &Snapshot, host: Option<&Host>, builds: 
         mut doubts,
         places,
     } = config::read(place, &snapshot.files);
-    generations::add(&mut settings.catalog);
+    generations::at_start(&mut settings.catalog);
     let mut preflight = Preflight::new(&settings, &places);
     let opened = preflight.files();
     if builds {

@@ -1,83 +1,234 @@
-//! Store systems (Guix System, NixOS): each generation that is there when the server starts is an image, `guix@42`, beside
-//! `guix`, which is the current one at any time.
+//! Store systems (Guix System, NixOS): the newest generations of a root are images, `guix@42`, beside `guix`, which is the
+//! current one at any time.
+//!
+//! Pure, but for [`at_start`]: who follows a root says which generations it has.
 
-use netroot_initramfs::RootTree;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
-use crate::settings::{CatalogSettings, ImageSettings, ImageSource, RootSettings};
+use netroot_initramfs::{Generation, RootTree};
 
-/// How many generations of one root are images: each has an initrd of its own, and the newest are what somebody goes
-/// back to.
-const MOST: usize = 5;
+use crate::settings::{
+    CatalogSettings, Choice, Generations, ImageSettings, ImageSource, RootSettings,
+};
 
-/// Adds the generations of each image that wants them behind all images. A root that cannot be opened has none here: that
-/// it cannot is told when it is served.
-pub(crate) fn add(catalog: &mut CatalogSettings) {
-    let added: Vec<ImageSettings> = wanting(catalog)
-        .filter_map(|(image, root)| {
-            let tree = RootTree::open(&root.directory).ok()?;
-            let found = netroot_initramfs::generations(&tree).into_iter();
-            Some(found.take(MOST).map(|generation| {
-                let made = generation
-                    .made
-                    .and_then(|made| jiff::Timestamp::try_from(made).ok());
-                let made = made.map(|made| made.strftime(" of %Y-%m-%d").to_string());
-                let name = image.name.clone().unwrap_or_default();
-                let title = image.title.as_ref().unwrap_or(&name);
-                ImageSettings {
-                    title: Some(format!(
-                        "{title}, generation {}{}",
-                        generation.number,
-                        made.unwrap_or_default()
-                    )),
-                    name: Some(name_of(&name, generation.number)),
-                    source: ImageSource::Root(RootSettings {
-                        kernel: Some(generation.kernel),
-                        generations: false,
-                        ..root.clone()
-                    }),
-                    ..image.clone()
-                }
-            }))
-        })
-        .flatten()
-        .collect();
-    catalog.images.extend(added);
+/// The generations that each root has, the newest first, by its directory. A root that is not among them keeps those that
+/// are images of it.
+pub(crate) type Found = BTreeMap<PathBuf, Vec<Generation>>;
+
+/// An image of which there are more generations than are images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Limited {
+    /// Its name.
+    pub(crate) image: String,
+    /// How many of its generations are images.
+    pub(crate) offered: usize,
+    /// How many there are.
+    pub(crate) all: usize,
 }
 
-/// Adds the generations that an earlier configuration has, for the images that are still in this one. Pure, so that every
-/// process that reads a configuration comes to the same list.
-pub(crate) fn add_known(catalog: &mut CatalogSettings, known: &CatalogSettings) {
+/// Adds the generations that are there, behind all images. A root that cannot be opened has none here: that it cannot is
+/// told when it is served.
+pub(crate) fn at_start(catalog: &mut CatalogSettings) {
+    let opened = directories(catalog).into_iter().filter_map(|directory| {
+        let tree = RootTree::open(&directory).ok()?;
+        Some((directory, netroot_initramfs::generations(&tree)))
+    });
+    let found = opened.collect();
+    *catalog = with(catalog, &found, &BTreeSet::new(), catalog);
+}
+
+/// The directories of which generations are images.
+pub(crate) fn directories(catalog: &CatalogSettings) -> BTreeSet<PathBuf> {
+    let roots = wanting(catalog).map(|(_, root, _)| root.directory.clone());
+    roots.collect()
+}
+
+/// The catalog with the generations that were found, instead of those that are in it. Of more than are wanted, those are
+/// images, too, that something in the catalog or in `ordered` names. A root that was not looked at keeps those that it has
+/// in `before`.
+pub(crate) fn with(
+    catalog: &CatalogSettings,
+    found: &Found,
+    ordered: &BTreeSet<String>,
+    before: &CatalogSettings,
+) -> CatalogSettings {
+    let mut whole = without(catalog);
     let mut added = Vec::new();
-    for (image, root) in wanting(catalog) {
-        let before = known.images.iter().filter_map(|one| {
-            let number = generation_of(one.name.as_deref()?, image.name.as_deref()?)?;
-            Some((number, one.source.root()?, one.title.clone()))
+    for (image, root, most) in wanting(catalog) {
+        let Some(all) = found.get(&root.directory) else {
+            added.extend(known(image, root, before));
+            continue;
+        };
+        let name = image.name.as_deref().unwrap_or_default();
+        let named: BTreeSet<u32> = (choices(catalog).into_iter().map(|(name, _)| name))
+            .chain(ordered.iter().map(String::as_str))
+            .filter_map(|one| number_in(one, name))
+            .collect();
+        let offered = all.iter().enumerate().filter(|(place, generation)| {
+            *place < usize::from(most) || named.contains(&generation.number)
         });
-        added.extend(
-            before
-                .filter(|(_, before, _)| before.directory == root.directory)
-                .map(|(number, before, title)| ImageSettings {
-                    name: image.name.as_ref().map(|name| name_of(name, number)),
-                    title,
-                    source: ImageSource::Root(RootSettings {
-                        kernel: before.kernel.clone(),
-                        generations: false,
-                        ..root.clone()
-                    }),
-                    ..image.clone()
-                }),
-        );
+        added.extend(offered.map(|(_, generation)| image_of(image, root, generation)));
     }
-    catalog.images.extend(added);
+    // A name that is written is that of something else.
+    let is_new = |image: &ImageSettings| !whole.images.iter().any(|one| one.name == image.name);
+    added.retain(is_new);
+    whole.images.extend(added);
+    whole
 }
 
-/// The images whose generations are images. Where a kernel is named, that is the one.
-fn wanting(catalog: &CatalogSettings) -> impl Iterator<Item = (&ImageSettings, &RootSettings)> {
-    let all = catalog.images.iter();
-    all.filter_map(|image| {
-        let root = image.source.root();
-        let root = root.filter(|root| root.generations && root.kernel.is_none())?;
-        Some((image, root))
+/// The generations that an image has in `before`, if it has the same root there.
+fn known<'a>(
+    image: &'a ImageSettings,
+    root: &'a RootSettings,
+    before: &'a CatalogSettings,
+) -> impl Iterator<Item = ImageSettings> + 'a {
+    images_of(before, image).filter_map(|known| {
+        let number = generation(known)?;
+        let is_its = known.source.root()?.directory == root.directory;
+        is_its.then(|| ImageSettings {
+            name: known.name.clone(),
+            title: known.title.clone(),
+            source: source(root, number),
+            ..image.clone()
+        })
+    })
+}
+
+/// The catalog as it is written.
+pub(crate) fn without(catalog: &CatalogSettings) -> CatalogSettings {
+    let mut written = catalog.clone();
+    written.images.retain(|image| !is_one(image));
+    written
+}
+
+/// Whether the image is a generation of another one's root.
+pub(crate) fn is_one(image: &ImageSettings) -> bool {
+    generation(image).is_some()
+}
+
+/// The place of an image among those that are written, and the number of the generation that it is of that one; 0 for none.
+pub(crate) fn number(catalog: &CatalogSettings, place: usize) -> (usize, u32) {
+    let image = catalog.images.get(place);
+    let of = image.and_then(|image| Some((image.name.as_deref()?, generation(image)?)));
+    let written = of.and_then(|(name, number)| {
+        let (name, _) = name.rsplit_once('@')?;
+        let mut images = catalog.images.iter();
+        let place = images.position(|image| image.name.as_deref() == Some(name))?;
+        Some((place, number))
+    });
+    written.unwrap_or((place, 0))
+}
+
+/// The generation of this number of an image that is written, whether or not it is there. `None` where none is an image.
+pub(crate) fn of_number(image: &ImageSettings, number: u32) -> Option<ImageSettings> {
+    let (image, root, _) = wanted(image)?;
+    Some(ImageSettings {
+        name: image.name.as_deref().map(|name| name_of(name, number)),
+        source: source(root, number),
+        ..image.clone()
+    })
+}
+
+/// The images of which not all generations are images.
+pub(crate) fn limited(catalog: &CatalogSettings, found: &Found) -> Vec<Limited> {
+    let limited = wanting(catalog).filter_map(|(image, root, _)| {
+        let all = found.get(&root.directory)?.len();
+        let offered = images_of(catalog, image).count();
+        (offered < all).then(|| Limited {
+            image: image.name.clone().unwrap_or_default(),
+            offered,
+            all,
+        })
+    });
+    limited.collect()
+}
+
+/// The generations that the catalog's machines, rules, menu and default name and that are no images, each with who names it.
+pub(crate) fn missing(catalog: &CatalogSettings) -> Vec<(String, String)> {
+    let is_there = |name: &str| {
+        let mut images = catalog.images.iter();
+        images.any(|image| image.name.as_deref() == Some(name))
+    };
+    let missing = choices(catalog)
+        .into_iter()
+        .filter(|(name, _)| !is_there(name) && is_named(catalog, name));
+    missing.map(|(name, by)| (name.to_owned(), by)).collect()
+}
+
+/// Whether this is the name of a generation of one of the images, whether or not it is there.
+pub(crate) fn is_named(catalog: &CatalogSettings, name: &str) -> bool {
+    let mut images = wanting(catalog);
+    images.any(|(image, _, _)| {
+        let image = image.name.as_deref().unwrap_or_default();
+        number_in(name, image).is_some()
+    })
+}
+
+/// The number of the generation of `image` that has this name.
+pub(crate) fn number_in(name: &str, image: &str) -> Option<u32> {
+    name.strip_prefix(image)?.strip_prefix('@')?.parse().ok()
+}
+
+/// The images whose generations are images, with their roots and how many of them.
+fn wanting(catalog: &CatalogSettings) -> impl Iterator<Item = Wanted<'_>> {
+    catalog.images.iter().filter_map(wanted)
+}
+
+type Wanted<'a> = (&'a ImageSettings, &'a RootSettings, u16);
+
+/// Where a kernel is named, that is the one.
+fn wanted(image: &ImageSettings) -> Option<Wanted<'_>> {
+    let root = image.source.root().filter(|root| root.kernel.is_none())?;
+    match root.generations {
+        Generations::Newest(most) if image.name.is_some() => Some((image, root, most)),
+        _ => None,
+    }
+}
+
+fn generation(image: &ImageSettings) -> Option<u32> {
+    match image.source.root()?.generations {
+        Generations::One(number) => Some(number),
+        _ => None,
+    }
+}
+
+/// The generations of an image that are in the catalog.
+fn images_of<'a>(
+    catalog: &'a CatalogSettings,
+    image: &'a ImageSettings,
+) -> impl Iterator<Item = &'a ImageSettings> {
+    let name = image.name.as_deref().unwrap_or_default();
+    let images = catalog.images.iter().filter(|one| is_one(one));
+    images.filter(move |one| {
+        let one = one.name.as_deref().unwrap_or_default();
+        number_in(one, name).is_some()
+    })
+}
+
+fn image_of(image: &ImageSettings, root: &RootSettings, generation: &Generation) -> ImageSettings {
+    let number = generation.number;
+    let made = generation.made;
+    let made = made.and_then(|made| jiff::Timestamp::try_from(made).ok());
+    let made = made.map(|made| made.strftime(" of %Y-%m-%d").to_string());
+    let name = image.name.clone().unwrap_or_default();
+    let title = image.title.as_ref().unwrap_or(&name);
+    ImageSettings {
+        title: Some(format!(
+            "{title}, generation {number}{}",
+            made.unwrap_or_default()
+        )),
+        name: Some(name_of(&name, number)),
+        source: source(root, number),
+        ..image.clone()
+    }
+}
+
+fn source(root: &RootSettings, number: u32) -> ImageSource {
+    ImageSource::Root(RootSettings {
+        kernel: Some(format!("@{number}")),
+        generations: Generations::One(number),
+        ..root.clone()
     })
 }
 
@@ -85,83 +236,28 @@ fn name_of(image: &str, number: u32) -> String {
     format!("{image}@{number}")
 }
 
-/// The number of a generation of `image`, if this is the name of one.
-fn generation_of(name: &str, image: &str) -> Option<u32> {
-    name.strip_prefix(image)?.strip_prefix('@')?.parse().ok()
+/// The images that something in the catalog names, each with what that is.
+fn choices<'a>(catalog: &'a CatalogSettings) -> Vec<(&'a str, String)> {
+    let mut named = Vec::new();
+    let mut add = |choice: Option<&'a Choice>, by: &dyn Fn() -> String| {
+        if let Some(Choice::Image(name)) = choice {
+            named.push((name.as_str(), by()));
+        }
+    };
+    for machine in &catalog.machines {
+        let by = || format!("the machine {} ({})", machine.name, machine.origin);
+        add(machine.choice.as_ref(), &by);
+    }
+    for rule in &catalog.rules {
+        add(rule.choice.as_ref(), &|| {
+            format!("a rule ({})", rule.origin)
+        });
+    }
+    add(catalog.default.as_ref(), &|| "the default".to_owned());
+    let menu = catalog.menu.images.iter().chain(&catalog.menu.default);
+    named.extend(menu.map(|name| (name.as_str(), "the menu".to_owned())));
+    named
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::*;
-    use crate::settings::{InitrdSource, Origin};
-
-    fn image(directory: &Path, generations: bool) -> ImageSettings {
-        ImageSettings {
-            name: Some("guix".to_owned()),
-            title: None,
-            source: ImageSource::Root(RootSettings {
-                directory: directory.to_owned(),
-                nfsroot: None,
-                kernel: None,
-                initrd: InitrdSource::File("/initrd.img".into()),
-                overlay: true,
-                hidden: netroot_nfs_export::HiddenPaths::default(),
-                submounts: true,
-                generations,
-            }),
-            append: Some("quiet".to_owned()),
-            origin: Origin::CommandLine,
-        }
-    }
-
-    fn names(catalog: &CatalogSettings) -> Vec<&str> {
-        let images = catalog.images.iter();
-        images.filter_map(|image| image.name.as_deref()).collect()
-    }
-
-    #[test]
-    fn the_newest_generations_are_images_and_stay_so_when_the_configuration_changes() {
-        let folder = tempfile::tempdir().unwrap();
-        for number in 1..=7 {
-            let system = format!("nix/var/nix/profiles/system-{number}-link");
-            let system = folder.path().join(system);
-            std::fs::create_dir_all(&system).unwrap();
-            std::fs::write(system.join("kernel"), "").unwrap();
-        }
-        let mut start = CatalogSettings::of_one(image(folder.path(), true));
-        add(&mut start);
-        let all = ["guix", "guix@7", "guix@6", "guix@5", "guix@4", "guix@3"];
-        assert_eq!(names(&start), all);
-        let seventh = &start.images[1];
-        let title = seventh.title.as_deref().unwrap();
-        assert!(title.starts_with("guix, generation 7 of 20"), "{title}");
-        let root = seventh.source.root().unwrap();
-        let kernel = "/nix/var/nix/profiles/system-7-link/kernel";
-        assert_eq!(root.kernel.as_deref(), Some(kernel));
-        assert_eq!(seventh.append.as_deref(), Some("quiet"));
-
-        let again = |image| {
-            let mut read = CatalogSettings::of_one(image);
-            add_known(&mut read, &start);
-            read
-        };
-        let same = again(image(folder.path(), true));
-        assert_eq!(names(&same), all);
-        assert_eq!(
-            same.images[1].source.root().unwrap().kernel.as_deref(),
-            Some(kernel)
-        );
-        let loud = again(ImageSettings {
-            append: None,
-            ..image(folder.path(), true)
-        });
-        assert_eq!(loud.images[6 - 1].append, None);
-        assert_eq!(names(&again(image(folder.path(), false))), ["guix"]);
-        assert_eq!(
-            names(&again(image(Path::new("/elsewhere"), true))),
-            ["guix"]
-        );
-    }
-}
+mod tests;

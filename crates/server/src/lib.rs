@@ -44,9 +44,9 @@ pub use self::settings::{
 pub use http_url::HttpUrlError;
 pub use netroot_nfs_export::{HiddenPaths, HidePattern};
 pub use settings::{
-    Allow, CatalogSettings, Choice, ConfigPlace, DhcpSettings, ImageSettings, ImageSource,
-    InitrdSource, IsolatedSettings, Location, MachineSettings, MenuSettings, Mode, NetworkSettings,
-    Origin, RangeSettings, RootSettings, Rule, Settings,
+    Allow, CatalogSettings, Choice, ConfigPlace, DhcpSettings, Generations, ImageSettings,
+    ImageSource, InitrdSource, IsolatedSettings, Location, MachineSettings, MenuSettings, Mode,
+    NetworkSettings, Origin, RangeSettings, RootSettings, Rule, Settings,
 };
 
 use cli::{Cli, Command};

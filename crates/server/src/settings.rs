@@ -18,8 +18,8 @@ pub use self::api::{
 };
 pub(crate) use self::catalog::Kind;
 pub use self::catalog::{
-    CatalogSettings, Choice, ImageSettings, ImageSource, InitrdSource, Location, MachineSettings,
-    MenuSettings, Origin, RootSettings, Rule,
+    CatalogSettings, Choice, Generations, ImageSettings, ImageSource, InitrdSource, Location,
+    MachineSettings, MenuSettings, Origin, RootSettings, Rule,
 };
 use crate::option_value::AddressRange;
 
@@ -89,6 +89,11 @@ pub(crate) const STATE: &str = "/var/lib/netroot";
 pub(crate) const CACHE: &str = "/var/cache/netroot";
 /// The modules in the initrd where none are configured.
 pub(crate) const MODULES: &str = "netboot";
+/// How many generations of a root are images where no number is configured: each has an initrd of its own, and the newest
+/// are what somebody goes back to.
+pub(crate) const GENERATIONS: u16 = 5;
+/// How many can be configured.
+pub(crate) const MOST_GENERATIONS: u16 = 100;
 /// How long an address is lent where nothing is configured.
 pub(crate) const LEASE_TIME: Duration = Duration::from_secs(3600);
 

@@ -22,7 +22,7 @@ const NAMED: &str = "52-54-00-77-00-01";
 const OTHER: &str = "52-54-00-77-00-99";
 
 /// Dropped in this order: the users of a network before the network.
-struct Site {
+pub(super) struct Site {
     server: NetrootServe,
     client: Net,
     net: Net,
@@ -31,7 +31,7 @@ struct Site {
 
 impl Site {
     /// Serves the image `debian`, and follows the drop-ins beside its file.
-    fn new(name: &str) -> Result<Self> {
+    pub(super) fn new(name: &str) -> Result<Self> {
         Self::with(name, "", &[], |_| Ok(()))
     }
 
@@ -79,7 +79,7 @@ impl Site {
         })
     }
 
-    fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         self.folder.path()
     }
 
@@ -88,7 +88,7 @@ impl Site {
     }
 
     /// Writes a drop-in under another name and gives it its own then, as a careful service does.
-    fn add(&self, name: &str, text: &str) -> Result<()> {
+    pub(super) fn add(&self, name: &str, text: &str) -> Result<()> {
         let part = self.path().join("etc/conf.d").join(format!(".{name}.part"));
         fs::write(&part, text)?;
         Ok(fs::rename(part, self.drop_in(name))?)
@@ -101,18 +101,18 @@ impl Site {
         format!("{image}\n[[rule]]\nmac = \"{mac}\"\nboot = \"lab\"\n")
     }
 
-    fn get(&self, path: &str) -> Result<String> {
+    pub(super) fn get(&self, path: &str) -> Result<String> {
         let url = format!("{HTTP}/{path}");
         self.client
             .run(&["curl", "-sS", "--fail", "--max-time", "60", &url])
     }
 
-    fn script(&self, machine: &str) -> Result<String> {
+    pub(super) fn script(&self, machine: &str) -> Result<String> {
         self.get(&format!("boot/{machine}.ipxe"))
     }
 
     /// Fetches a machine's script until it has these words.
-    fn wait_for(&self, machine: &str, words: &str) -> Result<String> {
+    pub(super) fn wait_for(&self, machine: &str, words: &str) -> Result<String> {
         let mut last = String::new();
         for _ in 0..TIMEOUT.as_secs() {
             last = self.script(machine)?;
@@ -124,7 +124,7 @@ impl Site {
         anyhow::bail!("no script with {words:?}; the last one:\n{last}")
     }
 
-    fn mount(&self, path: &str) -> Result<Client> {
+    pub(super) fn mount(&self, path: &str) -> Result<Client> {
         let server: SocketAddr = NFS.parse()?;
         self.client.within(|| {
             let credential = opaque_auth::auth_unix(&auth_unix::default());
@@ -136,7 +136,7 @@ impl Site {
         })
     }
 
-    fn mounts(&self, path: &str) -> Result<bool> {
+    pub(super) fn mounts(&self, path: &str) -> Result<bool> {
         let server: SocketAddr = NFS.parse()?;
         self.client.within(|| {
             let mut client = MountClient::new(Stream(connect(server)));
@@ -146,7 +146,7 @@ impl Site {
     }
 
     /// The events of this kind so far.
-    fn of_kind(&self, kind: &str) -> Vec<Event> {
+    pub(super) fn of_kind(&self, kind: &str) -> Vec<Event> {
         let events = self.server.events().into_iter().map(|(_, event)| event);
         events.filter(|event| event.kind == kind).collect()
     }
@@ -169,10 +169,15 @@ impl Site {
     }
 
     fn reload(&self) -> Result<Finished> {
+        self.order(&["reload"])
+    }
+
+    /// Has a command of `netroot` done by the server.
+    pub(super) fn order(&self, command: &[&str]) -> Result<Finished> {
         let netroot = netroot_harness::paths::netroot()?.display().to_string();
         let control = self.path().join("control").display().to_string();
-        self.client
-            .run_for(&[&netroot, "reload", "--control", &control], TIMEOUT)
+        let command = [&[netroot.as_str()], command, &["--control", &control]].concat();
+        self.client.run_for(&command, TIMEOUT)
     }
 }
 

@@ -89,6 +89,8 @@ mod tests {
         assert!(found.iter().all(|one| one.made.is_some()));
         for (generation, version) in found.iter().zip(["6.2.0", "6.1.0"]) {
             let kernel = choose_kernel(&root, Some(&generation.kernel)).unwrap();
+            let by_number = format!("@{}", generation.number);
+            assert_eq!(choose_kernel(&root, Some(&by_number)).unwrap(), kernel);
             assert_eq!(kernel.version, version);
             let system = format!("/var/guix/profiles/system-{}-link", generation.number);
             let start = format!("gnu.system={system} gnu.load={system}/boot");
@@ -97,5 +99,8 @@ mod tests {
             assert_eq!(kernel.modules, Some(modules));
         }
         assert_eq!(choose_kernel(&root, None).unwrap().version, "6.1.0");
+        let error = choose_kernel(&root, Some("@11")).unwrap_err().to_string();
+        assert!(error.contains("there is no generation 11 in "), "{error}");
+        assert!(error.ends_with("; it has 10, 9"), "{error}");
     }
 }

@@ -28,6 +28,33 @@ pub enum BondMode {
     BalanceAdaptiveLoad = 6,
 }
 
+impl BondMode {
+    /// Every mode, by the kernel's number.
+    const ALL: [Self; 7] = [
+        Self::BalanceRoundRobin,
+        Self::ActiveBackup,
+        Self::BalanceXor,
+        Self::Broadcast,
+        Self::Lacp,
+        Self::BalanceTransmitLoad,
+        Self::BalanceAdaptiveLoad,
+    ];
+
+    /// The mode's name, as `bond=` and the kernel have it: `802.3ad`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::BalanceRoundRobin => "balance-rr",
+            Self::ActiveBackup => "active-backup",
+            Self::BalanceXor => "balance-xor",
+            Self::Broadcast => "broadcast",
+            Self::Lacp => "802.3ad",
+            Self::BalanceTransmitLoad => "balance-tlb",
+            Self::BalanceAdaptiveLoad => "balance-alb",
+        }
+    }
+}
+
 /// An attribute of a bond that is a number. The discriminants are the kernel's own
 /// (`include/uapi/linux/if_link.h`, `IFLA_BOND_*`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -218,16 +245,11 @@ impl Bond {
 const LEFT_OUT: &str = "left out";
 
 fn mode(text: &str) -> Option<BondMode> {
-    Some(match text {
-        "0" | "balance-rr" => BondMode::BalanceRoundRobin,
-        "1" | "active-backup" => BondMode::ActiveBackup,
-        "2" | "balance-xor" => BondMode::BalanceXor,
-        "3" | "broadcast" => BondMode::Broadcast,
-        "4" | "802.3ad" => BondMode::Lacp,
-        "5" | "balance-tlb" => BondMode::BalanceTransmitLoad,
-        "6" | "balance-alb" => BondMode::BalanceAdaptiveLoad,
-        _ => return None,
-    })
+    let is_it = |mode: &BondMode| match text.as_bytes() {
+        [number @ b'0'..=b'9'] => number - b'0' == *mode as u8,
+        _ => text == mode.word(),
+    };
+    BondMode::ALL.into_iter().find(is_it)
 }
 
 /// The attribute of an option, and the words for its numbers from 0 on.

@@ -53,6 +53,8 @@ pub(crate) enum Why<'a> {
     Rule(&'a Rule),
     /// Nothing else is for it.
     Default,
+    /// What would decide names this generation, which its root does not have, or no longer.
+    NoGeneration(&'a str),
 }
 
 impl<'a> Assigned<'a> {
@@ -106,6 +108,10 @@ impl fmt::Display for Why<'_> {
             Self::Machine(machine) => write!(f, "machine {} ({})", machine.name, machine.origin),
             Self::Rule(rule) => rule::write(f, rule),
             Self::Default => f.write_str("the default"),
+            Self::NoGeneration(name) => write!(
+                f,
+                "it is to boot the generation {name}, which is not in the root (any more)"
+            ),
         }
     }
 }

@@ -17,8 +17,30 @@ pub(crate) fn no_such_image<'a>(
             "{name} is not an image, but a word of the configuration; the images are {all}"
         );
     }
+    if let Some(text) = no_such_generation(name, known.clone()) {
+        return text;
+    }
     let meant = did_you_mean(name, known, "the images are");
     format!("there is no image {name}; {meant}")
+}
+
+/// The same of a generation of an image that there is.
+fn no_such_generation<'a>(
+    name: &str,
+    known: impl Iterator<Item = &'a str> + Clone,
+) -> Option<String> {
+    let (image, number) = name.rsplit_once('@')?;
+    number.parse::<u32>().ok()?;
+    known.clone().find(|one| *one == image)?;
+    let is_other = |one: &&str| one.rsplit_once('@').is_some_and(|(of, _)| of == image);
+    let others: Vec<&str> = known.filter(is_other).collect();
+    let others = match others.as_slice() {
+        [] => format!("no generation of {image} is an image (generations in [image.{image}])"),
+        others => format!("the generations of {image} are {}", others.join(", ")),
+    };
+    Some(format!(
+        "there is no image {name}: that generation is not in the root (any more), or is older than the newest that are images; {others}"
+    ))
 }
 
 /// The same where `menu`, `wait` and `refuse` can be meant, too.

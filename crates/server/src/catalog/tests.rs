@@ -234,6 +234,35 @@ fn only_a_single_image_has_the_short_names() {
 }
 
 #[test]
+fn a_generation_that_was_deleted_is_waited_for_and_not_replaced_by_another_system() {
+    let images = || vec![image("guix"), image("guix@42")];
+    let rule = |image: &str| vec![by_mac(1, image)];
+    let why = |catalog: &Catalog| {
+        let assigned = catalog.assign(&machine(1), &ETH0);
+        (assigned.boots.to_string(), assigned.why.to_string())
+    };
+    assert_eq!(why(&with_rules(images(), rule("guix@42"))).0, "guix@42");
+    let (boots, why) = why(&with_rules(images(), rule("guix@41")));
+    assert_eq!(boots, "wait");
+    assert_eq!(
+        why,
+        "it is to boot the generation guix@41, which is not in the root (any more)"
+    );
+    let known = ["guix", "guix@43", "guix@42"];
+    let text = no_such_image("guix@41", known.into_iter());
+    assert!(
+        text.starts_with("there is no image guix@41: that generation is not in the root"),
+        "{text}"
+    );
+    assert!(
+        text.ends_with("the generations of guix are guix@43, guix@42"),
+        "{text}"
+    );
+    let other = no_such_image("debian@41", known.into_iter());
+    assert!(!other.contains("generation"), "{other}");
+}
+
+#[test]
 fn contradictions_are_refused_by_name() {
     let refused = |images: &[&str], rules| {
         let images = images.iter().map(|name| image(name)).collect();

@@ -131,7 +131,7 @@ fn read_root(image: &mut Section<'_>) -> Option<RootSettings> {
     let secrets = image.boolean("hide-secrets").unwrap_or_default();
     let overlay = image.boolean("overlay").unwrap_or(true);
     let submounts = image.boolean("submounts").unwrap_or(true);
-    let generations = image.boolean("generations").unwrap_or_default();
+    let generations = image.generations("generations");
     Some(RootSettings {
         directory: directory?,
         nfsroot,

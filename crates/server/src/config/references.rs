@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::findings::Findings;
 use super::images::NamedImage;
 use crate::catalog::{MachineProblem, machine_errors, no_such_choice, no_such_image};
-use crate::settings::{CatalogSettings, Choice};
+use crate::settings::{CatalogSettings, Choice, Generations};
 
 /// What identifies a machine.
 const IDENTITIES: [&str; 4] = ["mac", "uuid", "serial", "client-id"];
@@ -152,6 +152,8 @@ impl NamedImage {
     fn may_have_generations(&self) -> bool {
         let root = self.settings.as_ref().map(|image| image.source.root());
         // Of one that is wrong it is not known.
-        root.is_none_or(|root| root.is_some_and(|root| root.generations))
+        root.is_none_or(|root| {
+            root.is_some_and(|root| matches!(root.generations, Generations::Newest(_)))
+        })
     }
 }

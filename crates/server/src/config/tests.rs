@@ -6,7 +6,7 @@ use netroot_proto::pxe::arch::Platform;
 
 use super::example::EXAMPLE;
 use super::*;
-use crate::settings::{Choice, ImageSource, InitrdSource, Location, Mode, Origin};
+use crate::settings::{Choice, Generations, ImageSource, InitrdSource, Location, Mode, Origin};
 
 fn place() -> ConfigPlace {
     ConfigPlace::of_file("/etc/netroot/netroot.toml".into())
@@ -54,7 +54,8 @@ fn the_example_means_what_it_says() {
     );
     let root = catalog.images[0].source.root().unwrap();
     assert!(root.hidden.hide("/srv/a/b.key") && root.hidden.hide("/etc/ssh/ssh_host_rsa_key"));
-    assert!(catalog.images[1].source.root().unwrap().generations);
+    let generations = catalog.images[1].source.root().unwrap().generations;
+    assert_eq!(generations, Generations::Newest(8));
     let elsewhere = catalog.images[2].source.root().unwrap();
     assert!(matches!(elsewhere.initrd, InitrdSource::File(_)) && elsewhere.nfsroot.is_some());
     assert!(

@@ -65,16 +65,15 @@ fn devices(network: &NetworkPlan, page: &mut Page) {
 }
 
 fn bond(bond: &Bond) -> String {
-    let mode = match bond.mode {
-        BondMode::BalanceRoundRobin => "balance-rr",
-        BondMode::ActiveBackup => "active-backup",
-        BondMode::BalanceXor => "balance-xor",
-        BondMode::Broadcast => "broadcast",
-        BondMode::Lacp => "802.3ad (LACP)",
-        BondMode::BalanceTransmitLoad => "balance-tlb",
-        BondMode::BalanceAdaptiveLoad => "balance-alb",
+    let lacp = match bond.mode {
+        BondMode::Lacp => " (LACP)",
+        _ => "",
     };
-    let mut text = format!("is created: a bond of {}, {mode}", bond.ports.join(" and "));
+    let mode = bond.mode.word();
+    let mut text = format!(
+        "is created: a bond of {}, {mode}{lacp}",
+        bond.ports.join(" and ")
+    );
     if let Some(primary) = &bond.primary {
         let _ = write!(text, ", {primary} before the others");
     }

@@ -17,7 +17,6 @@ pub(crate) use self::comparison::Comparison;
 pub(crate) use self::snapshot::Snapshot;
 pub(crate) use self::stamps::{Stamps, Watched};
 use crate::config::{self, Mistakes};
-use crate::generations;
 use crate::settings::{CatalogSettings, Settings};
 
 /// The tables that say something else than at the `start`, where a server is what it was then.
@@ -40,7 +39,7 @@ pub(crate) fn takes_restart(start: &Settings, now: &Settings) -> Vec<&'static st
     tables
 }
 
-/// What the files say, on top of what was given at the `start`, and what of it cannot take effect, a sentence each.
+/// What the files say, on top of what was given at the `start`, without the generations of roots, and what of it cannot take effect, a sentence each.
 ///
 /// # Errors
 /// Each mistake with its file and line.
@@ -53,8 +52,7 @@ pub(crate) fn read(
     };
     let parsed = config::read(place, &snapshot.files).whole()?;
     let doubts = parsed.doubts.iter().map(ToString::to_string).collect();
-    let mut read = parsed.settings;
-    generations::add_known(&mut read.catalog, &start.catalog);
+    let read = parsed.settings;
     let settings = Settings {
         // Given on the command line, where it was.
         json: start.json,

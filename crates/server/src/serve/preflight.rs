@@ -20,7 +20,7 @@ use crate::serve::api::tcp::TcpApi;
 use crate::serve::artifacts::Folder;
 use crate::serve::opened::Opened;
 use crate::serve::privileged_helper::reach_hook;
-use crate::settings::{ImageSettings, ImageSource, InitrdSource, Origin, Settings};
+use crate::settings::{Generations, ImageSettings, ImageSource, InitrdSource, Origin, Settings};
 
 /// A configuration that is looked at.
 #[derive(Debug)]
@@ -134,7 +134,7 @@ impl<'a> Preflight<'a> {
         let ImageSource::Root(root) = &image.source else {
             return;
         };
-        if !root.generations {
+        if !matches!(root.generations, Generations::Newest(_)) {
             return;
         }
         let text = if root.kernel.is_some() {

@@ -9,7 +9,7 @@
 //! | files | has an image's initrd built, opens its other files and boot loaders, reads the configuration | the rights that the server was started with, but for the network's and for mounts |
 //!
 //! They are copies of this process from before it opened its sockets. Each has one end of a socket pair and reads
-//! requests of 24 bytes from it, which name things by their number in the settings of the start, or in the
+//! requests of 28 bytes from it, which name things by their number in the settings of the start, or in the
 //! configuration that the helper has read itself since: the server can neither give them a path, nor make them do something
 //! often ([`Request::RATE`]). Descriptors come back through the same socket. A helper ends with the server.
 //!

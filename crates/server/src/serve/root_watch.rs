@@ -4,8 +4,8 @@
 //! ```text
 //! root → Facts → Step        serve::root_facts (looking), settling (deciding; pure)
 //! Step → what is served      exchange, root: the helper opens and builds, the store and the export are given the result
-//! who asks → is answered     askers
 //! configuration → Outcome    configured, reconfigure (when its files count), prepare (the helpers read, open and build)
+//! root → Outcome             generations (when others count), prepare
 //! Outcome → what is served   apply: all at once, or nothing
 //! who asks → is answered     askers; nic, nic_queue, nic_build (the initrd for the asking machine's network card)
 //! ```
@@ -19,6 +19,7 @@ mod boot_files;
 mod configured;
 mod exchange;
 mod followed;
+mod generations;
 mod image;
 mod image_files;
 mod loader_files;
@@ -41,6 +42,7 @@ use tokio::sync::mpsc;
 
 use self::askers::Askers;
 pub(crate) use self::configured::Configured;
+use self::generations::GenerationWatch;
 use self::image::{Built, Image, found, kept};
 use self::image_files::FollowedFiles;
 use self::loader_files::LoaderFiles;
@@ -52,6 +54,7 @@ use self::settling::{Obstacle, Step};
 use crate::serve::events::{Change, Event, Warning};
 use crate::serve::look_requests::{Asked, LookRequest};
 use crate::serve::root_facts::{Facts, has_lost_modules, look};
+use crate::settings::Generations;
 
 pub(crate) use self::followed::{FollowedImage, FollowedRoots};
 pub(crate) use self::world::World;
@@ -91,6 +94,7 @@ pub(crate) struct RootWatch {
     built_nics: mpsc::UnboundedReceiver<NicBuilt>,
     building_nics: mpsc::UnboundedSender<NicBuilt>,
     askers: Askers,
+    generations: GenerationWatch,
 }
 
 impl RootWatch {
@@ -131,6 +135,7 @@ impl RootWatch {
             built_nics,
             building_nics,
             askers: Askers::default(),
+            generations: GenerationWatch::default(),
         }
     }
 
@@ -232,6 +237,7 @@ impl RootWatch {
             files.forget_failures();
         }
         self.loaders.forget_failures();
+        self.generations.forget_failures();
     }
 
     fn is_settled(&self) -> bool {
@@ -240,6 +246,7 @@ impl RootWatch {
         !self.images.iter().any(unsettled)
             && self.files.iter().all(FollowedFiles::is_settled)
             && self.loaders.is_settled()
+            && self.generations.is_settled()
             && configured.is_none_or(Configured::is_settled)
     }
 
@@ -247,6 +254,7 @@ impl RootWatch {
     fn is_broken(&self) -> bool {
         let configured = self.configured.as_ref();
         configured.is_some_and(Configured::is_about_to_change)
+            || self.generations.is_one_gone() && !self.generations.is_settled()
             || self.images.iter().any(|image| {
                 image.modules_gone && (image.settling.is_unsettled() || image.building.is_some())
             })
@@ -262,6 +270,7 @@ impl RootWatch {
         for number in 0..self.roots.len() {
             self.look_at_root(number).await;
         }
+        self.look_at_generations().await;
         for number in 0..self.images.len() {
             self.look_at_image(number).await;
         }
@@ -317,6 +326,11 @@ impl RootWatch {
         let Some(image) = self.images.get_mut(number) else {
             return;
         };
+        let generations = image.followed.settings.generations;
+        if matches!(generations, Generations::One(_)) && facts.kernel.is_err() {
+            // It was deleted: its image goes.
+            return;
+        }
         image.modules_gone = modules_gone;
         let root = self.roots.get(image.followed.root);
         if image.building.is_some() || !root.is_some_and(Root::is_at_its_path) {

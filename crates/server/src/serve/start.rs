@@ -49,7 +49,7 @@ pub(crate) fn run(settings: &Settings, left_out: Vec<String>) -> Result<(), Serv
     let mut is_whole = left_out.is_empty();
     let mut untold = left_out;
     let mut settings = settings.clone();
-    crate::generations::add(&mut settings.catalog);
+    crate::generations::at_start(&mut settings.catalog);
     loop {
         let Err(error) = serve(&settings, std::mem::take(&mut untold), is_whole) else {
             return Ok(());

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::ServeOptions;
 use crate::settings::{
-    Allow, ApiSettings, CatalogSettings, DhcpSettings, ImageSettings, ImageSource, InitrdSource,
-    IsolatedSettings, Mode, NetworkSettings, Origin, RootSettings, Settings, hidden,
+    Allow, ApiSettings, CatalogSettings, DhcpSettings, Generations, ImageSettings, ImageSource,
+    InitrdSource, IsolatedSettings, Mode, NetworkSettings, Origin, RootSettings, Settings, hidden,
 };
 
 impl ServeOptions {
@@ -71,7 +71,7 @@ impl ServeOptions {
                     overlay: !args.no_overlay,
                     hidden,
                     submounts: !args.no_submounts,
-                    generations: false,
+                    generations: Generations::Current,
                 }),
                 append: args.append,
                 origin: Origin::CommandLine,

@@ -217,8 +217,19 @@ pub struct RootSettings {
     pub hidden: HiddenPaths,
     /// Whether file systems that are mounted below the directory are served.
     pub submounts: bool,
-    /// Whether each generation of a store system (Guix, NixOS) is an image of its own, too.
-    pub generations: bool,
+    /// Which generations of a store system (Guix, NixOS) it stands for.
+    pub generations: Generations,
+}
+
+/// The generations of a store system that an image stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Generations {
+    /// The current one alone, whichever that is.
+    Current,
+    /// The current one; each of the newest is an image of its own beside it, at most this many.
+    Newest(u16),
+    /// This one: the image is one of those.
+    One(u32),
 }
 
 /// Where an image's initrd comes from.

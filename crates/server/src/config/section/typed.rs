@@ -10,6 +10,7 @@ use toml::de::DeValue;
 use super::super::values::{absolute, integer, some_text};
 use super::{Given, Section};
 use crate::option_value::{self, ValueError, written};
+use crate::settings::{self, Generations};
 
 impl Section<'_> {
     /// `true` or `false`.
@@ -20,6 +21,24 @@ impl Section<'_> {
             self.wrong(&given, "true or false");
         }
         value
+    }
+
+    /// How many generations are images: a number, `true` for the usual one, or `false`.
+    pub(in super::super) fn generations(&mut self, key: &'static str) -> Generations {
+        let Some(given) = self.take(key) else {
+            return Generations::Current;
+        };
+        let number = integer(&given.value).and_then(|number| u16::try_from(number).ok());
+        match (given.value.as_bool(), number) {
+            (Some(true), _) => Generations::Newest(settings::GENERATIONS),
+            (Some(false), _) => Generations::Current,
+            (None, Some(number @ 1..=settings::MOST_GENERATIONS)) => Generations::Newest(number),
+            (None, _) => {
+                let most = settings::MOST_GENERATIONS;
+                self.wrong(&given, &format!("true, false or a number from 1 to {most}"));
+                Generations::Current
+            }
+        }
     }
 
     /// A whole number between the limits.

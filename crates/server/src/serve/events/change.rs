@@ -56,7 +56,16 @@ pub(crate) enum Change {
         /// The name that machines load it by.
         loader: String,
     },
-    /// The configuration has an image that was not there before.
+    /// A root has more generations than are images.
+    GenerationsLimited {
+        /// The image's name.
+        image: String,
+        /// How many are images.
+        offered: usize,
+        /// How many there are.
+        all: usize,
+    },
+    /// The configuration has an image that was not there before, or a root has another generation.
     ImageAdded {
         /// Its name.
         image: String,
@@ -136,6 +145,14 @@ impl Display for Change {
             Self::LoaderReplaced { loader } => {
                 write!(f, "{loader} was replaced: machines load the new one")
             }
+            Self::GenerationsLimited {
+                image,
+                offered,
+                all,
+            } => write!(
+                f,
+                "{image}: of {all} generations the newest {offered} are images; generations = {all} in [image.{image}] makes all of them images"
+            ),
             Self::ImageAdded { image } => write!(f, "the image {image} was added"),
             Self::ImageChanged { image } => write!(
                 f,
@@ -164,6 +181,7 @@ pub(super) fn kind(change: &Change) -> &'static str {
         Change::NewBoots { .. } => "new-boots",
         Change::NicInitrd { .. } => "nic-initrd",
         Change::LoaderReplaced { .. } => "loader-replaced",
+        Change::GenerationsLimited { .. } => "generations-limited",
         Change::ImageAdded { .. } => "image-added",
         Change::ImageChanged { .. } => "image-changed",
         Change::ImageRemoved { .. } => "image-removed",
@@ -207,6 +225,15 @@ pub(super) fn add_fields(fields: &mut Fields, change: &Change) {
             fields.add_seconds(*took);
         }
         Change::LoaderReplaced { loader } => fields.add("loader", loader.as_str()),
+        Change::GenerationsLimited {
+            image,
+            offered,
+            all,
+        } => {
+            fields.add("image", image.as_str());
+            fields.add("offered", *offered);
+            fields.add("all", *all);
+        }
         Change::ImageAdded { image }
         | Change::ImageChanged { image }
         | Change::ImageRemoved { image } => fields.add("image", image.as_str()),

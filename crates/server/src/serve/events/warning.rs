@@ -215,6 +215,22 @@ pub(crate) enum Warning {
         /// Why.
         error: String,
     },
+    /// A generation of a root cannot be an image.
+    GenerationLeftOut {
+        /// The name that it would have.
+        image: String,
+        /// Why.
+        error: String,
+    },
+    /// Something names a generation that its root does not have, or no longer.
+    GenerationMissing {
+        /// Its name.
+        image: String,
+        /// What names it.
+        by: String,
+        /// Whether that is an order.
+        ordered: bool,
+    },
     /// The files of an image without a root were exchanged, and the new ones cannot be served.
     ImageKept {
         /// The image's name.

@@ -137,6 +137,10 @@ fn mends(event: &Event, warning: &Warning) -> bool {
             Warning::ImageKept { image, .. },
         ) => now == image,
         (
+            Event::Change(Change::ImageAdded { image: now }),
+            Warning::GenerationLeftOut { image, .. } | Warning::GenerationMissing { image, .. },
+        ) => now == image,
+        (
             Event::Change(Change::RootReplaced { root: now }),
             Warning::RootGone { root } | Warning::RootNotFollowed { root, .. },
         ) => now == root,

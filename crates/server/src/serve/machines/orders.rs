@@ -169,6 +169,17 @@ impl Orders {
         ordered.map(|(mac, _)| *mac).collect()
     }
 
+    /// The images that machines are ordered to boot, or boot by an order.
+    pub(crate) fn images(&self) -> Vec<(Mac, String)> {
+        let all = self.all();
+        let images = all.iter().flat_map(|(mac, order)| {
+            let images = [&order.once, &order.image, &order.boot.once];
+            let images = images.into_iter().flatten();
+            images.map(|image| (*mac, image.clone()))
+        });
+        images.collect()
+    }
+
     /// The order for a machine.
     pub(crate) fn of(&self, mac: Mac) -> Order {
         self.all().get(&mac).cloned().unwrap_or_default()

@@ -291,6 +291,7 @@ mod tests {
     const THIRD: ImageNumber = ImageNumber {
         configuration: 0,
         image: 3,
+        generation: 0,
     };
 
     #[tokio::test]

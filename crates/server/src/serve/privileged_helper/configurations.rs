@@ -1,7 +1,10 @@
 //! The configurations in which a helper finds the images that it is asked for: that of the start, and those that it has read
 //! since.
 
+use std::borrow::Cow;
+
 use super::request::ImageNumber;
+use crate::generations;
 use crate::serve::config_files::{self, Snapshot};
 use crate::settings::{ImageSettings, Settings};
 
@@ -22,7 +25,7 @@ impl<'a> Configurations<'a> {
     }
 
     /// An image, if there is such a one.
-    pub(super) fn image(&self, number: ImageNumber) -> Option<&ImageSettings> {
+    pub(super) fn image(&self, number: ImageNumber) -> Option<Cow<'_, ImageSettings>> {
         let images = match number.configuration {
             0 => &self.start.catalog.images,
             digest => {
@@ -30,7 +33,11 @@ impl<'a> Configurations<'a> {
                 read.find_map(|(known, images)| (*known == digest).then_some(images))?
             }
         };
-        images.get(usize::from(number.image))
+        let image = images.get(usize::from(number.image))?;
+        match number.generation {
+            0 => Some(Cow::Borrowed(image)),
+            generation => generations::of_number(image, generation).map(Cow::Owned),
+        }
     }
 
     /// Reads the configuration as it is now. Its images can be named from now on, and those of the configuration `served`.

@@ -60,7 +60,7 @@ impl<'a> Files<'a> {
         match request {
             FileRequest::Initrd { image, fingerprint } => {
                 let image = self.configurations.image(image);
-                match image.and_then(|image| image.source.root()) {
+                match image.as_ref().and_then(|image| image.source.root()) {
                     Some(root) => passed_on(self.build(root, fingerprint)),
                     None => Answer::failed("there is no such image"),
                 }
@@ -71,7 +71,7 @@ impl<'a> Files<'a> {
                 nic,
             } => {
                 let image = self.configurations.image(image);
-                match image.and_then(|image| image.source.root()) {
+                match image.as_ref().and_then(|image| image.source.root()) {
                     Some(root) => self.nic_initrd(root, fingerprint, nic),
                     None => Answer::failed("there is no such image"),
                 }
@@ -94,7 +94,8 @@ impl<'a> Files<'a> {
 
     fn file(&self, image: ImageNumber, file: u16) -> Answer {
         let files = self.configurations.image(image);
-        let files = files.map(|image| image.source.files()).unwrap_or_default();
+        let files = files.as_ref().map(|image| image.source.files());
+        let files = files.unwrap_or_default();
         let Some(path) = files.get(usize::from(file)) else {
             return Answer::failed("there is no such file");
         };

@@ -92,6 +92,7 @@ fn read<R: Request>(bytes: &[u8]) -> (u16, Option<R>) {
 mod tests {
     use super::super::request::{ImageNumber, RootRequest};
     use super::*;
+    use crate::settings::CatalogSettings;
 
     fn ask(socket: &OwnedFd, bytes: &[u8]) -> Reply {
         channel::send(socket, bytes, &[], SendFlags::empty()).unwrap();
@@ -115,7 +116,7 @@ mod tests {
             assert_eq!(refused.outcome, Outcome::Failed);
             assert!(refused.text.contains("does not know"), "{refused:?}");
         }
-        let image = ImageNumber::at_start(0);
+        let image = ImageNumber::of(0, &CatalogSettings::default(), 0);
         let root = [&[0, 7][..], &RootRequest::Root { image }.encode()].concat();
         let first = ask(&here, &root);
         assert_eq!((first.number, first.outcome), (7, Outcome::Done));

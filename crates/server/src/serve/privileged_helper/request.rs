@@ -7,9 +7,11 @@ use netroot_limits::Rate;
 use netroot_net::PciId;
 
 use super::channel::MOST_BYTES;
+use crate::generations;
+use crate::settings::CatalogSettings;
 
 /// The length of a request, in bytes.
-pub(super) const LENGTH: usize = 24;
+pub(super) const LENGTH: usize = 28;
 /// How long an initrd may take to build, and a little: a slow machine takes minutes.
 const INITRD: Duration = Duration::from_secs(16 * 60);
 /// How long anything else may take: the disk that a root is on may be asleep.
@@ -55,6 +57,8 @@ pub(crate) struct ImageNumber {
     pub(crate) configuration: u64,
     /// Its number there.
     pub(crate) image: u16,
+    /// Which generation of its root it is; 0 for the image as it is written.
+    pub(crate) generation: u32,
 }
 
 /// What the helper for files does.
@@ -108,10 +112,12 @@ impl Request for RootRequest {
     fn decode(bytes: [u8; LENGTH]) -> Option<Self> {
         match parts(bytes) {
             (1, image, 0, 0) => Some(Self::Root { image }),
-            (4, of, digest, 0) if of.image == 0 => Some(Self::Configuration {
-                digest,
-                served: of.configuration,
-            }),
+            (4, of, digest, 0) if of == ImageNumber::none(of.configuration) => {
+                Some(Self::Configuration {
+                    digest,
+                    served: of.configuration,
+                })
+            }
             _ => None,
         }
     }
@@ -143,9 +149,11 @@ impl Request for FileRequest {
         match parts(bytes) {
             (2, image, fingerprint, 0) => Some(Self::Initrd { image, fingerprint }),
             (3, image, 0, 0) if image == nothing => Some(Self::Loaders),
-            (5, of, 0, 0) if of.image == 0 => Some(Self::Configuration {
-                served: of.configuration,
-            }),
+            (5, of, 0, 0) if of == ImageNumber::none(of.configuration) => {
+                Some(Self::Configuration {
+                    served: of.configuration,
+                })
+            }
             (6, image, file, 0) => Some(Self::File {
                 image,
                 file: u16::try_from(file).ok()?,
@@ -168,11 +176,21 @@ impl Request for FileRequest {
 }
 
 impl ImageNumber {
-    /// An image of the start's configuration.
-    pub(crate) fn at_start(image: u16) -> Self {
+    /// The image at this place in what the configuration with this digest says, with the generations behind it.
+    pub(crate) fn of(configuration: u64, catalog: &CatalogSettings, place: usize) -> Self {
+        let (image, generation) = generations::number(catalog, place);
         Self {
-            configuration: 0,
+            configuration,
+            image: u16::try_from(image).unwrap_or(u16::MAX),
+            generation,
+        }
+    }
+
+    /// A number alone.
+    fn bare(image: u16) -> Self {
+        Self {
             image,
+            ..Self::none(0)
         }
     }
 
@@ -181,6 +199,7 @@ impl ImageNumber {
         Self {
             configuration,
             image: 0,
+            generation: 0,
         }
     }
 }
@@ -216,7 +235,7 @@ impl Request for NetworkRequest {
         };
         request(
             kind,
-            ImageNumber::at_start(listener),
+            ImageNumber::bare(listener),
             u64::from(address.to_bits()),
         )
     }
@@ -226,7 +245,7 @@ impl Request for NetworkRequest {
         let address = Ipv4Addr::from_bits(u32::try_from(address).ok()?);
         let listener = number.image;
         match kind {
-            _ if number.configuration != 0 || nothing != 0 => None,
+            _ if number != ImageNumber::bare(listener) || nothing != 0 => None,
             1 if address.is_unspecified() => Some(Self::Device { listener }),
             2 => Some(Self::Listen { listener, address }),
             _ => None,
@@ -248,6 +267,7 @@ fn request_for_nic(kind: u16, image: ImageNumber, number: u64, nic: PciId) -> [u
     let all = [
         &kind.to_be_bytes()[..],
         &image.image.to_be_bytes(),
+        &image.generation.to_be_bytes(),
         &image.configuration.to_be_bytes(),
         &number.to_be_bytes(),
         &nic.vendor.to_be_bytes(),
@@ -270,32 +290,26 @@ fn nic_of(number: u32) -> PciId {
 
 /// The kind, the image, the number and the network card of a request.
 fn parts(bytes: [u8; LENGTH]) -> (u16, ImageNumber, u64, u32) {
-    let [
-        a,
-        b,
-        c,
-        d,
-        configuration @ ..,
-        e,
-        f,
-        g,
-        h,
-        i,
-        j,
-        k,
-        l,
-        m,
-        n,
-        o,
-        p,
-    ] = bytes;
+    let (kind, rest) = split::<2>(&bytes);
+    let (image, rest) = split::<2>(rest);
+    let (generation, rest) = split::<4>(rest);
+    let (configuration, rest) = split::<8>(rest);
+    let (number, rest) = split::<8>(rest);
+    let (nic, _) = split::<4>(rest);
     let image = ImageNumber {
         configuration: u64::from_be_bytes(configuration),
-        image: u16::from_be_bytes([c, d]),
+        image: u16::from_be_bytes(image),
+        generation: u32::from_be_bytes(generation),
     };
-    let number = u64::from_be_bytes([e, f, g, h, i, j, k, l]);
-    let nic = u32::from_be_bytes([m, n, o, p]);
-    (u16::from_be_bytes([a, b]), image, number, nic)
+    let number = u64::from_be_bytes(number);
+    let nic = u32::from_be_bytes(nic);
+    (u16::from_be_bytes(kind), image, number, nic)
+}
+
+/// The first bytes, which are there in a request.
+fn split<const N: usize>(bytes: &[u8]) -> ([u8; N], &[u8]) {
+    let first = bytes.split_first_chunk();
+    first.map_or(([0; N], &[]), |(first, rest)| (*first, rest))
 }
 
 /// How a request ended.
@@ -364,6 +378,7 @@ mod tests {
         let image = ImageNumber {
             configuration: 0x1112_1314_1516_1718,
             image: 0x102,
+            generation: 0x0304_0506,
         };
         let (digest, served) = (image.configuration, 7);
         for request in [

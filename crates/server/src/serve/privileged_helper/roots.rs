@@ -46,7 +46,7 @@ impl<'a> Roots<'a> {
         match request {
             RootRequest::Root { image } => {
                 let image = self.configurations.image(image);
-                match image.and_then(|image| image.source.root()) {
+                match image.as_ref().and_then(|image| image.source.root()) {
                     Some(settings) => root(&mut self.area, settings),
                     None => Answer::failed("there is no such image"),
                 }

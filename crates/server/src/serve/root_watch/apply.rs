@@ -34,7 +34,7 @@ impl RootWatch {
     /// Serves it, or leaves everything as it was.
     pub(super) async fn apply(&mut self, ready: Ready) -> Result<Vec<Event>, String> {
         let Ready {
-            read,
+            digest,
             catalog: settings,
             comparison,
             images: mut prepared,
@@ -47,9 +47,7 @@ impl RootWatch {
             tree.or_insert_with(|| Arc::clone(&root.tree));
         }
         let step = self.export_step(&catalog);
-        let warnings = self
-            .export(read.digest, &settings, &step, &mut trees)
-            .await?;
+        let warnings = self.export(digest, &settings, &step, &mut trees).await?;
 
         let images: Vec<&Image> = catalog.images().collect();
         let firmware = firmware(&images, &prepared, &step, &trees);
@@ -67,7 +65,7 @@ impl RootWatch {
             // Out of descriptors: it hides what it hid.
             folder: folder.unwrap_or_default(),
         });
-        self.follow(read.digest, &settings, &mut prepared, &step, &trees);
+        self.follow(digest, &settings, &mut prepared, &step, &trees);
         if let Some(configured) = &mut self.configured {
             configured.catalog = settings;
             configured.exports = step.all;
@@ -109,6 +107,7 @@ impl RootWatch {
         let terms = configured.terms.as_ref();
         let wanted = terms.map(|terms| {
             let mut wanted = nfs::exported(catalog, terms);
+            keep_names(&configured.exports, &mut wanted);
             terms.name_handles(&mut wanted);
             wanted
         });
@@ -133,12 +132,9 @@ impl RootWatch {
                 // None of its images has changed, but what they show together has.
                 None => {
                     let mut roots = settings.roots();
-                    let number = roots.find(|(_, root)| root.directory == *directory);
-                    let number = number.and_then(|(number, _)| u16::try_from(number).ok());
-                    let image = ImageNumber {
-                        configuration,
-                        image: number.unwrap_or(u16::MAX),
-                    };
+                    let place = roots.find(|(_, root)| root.directory == *directory);
+                    let place = place.map_or(usize::MAX, |(place, _)| place);
+                    let image = ImageNumber::of(configuration, settings, place);
                     let opened = open_root(&self.world.root_helper, image, directory).await?;
                     let tree = Arc::new(opened);
                     trees.insert(directory.clone(), Arc::clone(&tree));
@@ -176,10 +172,7 @@ impl RootWatch {
             let Some(name) = settings.images.get(place).and_then(|one| one.name.clone()) else {
                 continue;
             };
-            let number = ImageNumber {
-                configuration,
-                image: u16::try_from(place).unwrap_or(u16::MAX),
-            };
+            let number = ImageNumber::of(configuration, settings, place);
             let options = step.all.iter().find(|(path, _)| *path == root.directory);
             let options = options.map(|(_, options)| options.clone());
             let known = |roots: &[Root]| {
@@ -244,18 +237,15 @@ impl RootWatch {
         prepared: &[ReadyImage],
     ) {
         let mut old = std::mem::take(&mut self.files);
-        for (place, settings) in (0..).zip(&settings.images) {
-            if settings.source.root().is_some() {
+        for (place, image) in settings.images.iter().enumerate() {
+            if image.source.root().is_some() {
                 continue;
             }
-            let number = ImageNumber {
-                configuration,
-                image: place,
-            };
-            let name = settings.name.as_deref().unwrap_or_default();
+            let number = ImageNumber::of(configuration, settings, place);
+            let name = image.name.as_deref().unwrap_or_default();
             let mut ready = prepared.iter();
             let files = match ready.find(|ready| ready.image.name == name) {
-                Some(ready) => FollowedFiles::new(number, settings.clone(), &ready.files),
+                Some(ready) => FollowedFiles::new(number, image.clone(), &ready.files),
                 None => match old.iter().position(|old| old.name() == name) {
                     Some(known) => old.swap_remove(known).renumbered(number),
                     None => continue,
@@ -263,6 +253,21 @@ impl RootWatch {
             };
             self.files.push(files);
         }
+    }
+}
+
+/// Who has begun to boot a generation finds its root also when that is no image any more: all are the same directory.
+fn keep_names(served: &[(PathBuf, ExportOptions)], wanted: &mut [(PathBuf, ExportOptions)]) {
+    for (directory, options) in wanted {
+        let before = served.iter().find(|(path, _)| path == directory);
+        let names = before.map_or(&[][..], |(_, before)| &before.names);
+        let is_kept = |name: &&String| {
+            let of = name.rsplit_once('@').map(|(image, _)| image);
+            of.is_some_and(|of| options.names.iter().any(|name| name == of))
+                && !options.names.contains(name)
+        };
+        let kept: Vec<String> = names.iter().filter(is_kept).cloned().collect();
+        options.names.extend(kept);
     }
 }
 

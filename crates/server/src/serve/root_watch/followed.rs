@@ -61,15 +61,14 @@ impl FollowedRoots {
         self.configured = Some(configured);
     }
 
-    /// The image with this number in the settings, whose root in `tree` is exported with `options`, if at all.
+    /// The image with this number, whose root in `tree` is exported with `options`, if at all.
     pub(crate) fn add(
         &mut self,
         tree: Arc<RootTree>,
         options: Option<ExportOptions>,
-        number: u16,
+        number: ImageNumber,
         image: impl FnOnce(ImageNumber, usize) -> FollowedImage,
     ) {
-        let number = ImageNumber::at_start(number);
         let mut roots = self.roots.iter();
         let root = roots.position(|root| root.directory() == tree.path());
         let root = root.unwrap_or(self.roots.len());
@@ -86,9 +85,13 @@ impl FollowedRoots {
         self.images.push(image);
     }
 
-    /// The image with this number in the settings, which has no root.
-    pub(crate) fn add_files(&mut self, number: u16, settings: ImageSettings, files: &BootFiles) {
-        let number = ImageNumber::at_start(number);
+    /// The image with this number, which has no root.
+    pub(crate) fn add_files(
+        &mut self,
+        number: ImageNumber,
+        settings: ImageSettings,
+        files: &BootFiles,
+    ) {
         self.files.push(FollowedFiles::new(number, settings, files));
     }
 

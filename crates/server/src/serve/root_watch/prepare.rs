@@ -1,6 +1,7 @@
 //! From the configuration's files to everything that serving what they say takes: read, opened and built beside what is
 //! served, which does not notice.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,6 +16,7 @@ use super::world::World;
 use crate::catalog::Image;
 use crate::config::Mistakes;
 use crate::error_chain::with_causes;
+use crate::generations::{self, Found};
 use crate::serve::artifacts::{BootFiles, Content, raspberry_pi};
 use crate::serve::config_files::{self, Comparison, Snapshot, Watched};
 use crate::serve::events::Event;
@@ -41,6 +43,10 @@ pub(super) struct Job {
     pub(super) digest: u64,
     /// The files that have been looked at for long enough; `None` for any.
     pub(super) known: Option<Watched>,
+    /// The directories that are served, by their paths, where they are still there.
+    pub(super) trees: BTreeMap<PathBuf, Arc<RootTree>>,
+    /// The images that machines are ordered to boot.
+    pub(super) ordered: BTreeSet<String>,
     /// Set while an initrd is built.
     pub(super) builds: Arc<AtomicBool>,
 }
@@ -66,13 +72,16 @@ pub(super) enum Outcome {
         errors: Vec<String>,
     },
     /// It can be.
-    Ready(Box<Ready>),
+    Ready(Read, Box<Ready>),
+    /// The same with other generations can be.
+    Generations(Box<Ready>),
 }
 
 /// Everything that serving a configuration takes.
 #[derive(Debug)]
 pub(super) struct Ready {
-    pub(super) read: Read,
+    /// The digest of the configuration.
+    pub(super) digest: u64,
     pub(super) catalog: CatalogSettings,
     pub(super) comparison: Comparison,
     /// What of it cannot take effect.
@@ -81,6 +90,8 @@ pub(super) struct Ready {
     pub(super) restart: Vec<&'static str>,
     /// The images that are new or have changed.
     pub(super) images: Vec<ReadyImage>,
+    /// The generations that are left out, by their images' names, each with why.
+    pub(super) left_out: Vec<(String, String)>,
 }
 
 /// An image that can be served.
@@ -106,7 +117,6 @@ pub(super) async fn prepare(job: Job) -> Outcome {
         world,
         start,
         place,
-        served,
         digest: before,
         known,
         ..
@@ -147,34 +157,28 @@ pub(super) async fn prepare(job: Job) -> Outcome {
         Err(HelperError::Failed { why }) => return Outcome::Again { digest, why },
         Err(error) => return wrong(Some(read), error.to_string()),
     }
-    let catalog = settings.catalog.clone();
-    let comparison = Comparison::between(served, &catalog);
-    let mut images = Vec::new();
-    for (place, settings) in (0..).zip(&catalog.images) {
-        let name = settings.name.clone().unwrap_or_default();
-        if !comparison.opens(&name) {
-            continue;
-        }
-        let number = ImageNumber {
-            configuration: digest,
-            image: place,
-        };
-        match job.image(number, &name, settings).await {
-            Ok(image) => images.push(image),
-            Err(error) => {
-                let origin = &settings.origin;
-                return wrong(Some(read), format!("{origin}: the image {name}: {error}"));
-            }
-        }
+    match job.ready(digest, settings.catalog.clone()).await {
+        Ok(ready) => Outcome::Ready(
+            read,
+            Box::new(Ready {
+                doubts,
+                restart: config_files::takes_restart(start, &settings),
+                ..ready
+            }),
+        ),
+        Err(error) => wrong(Some(read), error),
     }
-    Outcome::Ready(Box::new(Ready {
-        read,
-        catalog,
-        comparison,
-        doubts,
-        restart: config_files::takes_restart(start, &settings),
-        images,
-    }))
+}
+
+/// Prepares the generations that the roots have now, of a configuration that has not changed.
+pub(super) async fn prepare_generations(job: Job) -> Outcome {
+    match job
+        .ready(job.digest, generations::without(&job.served))
+        .await
+    {
+        Ok(ready) => Outcome::Generations(Box::new(ready)),
+        Err(error) => wrong(None, error),
+    }
 }
 
 /// The first mistakes: one causes others.
@@ -186,6 +190,17 @@ fn told(Mistakes(all): &Mistakes) -> Vec<String> {
         ));
     }
     told
+}
+
+/// The generations that roots have.
+pub(super) async fn found_in(trees: BTreeMap<PathBuf, Arc<RootTree>>) -> Found {
+    let looked = tokio::task::spawn_blocking(move || {
+        let trees = trees.into_iter();
+        trees
+            .map(|(directory, tree)| (directory, netroot_initramfs::generations(&tree)))
+            .collect()
+    });
+    looked.await.unwrap_or_default()
 }
 
 fn wrong(read: Option<Read>, error: String) -> Outcome {
@@ -205,6 +220,67 @@ struct Opened {
 }
 
 impl Job {
+    /// Opens what is new in a configuration, as it is `written`, and in its generations.
+    async fn ready(&self, digest: u64, written: CatalogSettings) -> Result<Ready, String> {
+        let comparison = Comparison::between(&self.served, &written);
+        let mut images = Vec::new();
+        for (place, settings) in written.images.iter().enumerate() {
+            let name = settings.name.clone().unwrap_or_default();
+            if !comparison.opens(&name) {
+                continue;
+            }
+            let number = ImageNumber::of(digest, &written, place);
+            let image = self.image(number, &name, settings).await;
+            let origin = &settings.origin;
+            images.push(image.map_err(|error| format!("{origin}: the image {name}: {error}"))?);
+        }
+        let found = self.generations(&written, &images).await;
+        let whole = generations::with(&written, &found, &self.ordered, &self.served);
+        let comparison = Comparison::between(&self.served, &whole);
+        let mut left_out = Vec::new();
+        for (place, settings) in whole.images.iter().enumerate() {
+            let name = settings.name.clone().unwrap_or_default();
+            if !generations::is_one(settings) || !comparison.opens(&name) {
+                continue;
+            }
+            let number = ImageNumber::of(digest, &whole, place);
+            match self.image(number, &name, settings).await {
+                Ok(image) => images.push(image),
+                // The others, and the configuration, do not wait for it.
+                Err(error) => left_out.push((name, error)),
+            }
+        }
+        let mut catalog = whole;
+        let is_left_out = |image: &ImageSettings| {
+            let name = image.name.as_deref();
+            left_out.iter().any(|(left, _)| name == Some(left))
+        };
+        catalog.images.retain(|image| !is_left_out(image));
+        Ok(Ready {
+            digest,
+            comparison: Comparison::between(&self.served, &catalog),
+            catalog,
+            doubts: Vec::new(),
+            restart: Vec::new(),
+            images,
+            left_out,
+        })
+    }
+
+    /// The generations of the roots that are served, and of those that have just been opened.
+    async fn generations(&self, written: &CatalogSettings, opened: &[ReadyImage]) -> Found {
+        let mut trees = BTreeMap::new();
+        for directory in generations::directories(written) {
+            let mut roots = opened.iter().filter_map(|ready| ready.root.as_ref());
+            let root = roots.find(|root| root.tree.path() == directory);
+            let tree = root.map(|root| &root.tree).or(self.trees.get(&directory));
+            if let Some(tree) = tree {
+                trees.insert(directory, Arc::clone(tree));
+            }
+        }
+        found_in(trees).await
+    }
+
     async fn image(
         &self,
         number: ImageNumber,

@@ -33,6 +33,10 @@ impl RootWatch {
         if !asked && counts != Counts::Now {
             return;
         }
+        let (trees, ordered) = (self.trees(), self.ordered());
+        let Some(configured) = &mut self.configured else {
+            return;
+        };
         let builds = Arc::<AtomicBool>::default();
         let job = Job {
             world: self.world.clone(),
@@ -41,6 +45,8 @@ impl RootWatch {
             place: configured.place.clone(),
             served: configured.catalog.clone(),
             digest: configured.digest,
+            trees,
+            ordered,
             known: (!asked).then(|| configured.watched.clone()),
             builds: Arc::clone(&builds),
         };
@@ -90,8 +96,13 @@ impl RootWatch {
                 }
                 (digest, errors)
             }
-            Outcome::Ready(ready) => {
-                let (read, restart) = (ready.read.clone(), ready.restart.clone());
+            Outcome::Generations(ready) => {
+                self.take_generations(*ready).await;
+                return;
+            }
+            Outcome::Ready(read, ready) => {
+                let restart = ready.restart.clone();
+                let left_out = ready.left_out.clone();
                 let doubts = ready.doubts.clone();
                 match self.apply(*ready).await {
                     Ok(events) => {
@@ -104,6 +115,7 @@ impl RootWatch {
                         for event in events {
                             self.say(event);
                         }
+                        self.leave_out(left_out);
                         let is_mended = known.iter().any(|doubt| !doubts.contains(doubt));
                         let was_wrong = was_wrong || is_mended;
                         if was_wrong || (restart.is_empty() && !before.is_empty()) {

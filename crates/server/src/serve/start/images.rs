@@ -16,6 +16,7 @@ use crate::serve::events::Timeline;
 use crate::serve::initrd::InitrdBuild;
 use crate::serve::nfs::Prepared;
 use crate::serve::opened::Opened;
+use crate::serve::privileged_helper::ImageNumber;
 use crate::serve::root_watch::{FollowedImage, FollowedRoots};
 use crate::settings::Settings;
 
@@ -117,12 +118,14 @@ impl<'a> Images<'a> {
     ) -> Result<FollowedRoots, ServeError> {
         let settings = self.settings;
         let mut followed = FollowedRoots::new(settings.ipxe.clone(), settings.cache.clone());
-        let configured = settings.catalog.images.iter().zip(catalog.images());
+        let written = &settings.catalog;
+        let configured = written.images.iter().zip(catalog.images());
         let images = self.all.into_iter().zip(builds.0).zip(configured);
         let mut firmware = Vec::new();
         let mut made: BTreeMap<usize, Content> = BTreeMap::new();
-        for (number, (((opened, folder), build), (settings, image))) in (0..).zip(images) {
+        for (place, (((opened, folder), build), (settings, image))) in images.enumerate() {
             firmware.push((image, folder));
+            let number = ImageNumber::of(0, written, place);
             let (open, build) = match (opened, build) {
                 (Opened::Root(open), Some(build)) => (open, build),
                 (Opened::Files(files), _) => {
@@ -132,7 +135,6 @@ impl<'a> Images<'a> {
                 }
                 (Opened::Root(_), None) => continue,
             };
-            let place = usize::from(number);
             let initrd = match build {
                 Build::Own(build) => about(settings, build.finish(|event| timeline.server(event)))?,
                 Build::SameAs(earlier) => match made.get(&earlier) {

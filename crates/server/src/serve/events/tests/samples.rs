@@ -245,6 +245,20 @@ pub(super) fn warnings() -> Vec<Warning> {
             nic: "8086:10d3".to_owned(),
             error: error(),
         },
+        Warning::GenerationLeftOut {
+            image: "guix@43".to_owned(),
+            error: "cannot read /gnu".to_owned(),
+        },
+        Warning::GenerationMissing {
+            image: "guix@42".to_owned(),
+            by: "the default".to_owned(),
+            ordered: false,
+        },
+        Warning::GenerationMissing {
+            image: "guix@42".to_owned(),
+            by: "an order for 52:54:00:12:34:56".to_owned(),
+            ordered: true,
+        },
         Warning::ImageKept {
             image: "rescue".to_owned(),
             error: error(),
@@ -482,6 +496,11 @@ fn changes() -> Vec<Change> {
         Change::LoaderReplaced {
             loader: "snponly.efi".to_owned(),
         },
+        Change::GenerationsLimited {
+            image: image(),
+            offered: 5,
+            all: 7,
+        },
         Change::ImageAdded { image: image() },
         Change::ImageChanged { image: image() },
         Change::ImageRemoved { image: image() },
@@ -644,6 +663,7 @@ fn is_sampled(event: &Event) -> bool {
             | Change::KernelFound { .. }
             | Change::NewBoots { .. }
             | Change::LoaderReplaced { .. }
+            | Change::GenerationsLimited { .. }
             | Change::ImageAdded { .. }
             | Change::ImageChanged { .. }
             | Change::ImageRemoved { .. }
@@ -683,6 +703,8 @@ fn is_sampled(event: &Event) -> bool {
             | Warning::RootNotFollowed { .. }
             | Warning::KernelKept { .. }
             | Warning::NoNicInitrd { .. }
+            | Warning::GenerationLeftOut { .. }
+            | Warning::GenerationMissing { .. }
             | Warning::ImageKept { .. }
             | Warning::LoadersKept { .. }
             | Warning::ConfigurationKept { .. }

@@ -182,6 +182,17 @@ pub(in crate::serve::events) fn add_fields(fields: &mut Fields, warning: &Warnin
             fields.add("nic", nic.as_str());
             fields.add("error", error.as_str());
         }
+        Warning::GenerationLeftOut { image, error } => {
+            fields.add("warning", "generation-left-out");
+            fields.add("image", image.as_str());
+            fields.add("error", error.as_str());
+        }
+        Warning::GenerationMissing { image, by, ordered } => {
+            fields.add("warning", "generation-missing");
+            fields.add("image", image.as_str());
+            fields.add("by", by.as_str());
+            fields.add("ordered", *ordered);
+        }
         Warning::ImageKept { image, error } => {
             fields.add("warning", "image-kept");
             fields.add("image", image.as_str());

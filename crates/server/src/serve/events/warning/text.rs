@@ -178,6 +178,20 @@ impl Display for Warning {
                 f,
                 "{image}: machines with the network card {nic} load the initrd for every card: {error}"
             ),
+            Self::GenerationLeftOut { image, error } => write!(
+                f,
+                "{image} is no image, the others are: {error}; it is tried again when a generation comes or goes, or by netroot reload"
+            ),
+            Self::GenerationMissing { image, by, ordered } => {
+                let then = match ordered {
+                    true => "the machine boots what the configuration says; order another one",
+                    false => "machines that are to boot it wait; name another one",
+                };
+                write!(
+                    f,
+                    "{by} names the generation {image}, which is not in the root (any more): {then}"
+                )
+            }
             Self::ImageKept { image, error } => write!(
                 f,
                 "a file of the image {image} was replaced, and machines keep the old one: {error}"

@@ -1,0 +1,198 @@
+//! Follows the generations of store systems: one that is made becomes an image, and one that is deleted is none any more.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use netroot_initramfs::RootTree;
+
+use super::RootWatch;
+use super::configured::Preparing;
+use super::prepare::{Job, Ready, found_in, prepare_generations};
+use super::root::Root;
+use super::settling::{Counts, Quiet};
+use crate::generations::{self, Found};
+use crate::serve::events::{Change, Event, Warning};
+use crate::settings::CatalogSettings;
+
+/// The names of images that are generations.
+type Names = BTreeSet<String>;
+
+/// What is known of the generations of all roots.
+#[derive(Debug, Default)]
+pub(super) struct GenerationWatch {
+    quiet: Quiet<Names>,
+    /// What the roots had when that was last acted on.
+    acted_on: Names,
+    /// One that is an image has been deleted.
+    is_one_gone: bool,
+    /// The images of which it has been told that not all generations are images.
+    limited: Names,
+    /// What has been told to be missing: the image, and who names it.
+    missing: BTreeSet<(String, String)>,
+    /// What has been told to be left out, and why.
+    left_out: BTreeSet<(String, String)>,
+}
+
+impl GenerationWatch {
+    pub(super) fn forget_failures(&mut self) {
+        self.quiet.forget_failures();
+        self.left_out.clear();
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        !self.quiet.is_unsettled()
+    }
+
+    /// Whether something is an image that cannot be booted any more.
+    pub(super) fn is_one_gone(&self) -> bool {
+        self.is_one_gone
+    }
+}
+
+impl RootWatch {
+    /// The directories that are served and are at their paths.
+    pub(super) fn trees(&self) -> BTreeMap<PathBuf, Arc<RootTree>> {
+        let roots = self.roots.iter().filter(|root| Root::is_at_its_path(root));
+        let trees = roots.map(|root| (root.directory().to_owned(), root.tree()));
+        trees.collect()
+    }
+
+    /// The images that machines are ordered to boot.
+    pub(super) fn ordered(&self) -> Names {
+        let ordered = self.world.timeline.machines().orders().images();
+        ordered.into_iter().map(|(_, image)| image).collect()
+    }
+
+    /// Looks which generations there are, and has what counts prepared.
+    pub(super) async fn look_at_generations(&mut self) {
+        let Some(configured) = &self.configured else {
+            return;
+        };
+        let directories = generations::directories(&configured.catalog);
+        if directories.is_empty() || configured.preparing.is_some() {
+            return;
+        }
+        let catalog = configured.catalog.clone();
+        let mut trees = self.trees();
+        trees.retain(|directory, _| directories.contains(directory));
+        let found = found_in(trees).await;
+        let ordered = self.ordered();
+        let wanted = generations::with(&catalog, &found, &ordered, &catalog);
+        let (served, now) = (names(&catalog), names(&wanted));
+        let all = ordered.union(&served).cloned().collect();
+        let there = names(&generations::with(&catalog, &found, &all, &catalog));
+        let watch = &mut self.generations;
+        watch.is_one_gone = !served.is_subset(&there);
+        match watch.quiet.counts(&served, &now, Instant::now()) {
+            Counts::NotYet => {}
+            Counts::NoChange => self.tell_of_generations(&catalog, &found),
+            Counts::Now => {
+                watch.acted_on = now;
+                self.prepare_generations(catalog, ordered);
+            }
+        }
+    }
+
+    fn prepare_generations(&mut self, served: CatalogSettings, ordered: Names) {
+        let trees = self.trees();
+        let Some(configured) = &mut self.configured else {
+            return;
+        };
+        let builds = Arc::<AtomicBool>::default();
+        let job = Job {
+            world: self.world.clone(),
+            cache: self.cache.clone(),
+            start: Arc::clone(&configured.start),
+            place: configured.place.clone(),
+            served,
+            digest: configured.digest,
+            known: None,
+            trees,
+            ordered,
+            builds: Arc::clone(&builds),
+        };
+        configured.preparing = Some(Preparing {
+            stamps: configured.served.clone(),
+            asked: false,
+            builds,
+        });
+        let done = self.preparing.clone();
+        tokio::spawn(async move {
+            let _ = done.send(prepare_generations(job).await);
+        });
+    }
+
+    /// Serves the generations that were prepared.
+    pub(super) async fn take_generations(&mut self, ready: Ready) {
+        let left_out = ready.left_out.clone();
+        let changed = ready.comparison.added.iter();
+        let changed = changed.chain(&ready.comparison.removed).next().cloned();
+        match self.apply(ready).await {
+            Ok(events) => events.into_iter().for_each(|event| self.say(event)),
+            Err(error) => self.leave_out(vec![(changed.unwrap_or_default(), error)]),
+        }
+        self.leave_out(left_out);
+    }
+
+    /// Tells which generations are left out, which is not tried again before something changes.
+    pub(super) fn leave_out(&mut self, left_out: Vec<(String, String)>) {
+        if left_out.is_empty() {
+            return;
+        }
+        let acted_on = self.generations.acted_on.clone();
+        self.generations.quiet.done_with(acted_on);
+        for (image, error) in left_out {
+            let told = &mut self.generations.left_out;
+            if told.insert((image.clone(), error.clone())) {
+                self.say(Event::Warning(Warning::GenerationLeftOut { image, error }));
+            }
+        }
+    }
+
+    /// Tells that there are more than are images, and that something names one that is not there, once.
+    fn tell_of_generations(&mut self, catalog: &CatalogSettings, found: &Found) {
+        let limited = generations::limited(catalog, found);
+        let before = std::mem::take(&mut self.generations.limited);
+        for one in limited {
+            self.generations.limited.insert(one.image.clone());
+            if !before.contains(&one.image) {
+                self.say(Event::Change(Change::GenerationsLimited {
+                    image: one.image,
+                    offered: one.offered,
+                    all: one.all,
+                }));
+            }
+        }
+        let there = names(catalog);
+        let orders = self.world.timeline.machines().orders().images();
+        let orders = orders
+            .into_iter()
+            .filter(|(_, image)| generations::is_named(catalog, image) && !there.contains(image));
+        let mut missing: BTreeSet<(String, String)> = BTreeSet::new();
+        let mut told = Vec::new();
+        for (image, by) in generations::missing(catalog) {
+            missing.insert((image.clone(), by.clone()));
+            told.push((image, by, false));
+        }
+        for (mac, image) in orders {
+            let by = format!("an order for {mac}");
+            missing.insert((image.clone(), by.clone()));
+            told.push((image, by, true));
+        }
+        let before = std::mem::replace(&mut self.generations.missing, missing);
+        for (image, by, ordered) in told {
+            if !before.contains(&(image.clone(), by.clone())) {
+                let warning = Warning::GenerationMissing { image, by, ordered };
+                self.say(Event::Warning(warning));
+            }
+        }
+    }
+}
+
+fn names(catalog: &CatalogSettings) -> Names {
+    let images = catalog.images.iter().filter(|one| generations::is_one(one));
+    images.filter_map(|image| image.name.clone()).collect()
+}
