@@ -128,6 +128,16 @@ fn check(place: &ConfigPlace, snapshot: &Snapshot, host: Option<&Host>, builds: 
     places.sort(&mut doubts);
     // The generations of a root are images of one table, and wrong in the same way.
     mistakes.dedup();
+    let missing = generations::missing(&settings.catalog).into_iter();
+    let missing = missing.map(|(image, by)| Mistake {
+        path: place.file.clone(),
+        line: 1,
+        about: String::new(),
+        text: format!(
+            "{by} names the generation {image}, which is not in the root (any more): machines that are to boot it wait"
+        ),
+    });
+    doubts.extend(missing);
     let mut checked = Checked {
         mistakes: mistakes.into_iter().map(FoundMistake::from).collect(),
         warnings: doubts.into_iter().map(FoundMistake::from).collect(),

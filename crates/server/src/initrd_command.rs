@@ -43,7 +43,7 @@ pub(crate) struct InitrdArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) root: PathBuf,
 
-    /// The kernel: a version, or a file by its name or its path in the root [default: the newest that has modules].
+    /// The kernel: a version, a file by its name or its path in the root, or @42 for that of a generation of Guix System or NixOS [default: the newest that has modules].
     #[arg(long, value_name = "VERSION|PATH")]
     pub(crate) kernel: Option<String>,
 

@@ -65,6 +65,11 @@ fn apply(product: Product, config: &str, steps: &[Step]) -> Result<String> {
             let mut config: Value = serde_json::from_str(config)?;
             let server = config.get_mut("Dhcp4").context("Dhcp4")?;
             for pattern in &removed {
+                if let Some(key) = pattern.strip_suffix(": [ … ]") {
+                    let server = server.as_object_mut().context("an object")?;
+                    server.remove(key.trim_matches('"')).context("a list")?;
+                    continue;
+                }
                 remove_from_json(server, &JsonPattern::read(pattern)?);
             }
             for text in added {
@@ -243,6 +248,50 @@ fn cured_of(troubles: &[&str], product: Product, (config, running): (&str, bool)
     Ok(())
 }
 
+/// netroot's range where it gives addresses beside the server.
+const OWN: &str = "10.77.0.50-10.77.0.60";
+
+/// The server is one too many beside a netroot that gives the addresses, gets the lines, and is none any more.
+fn cured_beside_dhcp(trouble: &str, product: Product, config: &str) -> Result<()> {
+    let word = product.word();
+    let lab = Lab::new(&format!("cures-{word}-{trouble}"))?;
+    let server = start(product, &lab, config)?;
+    let arguments = ["--product", word, "--dhcp", OWN];
+    let sick = lab.check(&arguments)?;
+    assert_eq!(sick.troubles(), [trouble], "{config}: {:#}", sick.said);
+    server.stop()?;
+    let steps = printed(&sick)?;
+    let server = match product {
+        // Its own subnet is all that it has.
+        Product::IscDhcpd => {
+            let without = config.split("subnet ").next().unwrap_or_default();
+            ensure!(
+                start(product, &lab, without).is_err(),
+                "it starts all the same"
+            );
+            let instead = steps.last().context("a step")?;
+            ensure!(
+                instead
+                    .1
+                    .starts_with("systemctl disable --now isc-dhcp-server")
+            );
+            None
+        }
+        _ => {
+            let config = apply(product, config, &steps)?.replace("=eth0", "=lan");
+            Some(start(product, &lab, &config).with_context(|| config.clone())?)
+        }
+    };
+    let cured = lab.check(&arguments)?;
+    let troubles = cured.troubles();
+    assert!(troubles.is_empty(), "{steps:#?}\n{troubles:?}");
+    for machine in FIRMWARE {
+        cured.assert_machine(machine, "loads", HOST, "netroot");
+    }
+    assert!(cured.fine, "{:#}", cured.said);
+    server.map_or(Ok(()), Running::stop)
+}
+
 /// netroot's own files come from this server, by the lines for machines that do not hear a proxy.
 fn names_netroots_files(product: Product, config: &str) -> Result<()> {
     let loader = |platform, first: &str| Loader {
@@ -351,6 +400,15 @@ dhcp-option=encap:175, 176, 1b # no-proxydhcp
         "10.77.0.0,static",
     );
     cured(&["no-address"], &known)?;
+    cured_beside_dhcp("second-server", Product::Dnsmasq, DNSMASQ)?;
+    let proxy = "interface=lan
+bind-interfaces
+dhcp-range=10.77.0.0,proxy
+dhcp-match=set:ipxe,175
+pxe-service=tag:!ipxe,x86PC,\"Other\",other
+pxe-service=tag:!ipxe,X86-64_EFI,\"Other\",other.efi
+";
+    cured_beside_dhcp("second-proxy", Product::Dnsmasq, proxy)?;
     names_netroots_files(Product::Dnsmasq, DNSMASQ)
 }
 
@@ -394,7 +452,9 @@ fn kea() -> Result<()> {
     let server = nobody.get_mut("Dhcp4").and_then(Value::as_object_mut);
     server.context("Dhcp4")?.remove("subnet4");
     cured(&["no-address"], &nobody.to_string())?;
-    names_netroots_files(Product::Kea, &kea_config("", "", ""))
+    let alone = kea_config("", "", "");
+    cured_beside_dhcp("second-server", Product::Kea, &alone)?;
+    names_netroots_files(Product::Kea, &alone)
 }
 
 /// `more` is for all, `subnet` in the subnet.
@@ -455,5 +515,7 @@ option ipxe.no-pxedhcp code 176 = unsigned integer 8;";
     let nobody = "authoritative;\nddns-update-style none;\nping-check off;\n";
     let config = (nobody, false);
     cured_of(&["no-address"], Product::IscDhcpd, config)?;
-    names_netroots_files(Product::IscDhcpd, &dhcpd_config("", ""))
+    let alone = dhcpd_config("", "");
+    cured_beside_dhcp("second-server", Product::IscDhcpd, &alone)?;
+    names_netroots_files(Product::IscDhcpd, &alone)
 }

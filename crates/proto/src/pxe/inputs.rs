@@ -15,7 +15,7 @@ pub struct BootOptions<'a> {
     /// The TCP port of the HTTP server.
     pub http_port: u16,
     /// Path of a machine's iPXE script, without a leading slash; `{mac}` is replaced with
-    /// `52-54-00-12-34-56`. The URL must be shorter than 128 bytes.
+    /// `52-54-00-12-34-56`. The URL has at most 255 bytes, and 127 for a client that does not read option 67.
     pub script_path: &'a str,
     /// The boot loaders, one entry per platform.
     pub loaders: &'a [Loader],

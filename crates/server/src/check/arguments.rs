@@ -32,7 +32,7 @@ keeps netroot serve from starting.
 answer there, \"machines\" with the \"outcome\" of each firmware and whose boot it is (\"boots\": netroot, other, address
 or fails), \"network\" with what is wrong there and its \"cures\", and \"host\"; \"host\", what was looked at on this host:
 \"level\" (ok, note, warning or problem), \"about\", \"text\" and \"cure\"; and the numbers of \"problems\" and \"warnings\".
-servers, machines and network are null where nothing could be asked.";
+servers, machines and network are null where nothing could be asked; in a network that netroot is to make is nobody yet.";
 
 /// The arguments of `netroot check`; all have a default.
 #[derive(Debug, Clone, Args)]

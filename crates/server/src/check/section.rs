@@ -1,13 +1,15 @@
 //! One interface: what this host has for it, who answers there, and what machines will do.
 
 use netroot_proto::pxe::cures::Product;
+use netroot_proto::pxe::predict::Outcome;
 
+use super::files::FileState;
 use super::finding::{Finding, Level};
 use super::forecast::{self, Forecast, Forecasts, Planned, Verdict};
 use super::network::{self, Server, Trouble};
 use super::progress::progress;
 use super::subject::{Network, Subject, directory_hint};
-use super::survey::{self, SurveyError};
+use super::survey::{self, Survey, SurveyError};
 use super::{files, host};
 use crate::advice::Advice;
 use crate::serve::artifacts::loaders;
@@ -127,6 +129,19 @@ impl Section {
         product: Option<Product>,
         server_here: bool,
     ) {
+        if let (None, Some(planned)) = (&self.interface, &self.planned) {
+            // Nobody is there, and netroot will be.
+            let survey = Survey::of_nobody(planned);
+            self.heard = Some(heard(
+                &self.network,
+                subject,
+                planned,
+                product,
+                &survey,
+                |_| None,
+            ));
+            return;
+        }
         let Some(interface) = self.interface.as_ref().filter(|it| it.has_frames) else {
             return;
         };
@@ -196,6 +211,29 @@ fn listen(
         let text = format!("servers on this host were not heard: {why}");
         findings.push(Finding::note("network", text));
     }
+    progress(&format!(
+        "looking for the files that machines on {} would load",
+        interface.name
+    ));
+    Ok(heard(
+        network,
+        subject,
+        interface,
+        product,
+        &survey,
+        files::look,
+    ))
+}
+
+/// What follows from what was heard; `look` asks a server for a file.
+fn heard(
+    network: &Network,
+    subject: &Subject,
+    interface: &Interface,
+    product: Option<Product>,
+    survey: &Survey,
+    look: impl FnMut(&Outcome) -> Option<FileState>,
+) -> Heard {
     let planned = Planned {
         loaders: loaders::find(subject.settings.ipxe.as_deref()).by_platform,
         http_port: subject.settings.http_port,
@@ -205,23 +243,19 @@ fn listen(
         }),
         image: subject.image_name(),
     };
-    progress(&format!(
-        "looking for the files that machines on {} would load",
-        interface.name
-    ));
-    let forecasts = forecast::forecast(&survey, interface, &planned, files::look);
+    let forecasts = forecast::forecast(survey, interface, &planned, look);
     let mut netroots = forecasts.netroots.clone();
     netroots.sort_unstable();
-    let servers = network::servers(&survey, interface, &netroots);
+    let servers = network::servers(survey, interface, &netroots);
     let wanted = network::Wanted {
         product,
         planned: &planned,
         advice: Advice::of(&subject.settings),
     };
     let troubles = network::troubles(&servers, &forecasts, interface, wanted);
-    Ok(Heard {
+    Heard {
         servers,
         forecasts,
         troubles,
-    })
+    }
 }

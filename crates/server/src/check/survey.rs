@@ -82,6 +82,22 @@ pub(super) struct Survey {
     pub(super) deaf: Option<String>,
 }
 
+impl Survey {
+    /// Of a network that is still to be made, where nobody is.
+    pub(super) fn of_nobody(interface: &Interface) -> Self {
+        let answers = ASKERS.map(|asker| Answers {
+            asker,
+            offers: Vec::new(),
+            boot_servers: Vec::new(),
+        });
+        Self {
+            answers: answers.to_vec(),
+            mac: probing::machine(interface),
+            deaf: None,
+        }
+    }
+}
+
 /// A probe, and who asks by it.
 struct Asked {
     probe: Probe,

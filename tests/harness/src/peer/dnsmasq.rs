@@ -73,7 +73,8 @@ impl Dnsmasq {
         let mut argv = FOREGROUND.to_vec();
         argv.retain(|argument| !argument.starts_with("--conf-file"));
         argv.extend([file.as_str(), "--dhcp-leasefile=/run/dnsmasq.leases"]);
-        Self::spawn(net, &argv)
+        // It may have nothing to do with DHCP.
+        Self::spawn_until(net, &argv, "started, version")
     }
 
     /// A proxy beside another DHCP server, which gives no addresses and serves `files` by TFTP; `services` are the
@@ -93,12 +94,15 @@ impl Dnsmasq {
     }
 
     fn spawn(net: &Net, argv: &[&str]) -> Result<Self> {
+        Self::spawn_until(net, argv, "DHCP, sockets bound")
+    }
+
+    fn spawn_until(net: &Net, argv: &[&str], line: &str) -> Result<Self> {
         let program = net.spawn(argv)?;
-        program.stderr().wait_for(
-            "DHCP, sockets bound",
-            "dnsmasq's sockets",
-            Duration::from_secs(120),
-        )?;
+        let deadline = Duration::from_secs(120);
+        program
+            .stderr()
+            .wait_for(line, "dnsmasq's sockets", deadline)?;
         Ok(Self { program })
     }
 

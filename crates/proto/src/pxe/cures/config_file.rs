@@ -129,7 +129,10 @@ pub(super) fn kea(problem: &Problem, netroot: &Netroot<'_>) -> Vec<Step> {
             restart(),
         ],
         Problem::SecondServer => vec![
-            remove("the \"subnet4\" of this network, or its interface from \"interfaces-config\""),
+            remove(
+                "\"subnet4\": [ … ]    (of it only this network's, if there are others; or its interface from \
+                 \"interfaces-config\")",
+            ),
             restart(),
         ],
         Problem::SecondProxy => Vec::new(),
@@ -198,6 +201,10 @@ pub(super) fn isc_dhcpd(problem: &Problem, netroot: &Netroot<'_>) -> Vec<Step> {
                 "the subnet { … } of this network, or its interface from INTERFACESv4= in /etc/default/isc-dhcp-server",
             ),
             restart(),
+            run(
+                "systemctl disable --now isc-dhcp-server    (instead, if it has no other network: without one it does not \
+                 start)",
+            ),
         ],
         Problem::SecondProxy => Vec::new(),
         Problem::NoAddress => {

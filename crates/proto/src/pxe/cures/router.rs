@@ -3,7 +3,10 @@
 use super::problem::{Netroot, Problem, Step, act, quoted, run, shown};
 use crate::pxe::arch::Platform;
 
-/// The sections `dnsmasq`, `boot` and `dhcp` of `/etc/config/dhcp` (OpenWrt's `dnsmasq.init`).
+/// The sections `dnsmasq`, `boot` and `dhcp` of `/etc/config/dhcp`: `dhcp_boot`, `dhcp_option` and `dhcp_option_force` (lists),
+/// `ignore`, `start`, `limit`, `dhcpv4`, `dynamicdhcp` and `dynamicdhcpv4`, as `dhcp_boot_add`, `dhcp_option_add` and `dhcp_add` in
+/// OpenWrt's package/network/services/dnsmasq/files/dnsmasq.init read them. It includes `/etc/dnsmasq.conf`, or
+/// `/etc/dnsmasq.SECTION.conf` where that is there.
 pub(super) fn openwrt(problem: &Problem, netroot: &Netroot<'_>) -> Vec<Step> {
     let apply = || run("uci commit dhcp; service dnsmasq restart");
     match problem {
@@ -41,7 +44,10 @@ pub(super) fn openwrt(problem: &Problem, netroot: &Netroot<'_>) -> Vec<Step> {
         Problem::NoAddress => vec![
             run(
                 "uci set dhcp.lan.start='100'; uci set dhcp.lan.limit='150'; uci set dhcp.lan.dhcpv4='server'; uci -q delete \
-                 dhcp.lan.ignore",
+                 dhcp.lan.ignore; uci -q delete dhcp.lan.dynamicdhcp; uci -q delete dhcp.lan.dynamicdhcpv4",
+            ),
+            run(
+                "uci set dhcp.lan.force='1'    (where it finds another DHCP server and does not start)",
             ),
             apply(),
         ],
@@ -63,12 +69,19 @@ pub(super) fn openwrt(problem: &Problem, netroot: &Netroot<'_>) -> Vec<Step> {
     }
 }
 
-/// The page's section "Network Booting", and "Additional BOOTP/DHCP Options" below "Other DHCP Options".
+/// The fields of pfSense's src/usr/local/www/services_dhcp.php. Below "Other DHCP Options", each behind "Display Advanced", are
+/// "TFTP" and "Network Booting"; options by number are there with ISC's server only, and Kea has text to be merged into
+/// its configuration. `uefihttpboot` makes ISC's server send option 60 as well.
 pub(super) fn pfsense(problem: &Problem) -> Vec<Step> {
     let save = || act("Save; Apply Changes");
     match problem {
         Problem::ClaimsBoot { .. } => vec![
-            act("Additional BOOTP/DHCP Options: delete the row with the number 60"),
+            act(format!(
+                "{PFSENSE_OPTIONS}: delete the row with the number 60"
+            )),
+            act(
+                "with Kea: Custom Configuration, JSON Configuration: delete vendor-class-identifier, or the code 60",
+            ),
             act("Network Booting: empty UEFI HTTPBoot URL, with which option 60 is sent"),
             save(),
         ],
@@ -77,19 +90,28 @@ pub(super) fn pfsense(problem: &Problem) -> Vec<Step> {
                 "Network Booting: clear Enable Network Booting, or empty Default BIOS File Name, UEFI 32 bit File Name, UEFI 64 bit File Name, ARM 32 bit File Name, ARM 64 bit File Name and UEFI HTTPBoot URL",
             ),
             act("TFTP: empty TFTP Server"),
-            act("Additional BOOTP/DHCP Options: delete the rows with the numbers 66 and 67"),
+            act(format!(
+                "{PFSENSE_OPTIONS}: delete the rows with the numbers 66 and 67"
+            )),
+            act(
+                "with Kea: Custom Configuration, JSON Configuration: delete boot-file-name, next-server and tftp-server-name",
+            ),
             save(),
         ],
         Problem::SecondServer => vec![act("clear Enable DHCP server on LAN interface"), save()],
         Problem::NoAddress => vec![
             act("tick Enable DHCP server on LAN interface, and widen Address Pool Range"),
-            act("Deny unknown clients: Allow all clients"),
+            act("Deny Unknown Clients: Allow all clients"),
+            act("Other DHCP Options: MAC Address Control: empty MAC Allow and MAC Deny"),
             save(),
         ],
         // Its file names do not tell iPXE from the firmware that loaded it: iPXE would load itself for ever.
         Problem::ForbidsProxy | Problem::SecondProxy | Problem::ProxyNotHeard => Vec::new(),
     }
 }
+
+/// The name of the section in pfSense's newer versions and in older ones.
+const PFSENSE_OPTIONS: &str = "Custom DHCP Options (older versions: Additional BOOTP/DHCP Options)";
 
 /// The pages of its three servers: ISC's, Kea and dnsmasq.
 pub(super) fn opnsense(problem: &Problem, netroot: &Netroot<'_>) -> Vec<Step> {

@@ -5,7 +5,9 @@ mod text;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::cures::Problem;
+use netroot_proto::pxe::inputs::Loader;
 
 use super::stage::Stage;
 use crate::serve::artifacts::FileKind;
@@ -73,6 +75,8 @@ pub(crate) enum CauseOfDeath {
     LoaderNotAsked {
         /// Its name.
         loader: String,
+        /// Where it was offered beside another server, as a proxy: the machine's platform.
+        proxied: Option<Platform>,
     },
     /// A transfer stopped halfway.
     TransferStopped {
@@ -169,8 +173,26 @@ impl CauseOfDeath {
             Self::OtherServerChosen { server, .. } => (Some(*server), Problem::SecondServer),
             Self::OfferNotTaken { other, .. } => (Some((*other)?), Problem::SecondServer),
             Self::NoAddress => (None, Problem::NoAddress),
+            Self::LoaderNotAsked {
+                proxied: Some(_), ..
+            } => (None, Problem::ProxyNotHeard),
             _ => return None,
         })
+    }
+
+    /// The loader that a machine was to load, where the cure names it.
+    pub(super) fn loader(&self) -> Option<Loader> {
+        match self {
+            Self::LoaderNotAsked {
+                loader,
+                proxied: Some(platform),
+            } => Some(Loader {
+                platform: *platform,
+                first: loader.clone(),
+                second: None,
+            }),
+            _ => None,
+        }
     }
 
     /// Its name for programs.

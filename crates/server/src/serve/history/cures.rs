@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use netroot_net::Prefix;
 use netroot_printable::Printable;
 use netroot_proto::pxe::cures::{Cure, Netroot, Product, cure};
+use netroot_proto::pxe::inputs::Loader;
 use serde::Serialize;
 
 use super::cause::CauseOfDeath;
@@ -45,10 +46,11 @@ pub(super) fn of(cause: &CauseOfDeath, listeners: &[ReadyListener]) -> Vec<Shown
         return Vec::new();
     };
     let (address, http_port) = own_address(server, listeners);
+    let loaders: Vec<Loader> = cause.loader().into_iter().collect();
     let netroot = Netroot {
         address,
         http_port,
-        loaders: &[],
+        loaders: &loaders,
     };
     let cures = PRODUCTS.into_iter();
     let cures = cures.filter_map(|product| cure(product, &problem, &netroot));
@@ -87,6 +89,8 @@ impl ShownCure {
 
 #[cfg(test)]
 mod tests {
+    use netroot_proto::pxe::arch::Platform;
+
     use super::*;
 
     #[test]
@@ -117,5 +121,17 @@ mod tests {
         assert!(dnsmasq.steps[0].text.contains("dhcp-option=60,PXEClient"));
         assert!(shown.len() >= 4, "{shown:?}");
         assert_eq!(of(&CauseOfDeath::KernelNotAsked, &listeners), []);
+        let unheard = |proxied| CauseOfDeath::LoaderNotAsked {
+            loader: "snponly.efi".to_owned(),
+            proxied,
+        };
+        let shown = of(&unheard(Some(Platform::EfiX64)), &listeners);
+        let dnsmasq = &shown.first().unwrap().steps;
+        let names = |words: &str| dnsmasq.iter().any(|step| step.text.contains(words));
+        assert!(names("dhcp-boot=tag:arch7,tag:!ipxe,snponly.efi,,10.1.0.1"));
+        assert!(names(
+            "dhcp-boot=tag:ipxe,http://10.1.0.1:8069/autoexec.ipxe"
+        ));
+        assert_eq!(of(&unheard(None), &listeners), []);
     }
 }

@@ -150,7 +150,10 @@ fn after_offer(boot: &Boot, others: &[OtherServer]) -> CauseOfDeath {
     });
     if !proxied {
         let untaken = not_taken(boot, others);
-        return untaken.unwrap_or(CauseOfDeath::LoaderNotAsked { loader });
+        return untaken.unwrap_or(CauseOfDeath::LoaderNotAsked {
+            loader,
+            proxied: None,
+        });
     }
     if let Some((server, class)) = claims_boot(others) {
         return CauseOfDeath::OtherClaimsBoot {
@@ -174,7 +177,10 @@ fn after_offer(boot: &Boot, others: &[OtherServer]) -> CauseOfDeath {
     if address_from(boot).is_none() && !others.iter().any(OtherServer::is_dhcp_server) {
         return CauseOfDeath::NoAddress;
     }
-    CauseOfDeath::LoaderNotAsked { loader }
+    CauseOfDeath::LoaderNotAsked {
+        loader,
+        proxied: boot.firmware.and_then(|client| client.platform()),
+    }
 }
 
 fn after_loader(boot: &Boot) -> CauseOfDeath {

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use netroot_net::Prefix;
 use netroot_proto::dhcp::request::Request;
-use netroot_proto::dhcp::{MessageType, SERVER_PORT};
+use netroot_proto::dhcp::{MessageType, SERVER_PORT, code};
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::{self, Decision, Reason};
 use netroot_proto::pxe::inputs::{self, BootOptions, Role};
@@ -122,7 +122,8 @@ impl Service {
         let image = assigned.image();
         let root_path = image.and_then(|image| image.nfsroot(address.into()));
         let allowed = self.allowed.now();
-        let script_path = script_path::asking(*claim, !catalog.machines().is_empty());
+        let long = request.wanted.contains(&code::BOOT_FILE_NAME);
+        let script_path = script_path::asking(*claim, long, !catalog.machines().is_empty());
         let boots = BootOptions {
             http_port: self.http_port,
             script_path: &script_path,

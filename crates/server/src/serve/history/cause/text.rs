@@ -80,11 +80,20 @@ impl Display for CauseOfDeath {
                 "stopped after OFFER of {url}: the firmware never asked for it, as firmware does that refuses http://; allow \
                  plain HTTP in its setup, or choose its PXE entry"
             ),
-            Self::LoaderNotAsked { loader } => write!(
-                f,
-                "stopped after OFFER of {loader}: the firmware never asked for it; does a firewall drop UDP ports 69 and \
-                 4011, or was another boot entry chosen?"
-            ),
+            Self::LoaderNotAsked { loader, proxied } => {
+                write!(
+                    f,
+                    "stopped after OFFER of {loader}: the firmware never asked for it; does a firewall drop UDP ports 69 \
+                     and 4011, or was another boot entry chosen?"
+                )?;
+                if proxied.is_some() {
+                    f.write_str(
+                        " Or does a switch with DHCP snooping drop what this server answers? Make its port a trusted one, \
+                         or let the DHCP server name the files itself",
+                    )?;
+                }
+                Ok(())
+            }
             Self::TransferStopped {
                 kind,
                 name,
