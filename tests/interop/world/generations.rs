@@ -58,10 +58,11 @@ fn delete(root: &Path, number: u32) -> Result<()> {
 fn images(site: &Site) -> Result<Vec<String>> {
     let text = site.order(&["images", "--json"])?.stdout;
     let images: serde_json::Value = serde_json::from_str(&text)?;
-    let images = images["images"].as_array().cloned().unwrap_or_default();
+    let images = images.get("images").and_then(|images| images.as_array());
     Ok(images
         .into_iter()
-        .filter_map(|image| Some(image["name"].as_str()?.to_owned()))
+        .flatten()
+        .filter_map(|image| Some(image.get("name")?.as_str()?.to_owned()))
         .filter(|name| name.starts_with("guix"))
         .collect())
 }

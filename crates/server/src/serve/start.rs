@@ -55,6 +55,11 @@ pub(crate) fn run(settings: &Settings, left_out: Vec<String>) -> Result<(), Serv
             return Ok(());
         };
         // Nothing has been served so far: everything that was opened is closed again.
+        if let Some(left) = left_out::without_generation(&settings, &error) {
+            // It is tried again while serving, and told then.
+            settings = left;
+            continue;
+        }
         match left_out::without_drop_in(&settings, &error) {
             Some(left) => settings = left,
             None => return Err(error),

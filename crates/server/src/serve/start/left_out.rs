@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::generations;
 use crate::serve::error::ServeError;
 use crate::settings::{Choice, ImageSettings, Origin, Settings};
 
@@ -18,6 +19,20 @@ pub(super) fn about<T>(
             source: Box::new(error.into()),
         },
     })
+}
+
+/// The settings without the generation of a root that an error is about; `None` if it is about none. An old one that
+/// cannot be booted must not keep the others from it.
+pub(super) fn without_generation(settings: &Settings, error: &ServeError) -> Option<Settings> {
+    let ServeError::OfImage { name, .. } = error else {
+        return None;
+    };
+    let is_it = |image: &ImageSettings| {
+        generations::is_one(image) && image.name.as_deref() == Some(name.as_str())
+    };
+    let mut left = settings.clone();
+    left.catalog.images.retain(|image| !is_it(image));
+    (left.catalog.images.len() < settings.catalog.images.len()).then_some(left)
 }
 
 /// The settings without the drop-in that an error is about. `None` if it is about none, or nothing would be left to serve.
@@ -75,7 +90,7 @@ mod tests {
     use super::*;
     use crate::config;
     use crate::error_chain::with_causes;
-    use crate::settings::ConfigPlace;
+    use crate::settings::{ConfigPlace, Generations, ImageSource};
 
     #[test]
     fn a_drop_in_goes_with_all_that_names_its_images_and_the_main_file_stays() {
@@ -102,6 +117,13 @@ mod tests {
             (None, 1)
         );
         assert!(without_drop_in(&settings, &error(0)).is_none());
+        assert!(without_generation(&settings, &error(0)).is_none());
+        let mut guix = settings.clone();
+        if let ImageSource::Root(root) = &mut guix.catalog.images[1].source {
+            root.generations = Generations::One(7);
+        }
+        let left = without_generation(&guix, &error(1)).unwrap();
+        assert_eq!(left.catalog.images, settings.catalog.images[..1]);
         let told = with_causes(&error(1));
         assert!(
             told.starts_with("/etc/netroot/conf.d/lab.toml:1: the image lab: "),
