@@ -2,7 +2,11 @@
 //! (`--cfg fuzzing`).
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::path::Path;
+
+use rustix::fs::{MemfdFlags, SeekFrom, memfd_create, seek};
+use rustix::io::pread;
 
 use crate::address_list::AddressList;
 use crate::export::{Export, ExportOptions};
@@ -68,7 +72,8 @@ impl Session {
             state: &self.state,
             client,
             reader: RecordReader::new(self.state.replies.budget(), client),
-            out: ReplyBuffer::new(&self.state.replies, client),
+            out: ReplyBuffer::for_socket(&self.state.replies, client),
+            sent: memfd_create("sent", MemfdFlags::CLOEXEC).ok(),
         }
     }
 
@@ -115,6 +120,8 @@ pub struct Connection<'a> {
     client: IpAddr,
     reader: RecordReader,
     out: ReplyBuffer,
+    /// In place of the socket, for content that is spliced.
+    sent: Option<OwnedFd>,
 }
 
 /// The server closes the connection.
@@ -122,8 +129,8 @@ pub struct Connection<'a> {
 pub struct Closed;
 
 impl Connection<'_> {
-    /// Receives bytes, at most `piece` at a time, and passes on every record and its reply, which is empty if there is
-    /// none.
+    /// Receives bytes, at most `piece` at a time, and passes on every record and its reply as it is sent, with its mark. It
+    /// is empty if there is none.
     ///
     /// # Errors
     /// [`Closed`] by what is no stream of records.
@@ -133,7 +140,7 @@ impl Connection<'_> {
         piece: usize,
         mut exchange: impl FnMut(&[u8], &[u8]),
     ) -> Result<(), Closed> {
-        let (state, out) = (self.state, &mut self.out);
+        let (state, out, sent) = (self.state, &mut self.out, self.sent.as_ref());
         let ends = ends(self.client, nfs3_types::portmap::IPPROTO_TCP);
         let answer = |message: &[u8]| {
             let mut record = out.begin_record();
@@ -143,7 +150,7 @@ impl Connection<'_> {
                 record = out.begin_record();
                 outcome = programs::answer(state, ends, message, out, IoMode::Blocking);
             }
-            exchange(message, reply(out, record, outcome));
+            exchange(message, &reply(out, record, outcome, sent));
             if out.is_full() {
                 out.clear();
             }
@@ -154,18 +161,28 @@ impl Connection<'_> {
     }
 }
 
-/// The reply that was begun at `record`, without its mark.
-fn reply(out: &mut ReplyBuffer, record: usize, outcome: Outcome) -> &[u8] {
-    match outcome {
-        Outcome::Replied { .. } => {
-            out.end_record(record);
-            out.as_bytes().get(record + 4..).unwrap_or_default()
-        }
-        Outcome::Ignored | Outcome::WouldBlock => {
-            out.truncate(record);
-            &[]
-        }
+/// The reply that was begun at `record`, with the content that follows after it.
+fn reply(
+    out: &mut ReplyBuffer,
+    record: usize,
+    outcome: Outcome,
+    sent: Option<&OwnedFd>,
+) -> Vec<u8> {
+    if !matches!(outcome, Outcome::Replied { .. }) {
+        out.truncate(record);
+        return Vec::new();
     }
+    out.end_record(record);
+    let mut reply = out.as_bytes().get(record..).unwrap_or_default().to_vec();
+    if let (Some((content, padding)), Some(sent)) = (out.content(), sent) {
+        let mut spliced = vec![0; content.left()];
+        let _ = seek(sent, SeekFrom::Start(0));
+        while content.left() > 0 && content.send(sent, padding > 0).is_ok() {}
+        let _ = pread(sent, spliced.as_mut_slice(), 0);
+        reply.append(&mut spliced);
+        reply.resize(reply.len() + padding, 0);
+    }
+    reply
 }
 
 fn records(

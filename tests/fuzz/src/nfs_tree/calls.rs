@@ -91,7 +91,7 @@ impl<'a> Caller<'a> {
         let received =
             self.connection
                 .receive(&record(true, message), usize::MAX, |call, reply| {
-                    learned = checks.reply(call, reply);
+                    learned = checks.record(call, reply);
                 });
         received.expect("a record");
         learned
@@ -172,7 +172,7 @@ impl<'a> Caller<'a> {
         let checks = &mut *self.checks;
         let mut all = Vec::new();
         let received = self.connection.receive(&stream, piece, |call, reply| {
-            all.push(checks.reply(call, reply));
+            all.push(checks.record(call, reply));
         });
         all.into_iter().for_each(|learned| self.learn(learned));
         // What is no record, or the beginning of one, ends the connection.

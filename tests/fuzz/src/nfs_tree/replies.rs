@@ -62,6 +62,16 @@ impl Checks {
         }
     }
 
+    /// Checks a reply of a connection, with its mark (RFC 5531 §11).
+    pub(super) fn record(&mut self, call: &[u8], record: &[u8]) -> Learned {
+        let Some((mark, reply)) = record.split_first_chunk::<4>() else {
+            return self.reply(call, record);
+        };
+        let length = u32::from_be_bytes(*mark) & !(1 << 31);
+        assert_eq!(length as usize, reply.len(), "the length of a record");
+        self.reply(call, reply)
+    }
+
     /// Checks a reply, which is empty if there is none.
     pub(super) fn reply(&mut self, call: &[u8], reply: &[u8]) -> Learned {
         for secret in SECRETS {
