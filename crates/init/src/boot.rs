@@ -9,7 +9,7 @@ use std::ffi::OsString;
 
 use netroot_proto::cmdline::{BootPlan, Stage};
 
-use crate::after::handoff;
+use crate::after::{handoff, read_ahead};
 use crate::clock::{Moment, Seconds};
 use crate::console::{info, warn};
 use crate::diagnosis::unclaimed_cards;
@@ -67,6 +67,7 @@ pub(crate) fn boot(machine: &mut Machine) -> Result<Infallible, Failure> {
     let root = source::mount(&candidates, &machine.plan, &machine.loader)?;
     still_ours(machine, client)?;
     machine.report.begin("switch");
+    read_ahead::start(&machine.plan, machine.address.as_ref());
     rescue::stop_at(machine, Stage::Switch)?;
     let init = ready::make_ready(&machine.plan, &root)?;
     Err(switch_root(machine, &root, &init))

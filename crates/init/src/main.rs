@@ -61,6 +61,9 @@ fn main() -> ExitCode {
         if name == after::renewer::NAME {
             return after::renewer::run(&arguments);
         }
+        if name == after::read_ahead::NAME {
+            return after::read_ahead::run(&arguments);
+        }
         if name == report::UPLOADER {
             return report::run_uploader(&arguments);
         }

@@ -9,6 +9,7 @@ pub(crate) mod addressing;
 pub(crate) mod arp;
 pub(crate) mod configure;
 pub(crate) mod dhcp;
+pub(crate) mod http;
 pub(crate) mod lease;
 pub(crate) mod lease_exchange;
 pub(crate) mod link;

@@ -5,6 +5,7 @@
 //! rpc/        records, calls and credentials in (record, message, decode); replies out (reply_buffer)
 //! programs/   mount, portmap, nfs (with read, readdir, permissions …), nfsacl: a call in, a reply out
 //! exports     path or handle → export: names, allowed clients, tree; exchanged while clients use them
+//! used_files  what a machine uses of its root as it boots
 //! hidden_paths  what is not shown, by path
 //! recent_listings  READDIRPLUS replies of the last 100 ms
 //! tree/       handle → file → handle
@@ -90,6 +91,7 @@ mod rpc;
 mod server;
 mod server_state;
 mod tree;
+mod used_files;
 
 pub use address_list::AddressList;
 pub use counters::Counts;
@@ -104,3 +106,4 @@ pub use tree::handle_key::{HandleKey, KeyError};
 pub use tree::mounts::{MountBelow, Unserved, left_out_below};
 pub use tree::root_dir::{MountView, RootDirError};
 pub use tree::submounts::Submounts;
+pub use used_files::{Used, UsedFile, UsedFiles};

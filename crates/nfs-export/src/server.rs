@@ -7,12 +7,14 @@ mod shared;
 mod start_error;
 mod thread_pool;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use rustix::event::{EventfdFlags, eventfd};
 
@@ -26,6 +28,7 @@ use crate::event::Event;
 use crate::export::Export;
 use crate::exports::{Exchange, ExchangeError, Exports, ReplacedExport};
 use crate::server_state::{Ports, ServerState};
+use crate::used_files::UsedFiles;
 
 /// What a client has done on a connection that is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,6 +189,18 @@ impl Server {
     /// for ([the form](crate#the-record-of-calls)). It costs time and grows without a limit. Only the first file is used.
     pub fn record_calls(&self, file: File) {
         self.shared.state.record_calls(file);
+    }
+
+    /// Notes what the next machine that mounts one of `exports`, by its path, uses of it from then on; in the place of those
+    /// that were given before.
+    pub fn want_used_files(&self, exports: BTreeSet<String>) {
+        self.shared.state.watched.want(exports);
+    }
+
+    /// What machines used whose boots are over: nothing new for 15 s, or two minutes after the mount. Each once.
+    #[must_use]
+    pub fn take_used_files(&self) -> Vec<UsedFiles> {
+        self.shared.state.watched.take(Instant::now())
     }
 
     /// Listens on these sockets, too, from now on.

@@ -10,6 +10,7 @@ use crate::exports::{Exports, ServedExports};
 use crate::mount_table::MountTable;
 use crate::recent_listings::RecentListings;
 use crate::rpc::reply_memory::ReplyMemory;
+use crate::used_files::Watched;
 
 /// The ports that the portmapper answers with.
 #[derive(Debug, Clone, Copy, Default)]
@@ -49,6 +50,7 @@ pub(crate) struct ServerState {
     /// Called before a path is looked up for a client that may mount.
     before_mount: OnceLock<Box<dyn Fn() + Send + Sync>>,
     recorded_calls: OnceLock<RecordedCalls>,
+    pub(crate) watched: Watched,
     events: Box<dyn Fn(Event) + Send + Sync>,
 }
 
@@ -67,6 +69,7 @@ impl ServerState {
             listings: RecentListings::default(),
             before_mount: OnceLock::new(),
             recorded_calls: OnceLock::new(),
+            watched: Watched::default(),
             events,
         }
     }

@@ -27,6 +27,7 @@ pub mod dns;
 pub mod mount;
 pub mod netlink;
 pub mod pxe;
+pub mod readahead;
 pub mod reading;
 pub mod root;
 pub mod sntp;

@@ -6,7 +6,7 @@
 //! datagram → Request → Decision → bytes      dhcp: service, rogue_dhcp, overhear, frame; ipv6_router
 //! name → Artifact → transfer                 artifacts, initrd; tftp, http, connection_limits, url_path, status
 //! a script is fetched → a boot begins        script_fetch, hook
-//! how a boot went → report                   reports, report_summary, report_tokens
+//! how a boot went → report                   reports, report_summary, report_tokens; readahead: what the next one reads
 //! what programs, people and pages ask        api, metrics, bundle
 //! directory → export                         opened, root_facts; nfs
 //! what changes outside → served as it is     config_files, root_watch, look_requests; running::interfaces; privileged_helper
@@ -43,6 +43,7 @@ pub(crate) mod opened;
 pub(crate) mod preflight;
 mod privileged_helper;
 pub(crate) mod privileges;
+mod readahead;
 mod report_summary;
 mod report_tokens;
 mod reports;

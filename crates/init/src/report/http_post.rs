@@ -1,7 +1,7 @@
 //! Uploading by HTTP: a single POST with a deadline.
 
-use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::thread;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use netroot_proto::cmdline::ReportUrl;
 
 use crate::channel::channel;
 use crate::clock::Moment;
+use crate::net::http::{exchange, is_success};
 use crate::net::resolve::Resolver;
 
 /// How much of a response's status line is read: `HTTP/1.1 204` of `HTTP/1.1 204 No Content`.
@@ -79,44 +80,18 @@ fn post_to(
     body: &str,
     deadline: Moment,
 ) -> Result<(), PostError> {
-    // A timeout of zero is an error.
-    let left = || deadline.remaining().max(Duration::from_millis(1));
     let server = SocketAddr::new(address, url.server.port);
-    let mut stream = TcpStream::connect_timeout(&server, left())?;
-    let ReportUrl { server, path } = url;
+    let ReportUrl {
+        server: named,
+        path,
+    } = url;
     let length = body.len();
     let request = format!(
-        "POST {path} HTTP/1.1\r\nHost: {server}\r\nContent-Type: application/json\r\n\
+        "POST {path} HTTP/1.1\r\nHost: {named}\r\nContent-Type: application/json\r\n\
          Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
     );
-    let in_time = || match deadline.remaining() {
-        Duration::ZERO => Err(io::Error::from(io::ErrorKind::TimedOut)),
-        _ => Ok(()),
-    };
-    // A server may take or send a byte at a time: the deadline is checked for each.
-    let mut unsent = request.as_bytes();
-    while !unsent.is_empty() {
-        in_time()?;
-        stream.set_write_timeout(Some(left()))?;
-        match stream.write(unsent) {
-            Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
-            Ok(count) => unsent = unsent.get(count..).unwrap_or_default(),
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e.into()),
-        }
-    }
-    let mut status = Vec::new();
-    while status.len() < STATUS_LINE {
-        in_time()?;
-        stream.set_read_timeout(Some(left()))?;
-        let mut piece = [0; STATUS_LINE];
-        let count = stream.read(&mut piece)?;
-        if count == 0 {
-            break;
-        }
-        status.extend_from_slice(piece.get(..count).unwrap_or_default());
-    }
-    if status.starts_with(b"HTTP/1.") && status.get(8..10) == Some(b" 2") {
+    let status = exchange(server, &request, STATUS_LINE, deadline)?;
+    if is_success(&status) {
         Ok(())
     } else {
         let said = String::from_utf8_lossy(&status);
@@ -126,7 +101,7 @@ fn post_to(
 
 #[cfg(test)]
 mod tests {
-    use std::io::BufRead;
+    use std::io::{BufRead, Read, Write};
     use std::net::TcpListener;
 
     use netroot_proto::cmdline::BootPlan;

@@ -2,6 +2,7 @@
 //! `showmount` of BSD and macOS asks; they mount NFSv2, which there is none of here.
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use nfs3_types::mount::{
     MNTPATHLEN, dirpath, export_node, fhandle3, mountbody, mountres3, mountres3_ok, mountstat3,
@@ -92,6 +93,8 @@ fn mnt(request: &Request<'_>, client: SocketAddr, path: &[u8], out: &mut ReplyBu
         Ok(handle) => {
             request.useful.set(true);
             state.mounts.add(client.ip(), &shown);
+            let machine = client.ip().to_canonical();
+            state.watched.mounted(machine, &shown, Instant::now());
             out.pack(&mountres3::Ok(mountres3_ok {
                 fhandle: fhandle3(Opaque::borrowed(handle.as_bytes())),
                 auth_flavors: FLAVOURS.to_vec(),

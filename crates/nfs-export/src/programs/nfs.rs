@@ -1,5 +1,6 @@
 //! NFS v3 (RFC 1813 §3), read-only.
 
+mod noted;
 mod permissions;
 mod read;
 mod read_only;
@@ -70,6 +71,7 @@ pub(super) fn answer(
         _ => read_only::refuse(request, procedure, arguments, out)?,
     }
     recorded::record(request, procedure, recorded);
+    noted::note(request, procedure, recorded);
     Ok(())
 }
 

@@ -63,6 +63,8 @@ pub struct BootPlan {
     pub breaks: Vec<Setting<Stage>>,
     /// `rd.shell`: when a rescue prompt is given.
     pub rescue: Setting<Rescue>,
+    /// `netroot.readahead=`: where the list is of what to read ahead ([`crate::readahead`]).
+    pub readahead: Option<Setting<ReportUrl>>,
     /// `netroot.report=`: where the boot report is sent.
     pub report: Option<Setting<ReportUrl>>,
     /// `panic=`: what follows a failure.
@@ -98,6 +100,7 @@ impl BootPlan {
             root_wait: None,
             breaks: Vec::new(),
             rescue: Setting::default_value(Rescue::OnKey),
+            readahead: None,
             report: None,
             after_failure: Setting::default_value(AfterFailure::TryAgain),
             console_level: Setting::default_value(DEFAULT_CONSOLE_LEVEL),
@@ -214,6 +217,10 @@ impl BootPlan {
                 if let Some(fstab) = Fstab::read(word, notes) {
                     self.fstab = Setting::parameter(fstab, text);
                 }
+            }
+            ("netroot.readahead", Some(value)) => {
+                let url = ReportUrl::read(value, &mut notes.reading(word));
+                self.readahead = url.map(|url| Setting::parameter(url, text));
             }
             ("netroot.report", Some(value)) => {
                 let url = ReportUrl::read(value, &mut notes.reading(word));

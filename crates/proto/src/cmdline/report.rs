@@ -25,7 +25,7 @@ impl fmt::Display for ReportUrl {
 
 impl ReportUrl {
     pub(super) fn read(value: &str, reading: &mut Reading<'_>) -> Option<Self> {
-        const NOT_SENT: &str = "no report is sent";
+        const NOT_SENT: &str = "it is not used";
         const SCHEME: &str = "http://";
         let scheme = value
             .get(..SCHEME.len())

@@ -3,8 +3,11 @@
 use std::fmt::Write;
 use std::net::SocketAddr;
 
-use super::image::{Image, ImageFile, ImageKind, RootImage};
+use super::image::{Image, ImageFile, ImageKind, RootImage, RootLocation};
 use crate::append::{self, Expanded, Values};
+
+/// Where the list of what an image's boots read is over HTTP, with the image's name behind it.
+pub(crate) const READAHEAD: &str = "/readahead/";
 
 /// Who boots an image, as far as its command line depends on it.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +45,13 @@ impl Image {
         let url = report.map(|path| format!("http://{server}{path}"));
         let ours = match (&self.kind, self.nfsroot(server.ip())) {
             (ImageKind::Root(root), Some(nfsroot)) => {
-                Some(root.arguments(&nfsroot, to.values.name, nic, url.as_deref()))
+                let mut line = root.arguments(&nfsroot, to.values.name, nic, url.as_deref());
+                // Only netroot's init reads it, and only of our own export it is known what a boot reads.
+                if let (true, RootLocation::Own { .. }) = (report.is_some(), &root.location) {
+                    let name = &self.name;
+                    let _ = write!(line, " netroot.readahead=http://{server}{READAHEAD}{name}");
+                }
+                Some(line)
             }
             _ => None,
         };
@@ -149,7 +158,8 @@ mod tests {
             "initrd=initrd.img root=/dev/nfs \
              nfsroot=10.0.0.1:/bookworm,vers=3,proto=tcp,port=2049,mountport=2049,nolock,nocto,acregmin=30 \
              ip=dhcp BOOTIF=01-${netX/mac:hexhyp} ro rd.overlay \
-             netroot.report=http://10.0.0.1:8069/report/52-54-00-12-34-56/0123"
+             netroot.report=http://10.0.0.1:8069/report/52-54-00-12-34-56/0123 \
+             netroot.readahead=http://10.0.0.1:8069/readahead/bookworm"
         );
     }
 

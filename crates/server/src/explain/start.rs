@@ -32,6 +32,10 @@ pub(super) fn add_to_page(plan: &BootPlan, page: &mut Page) {
         8.. => "every step, and details",
     };
     page.row("console", &text, &level.origin);
+    if let Some(list) = &plan.readahead {
+        let text = format!("what {} lists is read ahead", list.value);
+        page.row("readahead", &text, &list.origin);
+    }
     if let Some(report) = &plan.report {
         let text = format!("the boot report is sent to {}", report.value);
         page.row("report", &text, &report.origin);

@@ -28,6 +28,7 @@ use crate::serve::listen::allowed::{Allowed, LiveAllowed};
 use crate::serve::look_requests::Looks;
 use crate::serve::nfs::{self, Prepared};
 use crate::serve::privileged_helper::Helpers;
+use crate::serve::readahead::{self, Readahead};
 use crate::serve::report_tokens::ReportTokens;
 use crate::serve::reports::Reports;
 use crate::serve::root_watch::{FollowedRoots, RootWatch, World};
@@ -64,6 +65,8 @@ pub(crate) struct Parts {
     pub(crate) helpers: Helpers,
     /// The roots, and what is made from them.
     pub(crate) followed_roots: FollowedRoots,
+    /// What boots read.
+    pub(crate) readahead: Readahead,
     /// The socket for commands.
     pub(crate) control: Option<Control>,
     /// The API over TCP, and the names by which it is reached.
@@ -91,6 +94,7 @@ pub(crate) fn until_stopped(
         service_manager,
         helpers,
         followed_roots,
+        readahead,
         control,
         tcp_api,
         hosts,
@@ -127,6 +131,7 @@ pub(crate) fn until_stopped(
             let _within = runtime.enter();
             Hook::start(helper, url, deadline)
         });
+    let readahead = Arc::new(readahead);
     let site = Arc::new(http::Site {
         hook: hook.transpose().map_err(ServeError::Runtime)?,
         artifacts,
@@ -139,6 +144,7 @@ pub(crate) fn until_stopped(
         reports: Reports::new(tokens, Arc::clone(&history)),
         history: Arc::clone(&history),
         dhcp: Mutex::default(),
+        readahead: Arc::clone(&readahead),
         pages: http::Pages::default(),
         limits: http::limits(),
         unsent: http::Unsent::default(),
@@ -173,6 +179,7 @@ pub(crate) fn until_stopped(
         if let Some(tcp_api) = tcp_api {
             tasks.spawn(tcp_api.run(api, timeline.clone()));
         }
+        let catalogs = Arc::clone(&site.artifacts);
         site.artifacts.keep_fresh(looks);
         let watch = RootWatch::new(world, followed_roots, asked);
         tasks.spawn(watch.run(signal(SignalKind::hangup())?));
@@ -190,6 +197,11 @@ pub(crate) fn until_stopped(
         let watched = watch::run(history, nfs.clone(), timeline.clone());
         tasks.spawn(async {
             watched.await;
+            Ok(())
+        });
+        let noted = readahead::run(readahead, nfs.clone(), catalogs, timeline.clone());
+        tasks.spawn(async {
+            noted.await;
             Ok(())
         });
         let reported = timeline.clone().report_left_out();

@@ -36,6 +36,7 @@ use crate::serve::machines::{FileError, Machines};
 use crate::serve::nfs::{self, Prepared};
 use crate::serve::privileged_helper::Helpers;
 use crate::serve::privileges;
+use crate::serve::readahead::Readahead;
 use crate::serve::report_tokens::ReportTokens;
 use crate::serve::root_watch::Configured;
 use crate::serve::running::{self, Following, Parts};
@@ -202,6 +203,7 @@ fn serve(settings: &Settings, left_out: Vec<String>, is_whole: bool) -> Result<(
         service_manager,
         helpers,
         followed_roots,
+        readahead: Readahead::load(&settings.state),
         control,
         tcp_api,
         hosts: settings.api.hosts.clone(),

@@ -14,6 +14,7 @@ use super::direct::Parts;
 use super::ends::Ends;
 use super::reply::{Answer, busy, page};
 use super::site::Site;
+use crate::catalog::READAHEAD;
 use crate::serve::api::{self, ApiBody, Caller, is_api};
 use crate::serve::artifacts::Found;
 use crate::serve::counters::Counters;
@@ -80,6 +81,17 @@ fn charged(answer: api::Answer, client: IpAddr, site: &Site) -> Answer {
     Response::from_parts(head, Either::Right(body))
 }
 
+/// What the next machine that boots an image reads ahead. An image without a list is nothing to log: its next boot makes one.
+fn readahead_list(image: &str, peer: IpAddr, site: &Site) -> Answer {
+    match site.readahead.list(&site.artifacts.catalog(), image) {
+        Some(list) => match site.pages.charged(peer, list) {
+            Some(list) => page(StatusCode::OK, list),
+            None => busy(site),
+        },
+        None => page(StatusCode::NOT_FOUND, "there is no list yet\n"),
+    }
+}
+
 async fn answer(
     request: &Request<Incoming>,
     ends: &Ends,
@@ -135,7 +147,11 @@ async fn answer(
             answer.headers_mut().insert(header::CONTENT_TYPE, kind);
             return answer;
         }
-        _ => {}
+        path => {
+            if let Some(image) = path.strip_prefix(READAHEAD) {
+                return readahead_list(image, peer, site);
+            }
+        }
     }
     let name = match url_path::name(request.uri().path()) {
         Ok(name) => name,

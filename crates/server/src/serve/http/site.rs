@@ -18,6 +18,7 @@ use crate::serve::history::History;
 use crate::serve::hook::Hook;
 use crate::serve::metrics::{Counter, Metrics};
 use crate::serve::nfs;
+use crate::serve::readahead::Readahead;
 use crate::serve::reports::Reports;
 use crate::serve::status::Status;
 
@@ -44,6 +45,8 @@ pub(crate) struct Site {
     pub(crate) history: Arc<History>,
     /// DHCP on each interface.
     pub(crate) dhcp: Mutex<Vec<Weak<dhcp::Service>>>,
+    /// What the next machines read ahead.
+    pub(crate) readahead: Arc<Readahead>,
     /// The machines' boot reports.
     pub(crate) reports: Reports,
     /// `/` and `/status` as they were last made, and what is held of them.

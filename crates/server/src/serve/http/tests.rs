@@ -14,6 +14,7 @@ use crate::serve::history::History;
 use crate::serve::listen::interface::tests::interface;
 use crate::serve::look_requests::Looks;
 use crate::serve::machines::Machines;
+use crate::serve::readahead::Readahead;
 use crate::serve::report_tokens::ReportTokens;
 use crate::serve::reports::Reports;
 use crate::serve::status::Status;
@@ -78,6 +79,7 @@ fn site_of(content: &[u8], big: Option<Content>) -> (SocketAddr, Arc<Counters>) 
         nfs: None,
         history: Arc::clone(&history),
         dhcp: Mutex::default(),
+        readahead: Arc::new(Readahead::load(std::path::Path::new("/nonexistent"))),
         reports: Reports::new(Arc::new(ReportTokens::new([0; 16])), history),
         pages: Pages::default(),
         limits: limits(),

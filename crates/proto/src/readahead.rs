@@ -1,0 +1,197 @@
+//! The list of what a boot reads, which the server makes of one boot and the init reads ahead in the next one.
+//!
+//! ```text
+//! netroot-readahead 1
+//! L sbin                                  a link, followed
+//! D usr/lib/systemd                       a directory, listed
+//! N etc/ld.so.preload                     a name, looked up: there may be no such file
+//! F usr/lib/x86_64-linux-gnu/libc.so.6 0+1921024      content: offset+length in bytes, one or several
+//! ```
+//!
+//! In the order of first use. Paths are below the root, without a slash at the beginning; what is not printable ASCII, and
+//! spaces and backslashes, are three octal digits, as in `/proc/mounts`. Whoever sends a list can only make its reader read
+//! ahead: what makes no sense is left out, and everything is bounded.
+
+use std::fmt::Write;
+
+/// The first line.
+const HEADER: &str = "netroot-readahead 1";
+/// The most files of a list.
+pub const MOST_FILES: usize = 4096;
+/// The longest list, in bytes.
+pub const MOST_BYTES: usize = 512 << 10;
+/// The most ranges of a file.
+const MOST_RANGES: usize = 16;
+/// The longest path (`PATH_MAX`).
+const LONGEST_PATH: usize = 4096;
+
+/// How a file is used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Use {
+    /// Its name is looked up.
+    Name,
+    /// It is a link that is followed.
+    Link,
+    /// It is a directory that is listed.
+    List,
+    /// These parts of its content are read: offset and length in bytes.
+    Content(Vec<(u64, u64)>),
+}
+
+/// A file, and how it is used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedFile {
+    /// Its path below the root, relative, without `.` and `..`.
+    pub path: Vec<u8>,
+    /// How.
+    pub used: Use,
+}
+
+/// The list as text, as far as it may be long.
+pub fn write(files: &[ListedFile]) -> String {
+    let mut text = format!("{HEADER}\n");
+    for file in files.iter().take(MOST_FILES) {
+        if !is_path(&file.path) {
+            continue;
+        }
+        let mut line = match file.used {
+            Use::Name => "N ",
+            Use::Link => "L ",
+            Use::List => "D ",
+            Use::Content(_) => "F ",
+        }
+        .to_owned();
+        escape(&mut line, &file.path);
+        if let Use::Content(ranges) = &file.used {
+            for (offset, length) in ranges.iter().take(MOST_RANGES) {
+                let _ = write!(line, " {offset}+{length}");
+            }
+        }
+        if text.len() + line.len() >= MOST_BYTES {
+            break;
+        }
+        text += &line;
+        text.push('\n');
+    }
+    text
+}
+
+/// Reads a list. Lines that make no sense are left out; a text of another kind has no files.
+pub fn read(text: &str) -> Vec<ListedFile> {
+    let text = text.get(..MOST_BYTES).unwrap_or(text);
+    let mut lines = text.lines();
+    if lines.next() != Some(HEADER) {
+        return Vec::new();
+    }
+    lines.filter_map(file).take(MOST_FILES).collect()
+}
+
+fn file(line: &str) -> Option<ListedFile> {
+    let mut words = line.split(' ');
+    let (kind, path) = (words.next()?, unescape(words.next()?)?);
+    let used = match kind {
+        "N" => Use::Name,
+        "L" => Use::Link,
+        "D" => Use::List,
+        "F" => Use::Content(words.take(MOST_RANGES).filter_map(range).collect()),
+        _ => return None,
+    };
+    is_path(&path).then_some(ListedFile { path, used })
+}
+
+fn range(word: &str) -> Option<(u64, u64)> {
+    let (offset, length) = word.split_once('+')?;
+    let (offset, length) = (offset.parse().ok()?, length.parse().ok()?);
+    let end: u64 = u64::checked_add(offset, length)?;
+    // As a file's size is a signed number to the kernel.
+    i64::try_from(end).ok()?;
+    Some((offset, length))
+}
+
+/// Whether it is a relative path that stays below where it starts.
+fn is_path(path: &[u8]) -> bool {
+    let mut parts = path.split(|byte| *byte == b'/');
+    path.len() < LONGEST_PATH
+        && !path.contains(&0)
+        && parts.all(|part| !matches!(part, b"" | b"." | b".."))
+}
+
+fn escape(line: &mut String, path: &[u8]) {
+    for byte in path {
+        match byte {
+            b'!'..=b'[' | b']'..=b'~' => line.push(char::from(*byte)),
+            other => _ = write!(line, "\\{other:03o}"),
+        }
+    }
+}
+
+fn unescape(word: &str) -> Option<Vec<u8>> {
+    let mut path = Vec::with_capacity(word.len());
+    let mut rest = word;
+    while let Some((before, after)) = rest.split_once('\\') {
+        path.extend_from_slice(before.as_bytes());
+        let (digits, after) = after.split_at_checked(3)?;
+        path.push(u8::from_str_radix(digits, 8).ok()?);
+        rest = after;
+    }
+    path.extend_from_slice(rest.as_bytes());
+    Some(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn listed(path: &[u8], used: Use) -> ListedFile {
+        ListedFile {
+            path: path.to_vec(),
+            used,
+        }
+    }
+
+    #[test]
+    fn a_list_is_read_as_it_was_written() {
+        let files = vec![
+            listed(b"sbin", Use::Link),
+            listed(b"usr/lib", Use::List),
+            listed(b"etc/a b\\\n\xff", Use::Name),
+            listed(b"usr/bin/x", Use::Content(vec![(0, 4096), (65536, 1)])),
+        ];
+        let text = write(&files);
+        assert_eq!(
+            text,
+            "netroot-readahead 1\nL sbin\nD usr/lib\nN etc/a\\040b\\134\\012\\377\nF usr/bin/x 0+4096 65536+1\n"
+        );
+        assert_eq!(read(&text), files);
+    }
+
+    #[test]
+    fn what_leads_elsewhere_or_makes_no_sense_is_left_out() {
+        let text = "netroot-readahead 1\nN ../etc/shadow\nN /etc\nN a//b\nN a/./b\nN \nX a\n\
+                    N a\\000b\nN a\\9\nF x 5 -1+3 9223372036854775807+1 7+1\nL";
+        assert_eq!(read(text), [listed(b"x", Use::Content(vec![(7, 1)]))]);
+        assert_eq!(read("<html>\nN a\n"), []);
+        assert_eq!(read(""), []);
+    }
+
+    #[test]
+    fn a_long_list_is_cut() {
+        let long = vec![listed(&[b'x'; 255], Use::Name); 2 * MOST_FILES];
+        let text = write(&long);
+        assert!(text.len() <= MOST_BYTES);
+        assert!(read(&text).len() > 1000);
+        let short = "N a\n".repeat(2 * MOST_FILES);
+        assert_eq!(read(&format!("{HEADER}\n{short}")).len(), MOST_FILES);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read(text in "(netroot-readahead 1\n)?([NLDF] (\\\\?[0-9a-z/.]){0,9}( [0-9+]{0,9})?\n|.){0,20}") {
+            for file in read(&text) {
+                prop_assert!(is_path(&file.path));
+            }
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! What the boots of each image read: noted by the export in one boot, and listed for the next ones, which read it ahead
+//! (`netroot.readahead=`, [`netroot_proto::readahead`]).
+//!
+//! A list belongs to an image and to the directory that is its root. After a day, or when another directory has taken its
+//! place, the next machine boots without a list, and is what the next list is made of. A list that is wrong costs a little
+//! reading: it names only what machines may read anyway, and only what a machine that booted from here asked for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use hyper::body::Bytes;
+use netroot_nfs_export::{Server, Used, UsedFile, UsedFiles};
+use netroot_proto::readahead::{ListedFile, Use, write};
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{Catalog, RootLocation};
+use crate::serve::artifacts::ArtifactStore;
+use crate::serve::events::Timeline;
+
+/// The file in the state folder.
+const FILE: &str = "readahead.json";
+/// How long a list is used.
+const AGE: Duration = Duration::from_secs(24 * 3600);
+/// Who uses fewer files does not boot from there.
+const FEWEST: usize = 8;
+/// Of how many images lists are kept.
+const IMAGES: usize = 64;
+/// How often it is looked whether a boot is over.
+const EVERY: Duration = Duration::from_secs(2);
+
+/// The lists.
+#[derive(Debug)]
+pub(crate) struct Readahead {
+    file: PathBuf,
+    kept: Mutex<BTreeMap<String, Kept>>,
+}
+
+/// The list of an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Kept {
+    /// The directory's device and inode number.
+    directory: (u64, u64),
+    /// When it was made, in seconds since 1970.
+    made: u64,
+    list: String,
+    /// The same, as it is sent.
+    #[serde(skip)]
+    sent: Bytes,
+}
+
+impl Readahead {
+    /// As they were kept. Without the file, or with one that makes no sense, there are none.
+    pub(crate) fn load(state: &Path) -> Self {
+        let file = state.join(FILE);
+        let read = fs::read(&file).unwrap_or_default();
+        let mut kept: BTreeMap<String, Kept> = serde_json::from_slice(&read).unwrap_or_default();
+        for one in kept.values_mut() {
+            one.sent = Bytes::from(one.list.clone());
+        }
+        Self {
+            file,
+            kept: Mutex::new(kept),
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, BTreeMap<String, Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The list for the machines that boot an image from now on.
+    pub(crate) fn list(&self, catalog: &Catalog, image: &str) -> Option<Bytes> {
+        let (_, directory) = own_root(catalog, image)?;
+        self.fresh(image, identity(directory)?, now())
+    }
+
+    fn fresh(&self, image: &str, directory: (u64, u64), now: u64) -> Option<Bytes> {
+        let kept = self.kept();
+        let list = kept.get(image)?;
+        // A clock that was set back makes none older.
+        let age = now.saturating_sub(list.made);
+        (list.directory == directory && age < AGE.as_secs()).then(|| list.sent.clone())
+    }
+
+    /// The exports of the images that need a list.
+    fn wanted(&self, catalog: &Catalog) -> BTreeSet<String> {
+        let images = catalog.images().map(|image| image.name.as_str());
+        let roots = images.filter_map(|image| Some((image, own_root(catalog, image)?)));
+        let wanted = roots.filter(|(image, _)| self.list(catalog, image).is_none());
+        wanted.map(|(_, (export, _))| export.to_owned()).collect()
+    }
+
+    /// Keeps what a boot used. False if it was none of an image's.
+    fn keep(&self, catalog: &Catalog, used: &UsedFiles) -> bool {
+        let mut images = catalog.images().map(|image| image.name.as_str());
+        let is_its = |image: &&str| own_root(catalog, image).is_some_and(|it| it.0 == used.export);
+        let Some(image) = images.find(is_its).filter(|_| used.files.len() >= FEWEST) else {
+            return false;
+        };
+        let directory = own_root(catalog, image).and_then(|(_, directory)| identity(directory));
+        let Some(directory) = directory else {
+            return false;
+        };
+        self.insert(image, directory, &used.files, now());
+        true
+    }
+
+    fn insert(&self, image: &str, directory: (u64, u64), files: &[UsedFile], made: u64) {
+        let files: Vec<ListedFile> = files.iter().map(listed).collect();
+        let list = write(&files);
+        let sent = Bytes::from(list.clone());
+        let mut kept = self.kept();
+        let new = Kept {
+            directory,
+            made,
+            list,
+            sent,
+        };
+        kept.insert(image.to_owned(), new);
+        while kept.len() > IMAGES {
+            let oldest = kept.iter().min_by_key(|(_, one)| one.made);
+            let Some(oldest) = oldest.map(|(name, _)| name.clone()) else {
+                break;
+            };
+            kept.remove(&oldest);
+        }
+    }
+
+    fn save(&self) -> io::Result<()> {
+        let text = serde_json::to_vec(&*self.kept())?;
+        let part = self.file.with_extension("json.part");
+        fs::write(&part, text)?;
+        fs::rename(part, &self.file)
+    }
+}
+
+/// Makes lists of what the export notes, until the runtime ends.
+pub(crate) async fn run(
+    readahead: Arc<Readahead>,
+    nfs: Option<Arc<Server>>,
+    artifacts: Arc<ArtifactStore>,
+    timeline: Timeline,
+) {
+    let Some(nfs) = nfs else {
+        return std::future::pending().await;
+    };
+    loop {
+        let catalog = artifacts.catalog();
+        nfs.want_used_files(readahead.wanted(&catalog));
+        let over = nfs.take_used_files().into_iter();
+        // Somebody who mounts a root to look at it does not boot.
+        let boots = over.filter(|used| timeline.machines().at(used.client).is_some());
+        let kept = boots.filter(|used| readahead.keep(&catalog, used)).count();
+        if kept > 0 {
+            let readahead = Arc::clone(&readahead);
+            // At worst it is noted once more after a restart; that the folder cannot be written is told at the start.
+            let _ = tokio::task::spawn_blocking(move || readahead.save()).await;
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+/// Under which path an image's root is exported from here, and what directory it is.
+fn own_root<'a>(catalog: &'a Catalog, image: &str) -> Option<(&'a str, &'a Path)> {
+    let mut images = catalog.images();
+    match &images.find(|one| one.name == image)?.root()?.location {
+        RootLocation::Own {
+            path, directory, ..
+        } => Some((path, directory)),
+        RootLocation::Elsewhere(_) => None,
+    }
+}
+
+fn identity(directory: &Path) -> Option<(u64, u64)> {
+    let status = fs::metadata(directory).ok()?;
+    Some((status.dev(), status.ino()))
+}
+
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}
+
+fn listed(file: &UsedFile) -> ListedFile {
+    ListedFile {
+        path: file.path.clone(),
+        used: match &file.used {
+            Used::Name => Use::Name,
+            Used::Link => Use::Link,
+            Used::Listed => Use::List,
+            Used::Read(ranges) => Use::Content(ranges.clone()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(paths: &[&str]) -> Vec<UsedFile> {
+        let file = |path: &&str| UsedFile {
+            path: (*path).into(),
+            used: Used::Link,
+        };
+        paths.iter().map(file).collect()
+    }
+
+    #[test]
+    fn a_list_outlives_a_restart_and_ends_with_the_day_or_with_the_directory() {
+        let state = tempfile::tempdir().unwrap();
+        let readahead = Readahead::load(state.path());
+        let (day, directory) = (AGE.as_secs(), (1, 2));
+        assert_eq!(readahead.fresh("debian", directory, 0), None);
+        readahead.insert("debian", directory, &files(&["sbin", "lib"]), day);
+        readahead.save().unwrap();
+        let readahead = Readahead::load(state.path());
+        let list = readahead.fresh("debian", directory, 2 * day - 1).unwrap();
+        assert_eq!(list, "netroot-readahead 1\nL sbin\nL lib\n");
+        assert_eq!(readahead.fresh("debian", directory, 2 * day), None);
+        assert_eq!(readahead.fresh("debian", (1, 3), day), None);
+        assert_eq!(readahead.fresh("other", directory, day), None);
+        // Of however many images.
+        for image in 0..2 * IMAGES {
+            let made = day + 1 + u64::try_from(image).unwrap();
+            readahead.insert(&image.to_string(), directory, &files(&["sbin"]), made);
+        }
+        assert_eq!(readahead.kept().len(), IMAGES);
+        assert_eq!(readahead.fresh("debian", directory, day), None);
+        fs::write(state.path().join(FILE), "{").unwrap();
+        assert_eq!(Readahead::load(state.path()).kept().len(), 0);
+    }
+}
