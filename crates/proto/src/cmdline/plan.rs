@@ -218,6 +218,8 @@ impl BootPlan {
                     self.fstab = Setting::parameter(fstab, text);
                 }
             }
+            // What is appended turns it off.
+            ("netroot.readahead", None | Some("")) => self.readahead = None,
             ("netroot.readahead", Some(value)) => {
                 let url = ReportUrl::read(value, &mut notes.reading(word));
                 self.readahead = url.map(|url| Setting::parameter(url, text));
