@@ -2,7 +2,6 @@
 
 mod bench_network;
 pub(crate) mod boot;
-pub(crate) mod calls;
 mod contestant;
 mod dnsmasq;
 mod initramfs_tools;

@@ -360,7 +360,8 @@ fn pxelinux_gets_what_ipxe_gets_without_the_words_of_ipxe() {
          \tappend root=/dev/nfs \
          nfsroot=10.0.0.1:/bookworm,vers=3,proto=tcp,port=2049,mountport=2049,nolock,nocto,acregmin=30 \
          ip=dhcp BOOTIF=01-52-54-00-12-34-56 ro rd.overlay \
-         netroot.report=http://10.0.0.1:8069/report/x\n"
+         netroot.report=http://10.0.0.1:8069/report/x \
+         netroot.readahead=http://10.0.0.1:8069/readahead/bookworm\n"
     );
     let any = pxelinux(&image("bookworm"), &to(None, None));
     assert!(
