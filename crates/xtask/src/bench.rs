@@ -2,6 +2,7 @@
 
 mod bench_network;
 pub(crate) mod boot;
+pub(crate) mod calls;
 mod contestant;
 mod dnsmasq;
 mod initramfs_tools;

@@ -98,6 +98,8 @@ enum Task {
 enum Bench {
     /// Time and memory from the kernel's "Run /init" to the root's init, compared with initramfs-tools' boot=nfs.
     Boot(bench::boot::Options),
+    /// NFS calls, bytes and time of a boot of the Debian root to its login, by the options of its mount.
+    Calls(bench::calls::Options),
     /// TFTP, HTTP and DHCP, and 200 machines at once, compared with dnsmasq, atftpd, tftpd-hpa, rs-tftpd, nginx and Kea.
     Serve(bench::serve::Options),
     /// The NFS export, call by call, compared with NFS-Ganesha and, in a virtual machine, with Linux's nfsd; a recorded boot by
@@ -139,6 +141,7 @@ fn run(task: Task) -> Result<()> {
             Ok(())
         }
         Task::Bench(Bench::Boot(options)) => bench::boot::run_bench(options),
+        Task::Bench(Bench::Calls(options)) => bench::calls::run_bench(&options),
         Task::Bench(Bench::Serve(options)) => bench::serve::run_bench(&options),
         Task::Bench(Bench::Nfs(options)) => bench::nfs::run_bench(&options),
         Task::Initrd { modules, output } => {

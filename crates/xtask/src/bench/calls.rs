@@ -1,0 +1,250 @@
+//! What a boot of the Debian root to its login asks netroot's export: calls, bytes and time, by the options of the mount, and
+//! with what an earlier boot read read ahead.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use netroot_harness::{Accel, Net, Nic, Program, Tap, VmBuilder, paths};
+
+use super::spread::Spread;
+use crate::privileges::needs_root;
+use crate::{build, initrd, setup};
+
+/// What to measure.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Options {
+    /// How many times each variant is booted, in turn.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+    /// Shape the cable to the machine (tc-tbf: 100mbit, 1gbit). By default it is as fast as it can be.
+    #[arg(long)]
+    rate: Option<String>,
+}
+
+const SERVER: &str = "10.90.0.1";
+const MACHINE: &str = "52:54:00:be:00:02";
+const TIMEOUT: Duration = Duration::from_secs(600);
+/// The variants: what is printed, the options of the mount, and whether an earlier boot's list is read ahead.
+const VARIANTS: [(&str, &str, bool); 5] = [
+    ("the kernel's defaults", "cto", false),
+    ("nocto", "nocto", false),
+    ("nocto,acregmin=30", "nocto,acregmin=30", false),
+    (
+        "the same, nordirplus",
+        "nocto,acregmin=30,nordirplus",
+        false,
+    ),
+    ("nocto,acregmin=30, read ahead", "nocto,acregmin=30", true),
+];
+/// The procedures in the table.
+const PROCEDURES: [&str; 6] = [
+    "GETATTR",
+    "LOOKUP",
+    "ACCESS",
+    "READLINK",
+    "READ",
+    "READDIRPLUS",
+];
+
+/// The measurements of a variant.
+#[derive(Default)]
+struct Measured {
+    seconds: Spread,
+    megabytes: Spread,
+    calls: Spread,
+    of: BTreeMap<String, Spread>,
+}
+
+/// Boots each variant in turn and prints the medians.
+///
+/// # Errors
+/// When something cannot be built, or a machine does not reach its login.
+pub(crate) fn run_bench(options: &Options) -> Result<()> {
+    setup::run()?;
+    build::netroot()?;
+    needs_root("this makes network namespaces", "bench calls")?;
+    let image = paths::cache().join("bench-calls.img");
+    initrd::make("virtio_net", &image)?;
+    let mut measured: [Measured; VARIANTS.len()] = Default::default();
+    for round in 1..=options.rounds {
+        for ((name, mount, ahead), measured) in VARIANTS.into_iter().zip(&mut measured) {
+            let network = Network::start(options.rate.as_deref())?;
+            if ahead {
+                network.boot(&image, mount, ahead)?;
+                network.await_list()?;
+            }
+            let boot = network.boot(&image, mount, ahead);
+            let boot = boot.with_context(|| format!("boot with {name}"))?;
+            println!("round {round} of {}: {name}: {boot:.2?}", options.rounds);
+            measured.add(boot);
+        }
+    }
+    let link = options.rate.as_deref().unwrap_or("an unshaped cable");
+    println!(
+        "\na boot of Debian to its login over {link}, medians of {}:\n",
+        options.rounds
+    );
+    println!(
+        "| mount | seconds | MB | calls | {} |",
+        PROCEDURES.join(" | ")
+    );
+    println!("|---|---|---|---|{}", "---|".repeat(PROCEDURES.len()));
+    for ((name, ..), measured) in VARIANTS.iter().zip(&measured) {
+        println!("| {name} | {} |", measured.row());
+    }
+    Ok(())
+}
+
+/// One boot: from the kernel's "Run /init" to the login prompt.
+#[derive(Debug)]
+struct Boot {
+    seconds: f64,
+    megabytes: f64,
+    calls: BTreeMap<String, u32>,
+}
+
+impl Measured {
+    fn add(&mut self, boot: Boot) {
+        self.seconds.add(boot.seconds);
+        self.megabytes.add(boot.megabytes);
+        self.calls
+            .add(boot.calls.values().copied().map(f64::from).sum());
+        for procedure in PROCEDURES {
+            let calls = boot.calls.get(procedure).copied().unwrap_or_default();
+            let spread = self.of.entry(procedure.to_owned()).or_default();
+            spread.add(f64::from(calls));
+        }
+    }
+
+    fn row(&self) -> String {
+        let median = |spread: &Spread| spread.median().unwrap_or_default();
+        let mut cells = vec![
+            format!("{:.1}", median(&self.seconds)),
+            format!("{:.1}", median(&self.megabytes)),
+            format!("{:.0}", median(&self.calls)),
+        ];
+        let of = PROCEDURES.iter().filter_map(|name| self.of.get(*name));
+        cells.extend(of.map(|spread| format!("{:.0}", median(spread))));
+        cells.join(" | ")
+    }
+}
+
+/// A bridge with netroot, and the machine's cable.
+struct Network {
+    net: Net,
+    tap: Tap,
+    _server: Program,
+}
+
+impl Network {
+    fn start(rate: Option<&str>) -> Result<Self> {
+        let net = Net::new("bench-calls")?;
+        let bridge = net.bridge("br0", &format!("{SERVER}/24"))?;
+        let tap = net.tap("machine", &bridge)?;
+        if let Some(rate) = rate {
+            net.run(&[
+                "tc", "qdisc", "replace", "dev", &tap.0, "root", "tbf", "rate", rate, "burst",
+                "64k", "latency", "100ms",
+            ])?;
+        }
+        let text = |path: &Path| path.display().to_string();
+        let (logs, root) = (net.logs(), text(&paths::debian_root()));
+        let calls = format!("NETROOT_NFS_CALLS={}", text(&logs.join("calls")));
+        let (netroot, state) = (text(&paths::netroot()?), text(&logs.join("state")));
+        let cache = text(&paths::target().join("netroot-initrds"));
+        let server = net.spawn(&[
+            "env",
+            &calls,
+            &netroot,
+            "serve",
+            &root,
+            "--json",
+            "--state",
+            &state,
+            "--cache",
+            &cache,
+            "--interface",
+            "br0",
+            "--dhcp",
+            "10.90.0.100-10.90.0.199",
+            "--modules",
+            "virtio_net",
+        ])?;
+        server.wait_for("\"kind\":\"ready\"", "the server's readiness", TIMEOUT)?;
+        Ok(Self {
+            net,
+            tap,
+            _server: server,
+        })
+    }
+
+    fn boot(&self, initrd: &Path, mount: &str, ahead: bool) -> Result<Boot> {
+        let image = paths::debian_root();
+        let image = image.file_name().and_then(|name| name.to_str());
+        let image = image.context("a root with a name")?;
+        let mut line = format!(
+            "root=/dev/nfs nfsroot={SERVER}:/{image},vers=3,proto=tcp,port=2049,mountport=2049,nolock,{mount} \
+             ip=dhcp ro rd.overlay"
+        );
+        if ahead {
+            line += &format!(" netroot.readahead=http://{SERVER}:8069/readahead/{image}");
+        }
+        let (_, kernel) = paths::debian_kernel()?;
+        let (bytes, calls) = (self.bytes()?, self.calls()?);
+        let vm = VmBuilder::new(&self.net, "vm")
+            .accel(Accel::probe())
+            .nic(Nic::virtio(&self.tap, MACHINE))
+            .kernel(&kernel, initrd, &line)
+            .start()?;
+        let begin = vm.wait_for("Run /init as init process", "the init", TIMEOUT)?;
+        let end = vm.wait_for(" login:", "the login prompt", TIMEOUT)?;
+        let mut after = self.calls()?;
+        for (procedure, before) in calls {
+            if let Some(all) = after.get_mut(&procedure) {
+                *all -= before;
+            }
+        }
+        // What followed the login, until the machine is quiet, is part of the list only.
+        if ahead && !self.list().exists() {
+            self.await_list()?;
+        }
+        Ok(Boot {
+            seconds: end.at.saturating_sub(begin.at).as_secs_f64(),
+            megabytes: f64::from(u32::try_from((self.bytes()? - bytes) / 1000)?) / 1000.0,
+            calls: after,
+        })
+    }
+
+    fn list(&self) -> std::path::PathBuf {
+        self.net.logs().join("state/readahead.json")
+    }
+
+    /// The server makes a list once the machine is quiet.
+    fn await_list(&self) -> Result<()> {
+        let deadline = std::time::Instant::now() + TIMEOUT;
+        while !self.list().exists() {
+            ensure!(std::time::Instant::now() < deadline, "no list was made");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Ok(())
+    }
+
+    /// How many bytes have been sent to the machine.
+    fn bytes(&self) -> Result<u64> {
+        let file = format!("/sys/class/net/{}/statistics/tx_bytes", self.tap.0);
+        let text = self.net.run(&["cat", &file])?;
+        text.trim().parse().context("a number of bytes")
+    }
+
+    /// How many calls there have been of each procedure.
+    fn calls(&self) -> Result<BTreeMap<String, u32>> {
+        let text = std::fs::read_to_string(self.net.logs().join("calls"))?;
+        let mut calls = BTreeMap::new();
+        for procedure in text.lines().filter_map(|line| line.split(' ').nth(3)) {
+            *calls.entry(procedure.to_owned()).or_default() += 1;
+        }
+        Ok(calls)
+    }
+}
