@@ -19,6 +19,7 @@ mod boot_files;
 mod configured;
 mod exchange;
 mod followed;
+mod generation_watch;
 mod generations;
 mod image;
 mod image_files;
@@ -42,7 +43,7 @@ use tokio::sync::mpsc;
 
 use self::askers::Askers;
 pub(crate) use self::configured::Configured;
-use self::generations::GenerationWatch;
+use self::generation_watch::GenerationWatch;
 use self::image::{Built, Image, found, kept};
 use self::image_files::FollowedFiles;
 use self::loader_files::LoaderFiles;

@@ -10,47 +10,13 @@ use netroot_initramfs::RootTree;
 
 use super::RootWatch;
 use super::configured::Preparing;
+use super::generation_watch::Names;
 use super::prepare::{Job, Ready, found_in, prepare_generations};
 use super::root::Root;
-use super::settling::{Counts, Quiet};
+use super::settling::Counts;
 use crate::generations::{self, Found};
 use crate::serve::events::{Change, Event, Warning};
 use crate::settings::CatalogSettings;
-
-/// The names of images that are generations.
-type Names = BTreeSet<String>;
-
-/// What is known of the generations of all roots.
-#[derive(Debug, Default)]
-pub(super) struct GenerationWatch {
-    quiet: Quiet<Names>,
-    /// What the roots had when that was last acted on.
-    acted_on: Names,
-    /// One that is an image has been deleted.
-    is_one_gone: bool,
-    /// The images of which it has been told that not all generations are images.
-    limited: Names,
-    /// What has been told to be missing: the image, and who names it.
-    missing: BTreeSet<(String, String)>,
-    /// What has been told to be left out, and why.
-    left_out: BTreeSet<(String, String)>,
-}
-
-impl GenerationWatch {
-    pub(super) fn forget_failures(&mut self) {
-        self.quiet.forget_failures();
-        self.left_out.clear();
-    }
-
-    pub(super) fn is_settled(&self) -> bool {
-        !self.quiet.is_unsettled()
-    }
-
-    /// Whether something is an image that cannot be booted any more.
-    pub(super) fn is_one_gone(&self) -> bool {
-        self.is_one_gone
-    }
-}
 
 impl RootWatch {
     /// The directories that are served and are at their paths.
