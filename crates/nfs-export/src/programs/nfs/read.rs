@@ -86,9 +86,7 @@ fn content(
     let room = wanted.min(usize::try_from(left).unwrap_or(usize::MAX));
 
     if room >= SPLICED {
-        if request.io_mode == IoMode::NonBlocking
-            && !is_in_memory(descriptor, arguments.offset, room)
-        {
+        if request.io_mode == IoMode::NonBlocking && !is_in_memory(descriptor, arguments.offset) {
             return Err(Failure::WouldBlock);
         }
         if let Some(length) = out.splice(descriptor, arguments.offset, room) {
@@ -148,14 +146,12 @@ fn finish(
     Ok(())
 }
 
-/// Whether the last byte of what is to be read can be had without waiting for a disk. Something before it may have to be
-/// waited for still, which is rare: what is read ahead, and dropped, is what lies together.
-fn is_in_memory(file: BorrowedFd<'_>, offset: u64, length: usize) -> bool {
-    let length = u64::try_from(length).unwrap_or(0);
-    let last = offset.saturating_add(length).saturating_sub(1);
+/// Whether the first byte of what is to be read can be had without waiting for a disk. The rest is there too, or being read
+/// ahead. Asking for the last byte would look like random access, and end the reading ahead.
+fn is_in_memory(file: BorrowedFd<'_>, offset: u64) -> bool {
     let mut byte = [0];
     let into = &mut [IoSliceMut::new(&mut byte)];
-    let read = rustix::io::preadv2(file, into, last, ReadWriteFlags::NOWAIT);
+    let read = rustix::io::preadv2(file, into, offset, ReadWriteFlags::NOWAIT);
     !matches!(read, Err(Errno::AGAIN))
 }
 
