@@ -38,17 +38,18 @@
 //! # How content gets to a socket
 //!
 //! READs of 32 KiB and more are spliced: page cache → pipe → socket, without a copy, as Linux's nfsd does it. READ 1 MiB beside
-//! NFS-Ganesha, which copies twice (`cargo xtask bench nfs`; processor time of the server for a call on 8 connections, and the ratio
-//! of the rates on 1 and 8 connections; the client throws the data away):
+//! NFS-Ganesha, which copies twice (`examples/load` over the loopback, where the client throws the data away: processor time of
+//! the server for a call on 8 connections, and the ratio of the rates on 1 and 8 connections):
 //!
 //! | | time | Ganesha's | rate, 1 | rate, 8 |
 //! |---|---|---|---|---|
 //! | `preadv2` into a warm buffer, `write` | 223 us | 221 us | 1.04 | 0.99 |
 //! | `splice` to a pipe, the header with `MSG_MORE`, `splice` to the socket | 108 us | 188 us | 1.56 | 1.78 |
 //!
-//! `sendfile` would save one of the three calls, but it has to follow a header that promises what the file may turn out not to
-//! have. `MSG_ZEROCOPY` saves one of the two copies, and over a loopback or a virtual cable none. `io_uring` has a system call less
-//! and the same copies, and makes a seccomp filter meaningless. Below 32 KiB a copy takes less time than the two more calls.
+//! Below 32 KiB a copy takes less time than the additional calls. Not measured, since they cannot do better: `sendfile` saves one
+//! of the three calls, but has to follow a header that promises what the file may turn out not to have; `MSG_ZEROCOPY` saves one
+//! of the two copies, and none where sender and receiver are on one machine; `io_uring` has fewer calls and would make a seccomp
+//! filter meaningless.
 //!
 //! # What it does not do
 //!
