@@ -37,7 +37,7 @@ impl Limits {
     /// `windowsize`, as its configuration says (`RamDiskTFTPBlockSize`), and receives by the firmware's stack, which on some
     /// network cards drops them: the boot ends with 0xc0000001. U-Boot asks for what `tftpblocksize` says, and reassembles only
     /// if it was built with `CONFIG_IP_DEFRAG`, which is off by default. tftpd-hpa, which grants everything, has `--blocksize`
-    /// for "embedded clients [that] request large block sizes and yet do not handle fragmented packets correctly". And a
+    /// for "embedded clients \[that\] request large block sizes and yet do not handle fragmented packets correctly". And a
     /// window of whole datagrams is as fast: one lost fragment loses its block.
     pub fn for_mtu(mtu: u16) -> Limits {
         Limits {
