@@ -6,11 +6,11 @@ use std::io;
 pub trait Source {
     /// The size in bytes. Called once, when the transfer starts.
     fn size(&self) -> u64;
-    /// Fills `into` from `offset`. A short read is an error: the file shrank, and there is no
-    /// other way to tell the client.
+    /// Appends `length` bytes from `offset` to `datagrams`. Fewer are an error: the file shrank, and there is no
+    /// other way to tell the client. What was appended before an error is of no use.
     ///
     /// With `WouldBlock` the transfer waits until [`Transfer::source_ready`](super::transfer::Transfer::source_ready).
-    fn read_at(&mut self, offset: u64, into: &mut [u8]) -> io::Result<()>;
+    fn append(&mut self, offset: u64, length: usize, datagrams: &mut Vec<u8>) -> io::Result<()>;
 }
 
 impl<T: AsRef<[u8]>> Source for T {
@@ -18,14 +18,14 @@ impl<T: AsRef<[u8]>> Source for T {
         self.as_ref().len() as u64
     }
 
-    fn read_at(&mut self, offset: u64, into: &mut [u8]) -> io::Result<()> {
+    fn append(&mut self, offset: u64, length: usize, datagrams: &mut Vec<u8>) -> io::Result<()> {
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
-        let end = start.saturating_add(into.len());
+        let end = start.saturating_add(length);
         let part = self
             .as_ref()
             .get(start..end)
             .ok_or(io::ErrorKind::UnexpectedEof)?;
-        into.copy_from_slice(part);
+        datagrams.extend_from_slice(part);
         Ok(())
     }
 }

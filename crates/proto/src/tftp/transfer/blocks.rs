@@ -44,13 +44,11 @@ impl Blocks {
         datagrams: &mut Vec<u8>,
     ) -> io::Result<()> {
         let offset = self.bytes(block - 1);
-        let length = self.bytes(block) - offset;
+        let length = usize::try_from(self.bytes(block) - offset).unwrap_or(usize::MAX);
         datagrams.extend_from_slice(&Packet::data_header(low_word(block)));
-        let head = datagrams.len();
-        datagrams.resize(head + usize::try_from(length).unwrap_or(0), 0);
-        match datagrams.get_mut(head..) {
-            Some(payload) if !payload.is_empty() => source.read_at(offset, payload),
-            _ => Ok(()),
+        match length {
+            0 => Ok(()),
+            length => source.append(offset, length, datagrams),
         }
     }
 }

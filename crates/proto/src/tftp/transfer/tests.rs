@@ -262,9 +262,12 @@ impl Source for Disk {
     fn size(&self) -> u64 {
         5000
     }
-    fn read_at(&mut self, _: u64, _: &mut [u8]) -> io::Result<()> {
+    fn append(&mut self, _: u64, length: usize, datagrams: &mut Vec<u8>) -> io::Result<()> {
         match self.ready {
-            true => Ok(()),
+            true => {
+                datagrams.resize(datagrams.len() + length, 0);
+                Ok(())
+            }
             false => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
@@ -417,7 +420,7 @@ fn a_file_that_shrinks_ends_the_transfer_with_an_error() {
         fn size(&self) -> u64 {
             4000
         }
-        fn read_at(&mut self, _: u64, _: &mut [u8]) -> io::Result<()> {
+        fn append(&mut self, _: u64, _: usize, _: &mut Vec<u8>) -> io::Result<()> {
             Err(io::ErrorKind::UnexpectedEof.into())
         }
     }

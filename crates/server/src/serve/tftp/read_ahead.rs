@@ -41,7 +41,7 @@ impl ReadAhead {
         }
     }
 
-    /// The read that [`Source::read_at`] needs before it can go on, if it needs one.
+    /// The read that [`Source::append`] needs before it can go on, if it needs one.
     pub(super) fn start_reading(&mut self) -> Option<Reading> {
         let (position, least) = self.wanted.take()?;
         let (reads, content) = (Arc::clone(&self.reads), self.content.clone());
@@ -88,11 +88,12 @@ impl ReadAhead {
         }
     }
 
-    fn copy(&self, offset: u64, into: &mut [u8]) -> bool {
+    fn copy(&self, offset: u64, length: usize, datagrams: &mut Vec<u8>) -> bool {
         let start = offset.checked_sub(self.position);
         let start = start.and_then(|start| usize::try_from(start).ok());
-        let part = start.and_then(|start| self.buffer.get(start..start.checked_add(into.len())?));
-        part.inspect(|part| into.copy_from_slice(part)).is_some()
+        let part = start.and_then(|start| self.buffer.get(start..start.checked_add(length)?));
+        part.inspect(|part| datagrams.extend_from_slice(part))
+            .is_some()
     }
 }
 
@@ -101,18 +102,18 @@ impl Source for ReadAhead {
         self.content.length()
     }
 
-    fn read_at(&mut self, offset: u64, into: &mut [u8]) -> io::Result<()> {
-        if self.copy(offset, into) {
+    fn append(&mut self, offset: u64, length: usize, datagrams: &mut Vec<u8>) -> io::Result<()> {
+        if self.copy(offset, length, datagrams) {
             return Ok(());
         }
         if let Some(error) = self.failed.take() {
             return Err(error);
         }
-        let (least, most) = (into.len(), self.most(into.len()));
+        let (least, most) = (length, self.most(length));
         let (client, content) = (self.client, &self.content);
         if let Some(read) = self.reads.read_now(client, content, offset, least, most) {
             (self.buffer, self.position) = (read?, offset);
-            if self.copy(offset, into) {
+            if self.copy(offset, length, datagrams) {
                 return Ok(());
             }
             // Only the beginning is in memory, or the file has become shorter; the next read tells.
@@ -147,8 +148,8 @@ mod tests {
             let start = window * 6000;
             ahead.read_ahead(start..start + 6000);
             assert_eq!(ahead.buffer.as_ptr(), held);
-            let mut block = [0; 6000];
-            ahead.read_at(start, &mut block).unwrap();
+            let mut block = Vec::new();
+            ahead.append(start, 6000, &mut block).unwrap();
             assert_eq!(block, bytes[usize::try_from(start).unwrap()..][..6000]);
         }
         ahead.read_ahead(66_000..72_000);
@@ -161,8 +162,8 @@ mod tests {
         ahead.read_ahead(300_000..300_000);
         assert_eq!(ahead.position, 299_999);
         // What was before is read again: it was lost.
-        let mut block = [0; 100];
-        ahead.read_at(5, &mut block).unwrap();
+        let mut block = Vec::new();
+        ahead.append(5, 100, &mut block).unwrap();
         assert_eq!(block, bytes[5..105]);
     }
 }
