@@ -46,7 +46,7 @@
 //! | `preadv2` into a warm buffer, `write` | 223 us | 221 us | 1.04 | 0.99 |
 //! | `splice` to a pipe, the header with `MSG_MORE`, `splice` to the socket | 108 us | 188 us | 1.56 | 1.78 |
 //!
-//! Below 32 KiB a copy takes less time than the additional calls. Not measured, since they cannot do better: `sendfile` saves one
+//! Below 32 KiB a copy takes less time than the additional calls. Not measured, for these reasons: `sendfile` saves one
 //! of the three calls, but has to follow a header that promises what the file may turn out not to have; `MSG_ZEROCOPY` saves one
 //! of the two copies, and none where sender and receiver are on one machine; `io_uring` has fewer calls and would make a seccomp
 //! filter meaningless.
