@@ -169,6 +169,11 @@ fn a_whole_boot_is_decoded_without_a_malformed_packet_or_an_unexplained_error() 
     ])?;
     capture.stderr().wait_for("File: ", "dumpcap", TIMEOUT)?;
     let server = lan.serve(&paths::debian_root(), &["--portmapper"])?;
+    // The machine is told all ports; another client asks for them. Before it: what comes last, a capture may lose.
+    let other = Net::new("nfs-decoded-other")?;
+    lan.net.cable(&lan.bridge, &other, "eth2", "10.77.0.3/24")?;
+    other.run(&["nfs-ls", "-D", &format!("nfs://{SERVER}")])?;
+    other.run(&["nfs-ls", &format!("nfs://{SERVER}/debian-bookworm/etc")])?;
     // Its PXE client loads the boot loader by TFTP.
     let nic = Nic::virtio(&lan.tap, MACHINE);
     let vm = lan.machine().firmware(Firmware::Uefi).nic(nic).start()?;
@@ -176,11 +181,6 @@ fn a_whole_boot_is_decoded_without_a_malformed_packet_or_an_unexplained_error() 
     server
         .output()
         .wait_for("root mounted ", "its report", TIMEOUT)?;
-    // The machine is told all ports; another client asks for them.
-    let other = Net::new("nfs-decoded-other")?;
-    lan.net.cable(&lan.bridge, &other, "eth2", "10.77.0.3/24")?;
-    other.run(&["nfs-ls", "-D", &format!("nfs://{SERVER}")])?;
-    other.run(&["nfs-ls", &format!("nfs://{SERVER}/debian-bookworm/etc")])?;
     drop(vm);
     let ended = capture.terminate(TIMEOUT)?;
     println!("{}", capture.stderr().text());
