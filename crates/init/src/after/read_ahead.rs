@@ -4,6 +4,11 @@
 //! Process 1 calls [`start`] once the root is mounted. That starts this same program under another name ([`NAME`]),
 //! which fetches the list, and asks for each file in turn, several at a time, so that it is in the kernel's cache by the time somebody
 //! waits for it. It ends by itself after a while, at the latest; nothing depends on it.
+//!
+//! Why not the content itself in one file, as a layer of the overlay: layers are there when an overlay is mounted, so a boot
+//! would wait for all of it. A boot of Debian 12 to its login reads 45 MB (14 MB by `zstd -3`, which is not in this program):
+//! 3.6 s at 100 Mbit/s before anything starts, where reading ahead goes on beside it; and the memory of a layer cannot be freed, and a
+//! file that is changed on the server stays as it was.
 
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
