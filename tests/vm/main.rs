@@ -29,6 +29,7 @@ mod nfs_suites;
 mod nfs_versions;
 mod nic_initrd;
 mod proxy;
+mod read_ahead;
 mod relay;
 mod reports;
 mod rescue;

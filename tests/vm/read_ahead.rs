@@ -1,0 +1,95 @@
+//! What the first boot of an image reads, the next one reads ahead.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use netroot_harness::{KERNEL_PARAMETERS, Nic, Program, Rom, paths};
+
+use crate::lan::{Lan, MACHINE, RANGE, TIMEOUT};
+
+/// What the server keeps in its state folder.
+const LISTS: &str = "readahead.json";
+
+/// `netroot serve` of the Debian root, which records every call of NFS in `calls`.
+fn serve(lan: &Lan, calls: &Path) -> Result<Program> {
+    let text = |path: &Path| path.display().to_string();
+    let variable = format!("NETROOT_NFS_CALLS={}", text(calls));
+    let (netroot, root) = (text(&paths::netroot()?), text(&paths::debian_root()));
+    let (state, cache) = (
+        text(&lan.net.logs().join("state")),
+        text(&paths::target().join("netroot-initrds")),
+    );
+    let append = format!("{KERNEL_PARAMETERS} loglevel=8");
+    let server = lan.net.spawn(&[
+        "env",
+        &variable,
+        &netroot,
+        "serve",
+        &root,
+        "--json",
+        "--state",
+        &state,
+        "--cache",
+        &cache,
+        "--interface",
+        "br0",
+        "--dhcp",
+        RANGE,
+        "--modules",
+        "virtio_net",
+        "--append",
+        &append,
+    ])?;
+    let ready = "\"kind\":\"ready\"";
+    server.wait_for(ready, "the server's readiness", TIMEOUT)?;
+    Ok(server)
+}
+
+/// How many READs there were.
+fn reads(calls: &Path) -> Result<usize> {
+    let text = std::fs::read_to_string(calls).context("read the recorded calls")?;
+    let is_read = |line: &&str| line.split(' ').nth(3) == Some("READ");
+    Ok(text.lines().filter(is_read).count())
+}
+
+#[test]
+fn the_second_boot_reads_ahead_what_the_first_one_read() -> Result<()> {
+    let lan = Lan::new("read-ahead")?;
+    let calls = lan.net.logs().join("calls");
+    let _server = serve(&lan, &calls)?;
+    let boot = || {
+        let nic = Nic::virtio(&lan.tap, MACHINE).with_rom(Rom::Ipxe);
+        let vm = lan.machine().nic(nic).start()?;
+        vm.wait_for("debian login:", "the login prompt", TIMEOUT)?;
+        anyhow::Ok(vm)
+    };
+
+    let vm = boot()?;
+    let first = reads(&calls)?;
+    ensure!(!vm.console().text().contains("netroot: read ahead"));
+    // The list is made once the machine is quiet.
+    let list = lan.net.logs().join("state").join(LISTS);
+    let deadline = Instant::now() + TIMEOUT;
+    while !list.exists() {
+        ensure!(
+            Instant::now() < deadline,
+            "no list was made: {}",
+            list.display()
+        );
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    drop(vm);
+    let before = reads(&calls)?;
+
+    let vm = boot()?;
+    let said = vm.wait_for("netroot: read ahead ", "what was read ahead", TIMEOUT)?;
+    let second = reads(&calls)? - before;
+    let mut words = said.line.split("netroot: read ahead ").skip(1);
+    let files = words.next().and_then(|rest| rest.split(' ').next());
+    let files: usize = files.context("a number of files")?.parse()?;
+    ensure!(files > 100, "{}", said.line);
+    // A file that is read ahead is read at once, and not in the pieces in which a program asks for it.
+    ensure!(second < first, "{second} READs after {first}");
+    Ok(())
+}
