@@ -31,6 +31,7 @@ fn main() -> Result<()> {
             submounts: true,
             overlay: true,
             generations: Generations::Current,
+            swapped: None,
         }),
         append: None,
         origin: Origin::CommandLine,

@@ -2,5 +2,6 @@
 
 mod configuration;
 mod generations;
+mod image_swap;
 mod network;
 mod root;

@@ -10,6 +10,7 @@ mod harness_checks;
 mod hostile_dhcp;
 mod hostile_nfs;
 mod identity;
+mod image_swap;
 mod images;
 mod inform_and_bootp;
 mod init_alone;
@@ -40,5 +41,7 @@ mod several_dhcp_servers;
 mod shutdown;
 mod slow_networks;
 mod submounts;
+#[path = "../facts/src/sum.rs"]
+mod sum;
 mod udev_names;
 mod unfit_roots;

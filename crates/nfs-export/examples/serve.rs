@@ -24,6 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             submounts: Submounts::default(),
             original: None,
             handles_of: None,
+            earlier: Vec::new(),
             key: HandleKey::load_or_create(Path::new("/tmp/netroot-example.key"))?,
         },
     )?;

@@ -12,6 +12,7 @@ use crate::tree::root_dir::{MountView, RootDirError};
 use crate::tree::submounts::Place;
 use crate::tree::submounts::Submounts;
 use crate::tree::{HandleScheme, Tree, TreeError};
+use crate::users::Users;
 
 /// How a directory is exported.
 #[derive(Debug, Clone)]
@@ -19,6 +20,9 @@ pub struct ExportOptions {
     /// The paths that clients mount it by, such as `/debian` and `/`. Each starts with `/`. Handles remain valid as
     /// long as the first name stays the same, or `handles_of`.
     pub names: Vec<String>,
+    /// The names that it had before another export got them. A client that runs from this one, and mounts one of them once
+    /// more, is given this one.
+    pub earlier: Vec<String>,
     /// The clients that may mount it.
     pub allowed: AddressList,
     /// The key that handles are signed with. Keep it ([`HandleKey::load_or_create`]), or clients lose their root when
@@ -33,6 +37,15 @@ pub struct ExportOptions {
     /// Where it is in this process's mount namespace: what is mounted below it is read from there. It matters only if it
     /// is opened in a copy of its mounts elsewhere.
     pub original: Option<PathBuf>,
+}
+
+/// All names of an export.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ExportNames {
+    /// By which everybody mounts it.
+    pub names: Vec<String>,
+    /// By which those mount it that run from it ([`ExportOptions::earlier`]).
+    pub earlier: Vec<String>,
 }
 
 /// Why a directory cannot be exported.
@@ -74,8 +87,10 @@ pub enum ExportError {
 #[derive(Debug)]
 pub struct Export {
     names: Vec<String>,
+    earlier: Vec<String>,
     allowed: AddressList,
     tree: Arc<Tree>,
+    users: Arc<Users>,
 }
 
 impl Export {
@@ -103,25 +118,59 @@ impl Export {
         })?;
         Ok(Self {
             names: options.names,
+            earlier: options.earlier,
             allowed: options.allowed,
             tree: Arc::new(tree),
+            users: Arc::default(),
         })
     }
 
     /// The same files with the same handles by other names.
-    pub(crate) fn renamed(&self, names: Vec<String>) -> Result<Self, ExportError> {
+    pub(crate) fn renamed(&self, names: ExportNames) -> Result<Self, ExportError> {
+        let ExportNames { names, earlier } = names;
         check(&names)?;
         Ok(Self {
             names,
+            earlier,
             allowed: self.allowed.clone(),
             tree: Arc::clone(&self.tree),
+            users: Arc::clone(&self.users),
         })
+    }
+
+    /// It takes the place of another one of the same directory: who used that one uses this one.
+    pub(crate) fn with_users_of(self, other: &Self) -> Self {
+        Self {
+            users: Arc::clone(&other.users),
+            ..self
+        }
+    }
+
+    /// This client uses it now.
+    pub(crate) fn note_use(&self, client: IpAddr) {
+        self.users.note(self.tree.export_id(), client);
+    }
+
+    pub(crate) fn users(&self) -> &Users {
+        &self.users
+    }
+
+    /// The names that it had earlier.
+    pub(crate) fn earlier(&self) -> &[String] {
+        &self.earlier
     }
 
     /// The paths that clients mount it by.
     #[must_use]
     pub fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// What tells its handles from those of other exports: the same after a restart, and on another server with the same key,
+    /// for as long as handles that were made before lead to their files.
+    #[must_use]
+    pub fn identity(&self) -> u32 {
+        self.tree.export_id()
     }
 
     /// What its handles are made of: where it has several file systems, those that are least reliable.

@@ -6,14 +6,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use crate::export::{Export, ExportError};
+use crate::export::{Export, ExportError, ExportNames};
 use crate::tree::handle::Handle;
+use crate::users::{ExportUser, ExportUsers};
 
 /// The most replaced exports of a name that are kept; each holds open files. When there are more, the one that has been
 /// without a call for the longest time goes.
 const MAX_REPLACED: usize = 8;
 /// The most of all names together.
 const MAX_ALL_REPLACED: usize = 64;
+/// For how long after its last call a client runs from an export, when it mounts a name that this one had earlier. A machine
+/// that runs `mount` has just read that; one that is switched off and on again has not.
+const RUNS: Duration = Duration::from_secs(60);
 
 /// Exports with distinct names and handles. A value does not change: a call uses the same one from its start to its end.
 #[derive(Debug, Default)]
@@ -40,7 +44,7 @@ pub struct Exchange {
     /// The exports that are taken away, by their first names. Who has mounted them keeps them.
     pub removed: Vec<String>,
     /// All names that an export has from now on, by its first name until now. Its handles stay.
-    pub renamed: Vec<(String, Vec<String>)>,
+    pub renamed: Vec<(String, ExportNames)>,
     /// Each takes the place of the one with its first name, or comes beside the others. Who has mounted that one keeps it.
     pub put: Vec<Export>,
 }
@@ -136,6 +140,12 @@ impl Exports {
         }
         for export in put {
             let id = export.tree().export_id();
+            let gone = replaced.iter().map(|old| &old.export);
+            let mut known = current.iter().chain(gone);
+            let export = match known.find(|old| old.tree().export_id() == id) {
+                Some(old) => export.with_users_of(old),
+                None => export,
+            };
             // A directory that is back in its place has the handles that it had.
             replaced.retain(|old| old.export.tree().export_id() != id);
             let first = export.names().first();
@@ -186,15 +196,38 @@ impl Exports {
         })
     }
 
-    /// The export with the longest name that is a prefix of the path, and the rest of the path.
-    pub(crate) fn by_path<'a>(&'a self, path: &'a [u8]) -> Option<(&'a Export, &'a [u8])> {
-        self.iter()
+    /// The export with the longest name that is a prefix of the path, and the rest of the path. A client that runs from
+    /// one that had this name earlier is given that one.
+    pub(crate) fn by_path<'a>(
+        &'a self,
+        path: &'a [u8],
+        client: IpAddr,
+    ) -> Option<(&'a Export, &'a [u8])> {
+        let (name, export, below) = self
+            .iter()
             .flat_map(|export| export.names().iter().map(move |name| (export, name)))
-            .filter_map(|(export, name)| {
-                Some((name.len(), export, rest_below(name.as_bytes(), path)?))
-            })
-            .max_by_key(|(length, _, _)| *length)
-            .map(|(_, export, below)| (export, below))
+            .filter_map(|(export, name)| Some((name, export, rest_below(name.as_bytes(), path)?)))
+            .max_by_key(|(name, _, _)| name.len())?;
+        let idle = |export: &Export| export.users().idle(client).filter(|idle| *idle <= RUNS);
+        let of_name = idle(export);
+        let earlier = self.iter().filter(|old| old.earlier().contains(name));
+        let runs = earlier.filter_map(|old| Some((idle(old)?, old)));
+        let runs = runs.min_by_key(|(idle, _)| *idle);
+        let runs = runs.filter(|(idle, _)| of_name.is_none_or(|of_name| *idle < of_name));
+        Some((runs.map_or(export, |(_, old)| old), below))
+    }
+
+    /// Who uses each export.
+    fn users(&self) -> Vec<ExportUsers> {
+        let replaced = self.replaced.iter().map(|old| (&old.export, true));
+        let all = self.current.iter().map(|one| (one, false)).chain(replaced);
+        let users = all.map(|(export, replaced)| ExportUsers {
+            names: export.names().to_vec(),
+            identity: export.identity(),
+            replaced,
+            users: export.users().list(),
+        });
+        users.collect()
     }
 }
 
@@ -274,6 +307,23 @@ impl ServedExports {
             id: old.export.tree().export_id(),
         });
         replaced.collect()
+    }
+
+    /// Who uses each export.
+    pub(crate) fn users(&self) -> Vec<ExportUsers> {
+        self.now().users()
+    }
+
+    /// Who used the export with this first name before the server started.
+    pub(crate) fn remember_users(&self, name: &str, users: &[ExportUser]) {
+        let served = self.now();
+        let mut current = served.iter();
+        let of_name = current.find(|export| export.names().first().is_some_and(|own| own == name));
+        if let Some(export) = of_name {
+            for user in users {
+                export.users().remember(*user);
+            }
+        }
     }
 
     /// Its handles are stale from now on.

@@ -53,6 +53,7 @@ impl Session {
             submounts: Submounts::default(),
             original: None,
             handles_of: None,
+            earlier: Vec::new(),
         };
         let exports = Exports::new(vec![Export::open(root, options).ok()?]).ok()?;
         let ports = Ports {

@@ -93,11 +93,12 @@ mod server;
 mod server_state;
 mod tree;
 mod used_files;
+mod users;
 
 pub use address_list::AddressList;
 pub use counters::Counts;
 pub use event::{CallRefusal, Event, Refusal};
-pub use export::{Export, ExportError, ExportOptions};
+pub use export::{Export, ExportError, ExportNames, ExportOptions};
 pub use exports::{Exchange, ReplacedExport};
 pub use hidden_paths::{HiddenPaths, HidePattern, HidePatternError};
 pub use open_file_limit::raise_open_file_limit;
@@ -108,3 +109,4 @@ pub use tree::mounts::{MountBelow, Unserved, left_out_below};
 pub use tree::root_dir::{MountView, RootDirError};
 pub use tree::submounts::Submounts;
 pub use used_files::{Used, UsedFile, UsedFiles};
+pub use users::{ExportUser, ExportUsers};

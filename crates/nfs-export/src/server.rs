@@ -29,6 +29,7 @@ use crate::export::Export;
 use crate::exports::{Exchange, ExchangeError, Exports, ReplacedExport};
 use crate::server_state::{Ports, ServerState};
 use crate::used_files::UsedFiles;
+use crate::users::{ExportUser, ExportUsers};
 
 /// What a client has done on a connection that is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,6 +173,17 @@ impl Server {
     #[must_use]
     pub fn replaced(&self) -> Vec<ReplacedExport> {
         self.shared.state.exports.replaced()
+    }
+
+    /// Who uses each export, with those that were replaced.
+    #[must_use]
+    pub fn users(&self) -> Vec<ExportUsers> {
+        self.shared.state.exports.users()
+    }
+
+    /// Who used the export with this first name before this server started, so that it is known who runs from it.
+    pub fn remember_users(&self, name: &str, users: &[ExportUser]) {
+        self.shared.state.exports.remember_users(name, users);
     }
 
     /// Ends a replaced export: its handles are stale from now on.

@@ -258,6 +258,7 @@ fn a_handle_of_one_export_is_refused_by_another() {
                 submounts: netroot_nfs_export::Submounts::default(),
                 original: None,
                 handles_of: None,
+                earlier: Vec::new(),
             },
         )
         .unwrap()

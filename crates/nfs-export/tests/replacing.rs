@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use netroot_nfs_export::{Exchange, Export, ExportOptions};
+use netroot_nfs_export::{Exchange, Export, ExportNames, ExportOptions};
 use nfs3_types::mount::dirpath;
 use nfs3_types::nfs3::nfsstat3;
 use nfs3_types::xdr_codec::Opaque;
@@ -19,7 +19,8 @@ with_and_without_capabilities!(
     a_mount_gets_the_new_directory_and_old_handles_the_old_one,
     a_directory_that_comes_back_has_its_handles_back,
     what_is_released_is_stale,
-    exports_come_and_go_while_clients_keep_what_they_have_mounted
+    exports_come_and_go_while_clients_keep_what_they_have_mounted,
+    who_runs_from_a_tree_mounts_it_again_by_the_name_that_another_one_has_by_now
 );
 
 /// Two directories with a file `who` each.
@@ -41,6 +42,12 @@ fn at(address: SocketAddr, path: &str) -> Client {
 fn mounts(address: SocketAddr, path: &str) -> bool {
     let path = dirpath(Opaque::borrowed(path.as_bytes()));
     now(mount_client(address).mnt(path)).is_ok()
+}
+
+fn names(names: &[&str], earlier: &[&str]) -> ExportNames {
+    let [names, earlier] =
+        [names, earlier].map(|all| all.iter().map(|name| (*name).to_owned()).collect());
+    ExportNames { names, earlier }
 }
 
 fn open(directory: &Path) -> Export {
@@ -143,7 +150,7 @@ fn exports_come_and_go_while_clients_keep_what_they_have_mounted() {
         ("old".into(), "new".into())
     );
     // Other names for the same tree.
-    let renamed = vec![("/a".to_owned(), vec!["/other".to_owned()])];
+    let renamed = vec![("/a".to_owned(), names(&["/other"], &[]))];
     running
         .server
         .exchange(Exchange {
@@ -167,6 +174,61 @@ fn exports_come_and_go_while_clients_keep_what_they_have_mounted() {
         (who(&mut first), who(&mut second)),
         ("old".into(), "new".into())
     );
+}
+
+fn who_runs_from_a_tree_mounts_it_again_by_the_name_that_another_one_has_by_now() {
+    let (_parent, [old, new]) = two();
+    let named = |directory: &Path, names: &[&str]| {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        Export::open(directory, ExportOptions { names, ..options() }).unwrap()
+    };
+    let running = serve_with(vec![named(&old, &["/a", "/"])]);
+    let address = running.server.address();
+    let mut first = at(address, "/a");
+    let swap = || Exchange {
+        renamed: vec![("/a".to_owned(), names(&["/a@1"], &["/a", "/"]))],
+        put: vec![named(&new, &["/a", "/", "/a@2"])],
+        ..Exchange::default()
+    };
+    running.server.exchange(swap()).unwrap();
+    assert_eq!(who(&mut first), "old");
+    // This client runs from it.
+    for path in ["/a", "/", "/a@1"] {
+        assert_eq!(root_handle(address, path), first.root, "{path}");
+    }
+    let users = |server: &netroot_nfs_export::Server| {
+        let of =
+            |export: netroot_nfs_export::ExportUsers| (export.names[0].clone(), export.users.len());
+        server.users().into_iter().map(of).collect::<Vec<_>>()
+    };
+    let both = |old, new| vec![("/a@1".to_owned(), old), ("/a".to_owned(), new)];
+    assert_eq!(users(&running.server), both(1, 0));
+
+    // A server that starts anew knows it by what was kept.
+    let before = running.server.users()[0].users.clone();
+    let old_options = ExportOptions {
+        names: vec!["/a@1".to_owned()],
+        earlier: vec!["/a".to_owned(), "/".to_owned()],
+        handles_of: Some("/a".to_owned()),
+        ..options()
+    };
+    let open_old = || Export::open(&old, old_options.clone()).unwrap();
+    let again = serve_with(vec![open_old(), named(&new, &["/a@2", "/a", "/"])]);
+    again.server.remember_users("/a@1", &before);
+    let address = again.server.address();
+    assert_eq!(root_handle(address, "/a"), first.root);
+    // Once it has booted the new one it gets that.
+    let second = root_handle(address, "/a@2");
+    assert_ne!(second, first.root);
+    let silent = before[0];
+    let long_ago = netroot_nfs_export::ExportUser {
+        idle: std::time::Duration::from_secs(900),
+        ..silent
+    };
+    let third = serve_with(vec![open_old(), named(&new, &["/a@2", "/a", "/"])]);
+    third.server.remember_users("/a@1", &[long_ago]);
+    assert_eq!(root_handle(third.server.address(), "/a"), second);
+    assert_eq!(third.server.users()[0].users.len(), 1);
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub(crate) use self::command_line::{READAHEAD, Recipient};
 pub(crate) use self::error::{CatalogError, MachineProblem, no_such_choice, no_such_image};
 pub(crate) use self::image::{
     Image, ImageFile, ImageKind, KernelFile, KernelImage, NamedFile, RootImage, RootLocation,
-    export_path, file_of_image, is_name, name_of_directory,
+    export_path, file_of_image, is_name, is_tree_path, name_of_directory, tree_path,
 };
 pub(crate) use self::known_machine::{ArrivedAt, KnownMachine};
 use self::machine::NamedMachines;

@@ -13,6 +13,7 @@ pub(crate) use self::serve_args::ServeArgs;
 use crate::advice;
 use crate::check::CheckArgs;
 use crate::client::bundle::BundleArgs;
+use crate::client::image::ImageArgs;
 use crate::client::images::ImagesArgs;
 use crate::client::machines::MachinesArgs;
 use crate::client::order::{ASSIGN_EXAMPLES, BOOT_ONCE_EXAMPLES, OrderArgs};
@@ -38,6 +39,7 @@ Examples:
   netroot status --watch                                   the machines, as they boot
   netroot boot-once lab-1 rescue                           another image, next time only
   netroot reload                                           after an upgrade: take it over now
+  netroot image swap debian /srv/debian-13.2               another root for all that boot; those that run keep theirs
   netroot initrd --root /srv/debian -o initrd.img          only the initrd
   netroot check eth0 /srv/debian                           before anything boots: will it?
   netroot check-kernel /boot/config-6.1.0-50-amd64         can this kernel boot from NFS?
@@ -96,6 +98,9 @@ pub(crate) enum Command {
     Machines(MachinesArgs),
     /// List the images of the running server.
     Images(ImagesArgs),
+    /// Show which directory each image's root is and who runs from those before; swap it for another, or go back.
+    #[command(args_conflicts_with_subcommands = true)]
+    Image(ImageArgs),
     /// Have a machine boot another image, next time only.
     #[command(after_help = BOOT_ONCE_EXAMPLES)]
     BootOnce(OrderArgs),

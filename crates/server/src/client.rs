@@ -5,11 +5,13 @@
 //! machines    netroot machines; timeline of one      order     netroot boot-once, netroot assign
 //! images      netroot images                         reload    netroot reload
 //! status      netroot status                         bundle    netroot bundle
+//! image       netroot image, swap and rollback
 //! ```
 
 pub(crate) mod answers;
 pub(crate) mod ask;
 pub(crate) mod bundle;
+pub(crate) mod image;
 pub(crate) mod images;
 pub(crate) mod machines;
 pub(crate) mod order;

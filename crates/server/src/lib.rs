@@ -32,6 +32,7 @@ mod serve;
 mod serve_command;
 mod serve_options;
 mod settings;
+mod swaps;
 
 use std::process::ExitCode;
 
@@ -46,7 +47,7 @@ pub use netroot_nfs_export::{HiddenPaths, HidePattern};
 pub use settings::{
     Allow, CatalogSettings, Choice, ConfigPlace, DhcpSettings, Generations, ImageSettings,
     ImageSource, InitrdSource, IsolatedSettings, Location, MachineSettings, MenuSettings, Mode,
-    NetworkSettings, Origin, RangeSettings, RootSettings, Rule, Settings,
+    NetworkSettings, Origin, RangeSettings, RootSettings, Rule, Settings, SwappedRoot,
 };
 
 use cli::{Cli, Command};
@@ -84,6 +85,7 @@ pub fn main() -> ExitCode {
         Command::Status(args) => client::status::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Machines(args) => client::machines::machines(&args).map(|()| ExitCode::SUCCESS),
         Command::Images(args) => client::images::images(&args).map(|()| ExitCode::SUCCESS),
+        Command::Image(args) => client::image::run(&args),
         Command::BootOnce(args) => client::order::boot_once(&args).map(|()| ExitCode::SUCCESS),
         Command::Assign(args) => client::order::assign(&args).map(|()| ExitCode::SUCCESS),
         Command::Bundle(args) => client::bundle::run(&args).map(|()| ExitCode::SUCCESS),

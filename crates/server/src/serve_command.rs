@@ -12,6 +12,7 @@ use crate::serve::config_files::Snapshot;
 use crate::serve::preflight::Preflight;
 use crate::serve::{ServeError, without_file};
 use crate::settings::{CONFIG, ConfigPlace, Settings, once_each};
+use crate::swaps;
 
 /// Serves until SIGTERM or SIGINT.
 pub(crate) fn run(args: ServeArgs) -> Result<()> {
@@ -39,6 +40,15 @@ fn given(args: ServeArgs) -> Result<Settings> {
     let settings = Settings::from(args);
     once_each(&settings)?;
     Ok(settings)
+}
+
+/// The settings with the roots that were exchanged.
+fn swapped(mut settings: Settings) -> Settings {
+    let file = swaps::file::path(&settings.state);
+    if let Ok(read) = swaps::file::read(&file) {
+        swaps::apply(&mut settings.catalog, &read, &file);
+    }
+    settings
 }
 
 /// What can be served of it on this machine: drop-ins that name what is not there are left out, and told.
@@ -97,7 +107,8 @@ fn configured(args: ServeArgs) -> Result<(Settings, Vec<String>)> {
         mut left_out,
     ) = config::parse_to_start(&place, &snapshot.files)
         .context("the configuration is not valid")?;
-    let (mut settings, mistakes) = without_mistakes(settings, &places)?;
+    // What is wrong with a root that was exchanged is told, and the configured one served.
+    let (mut settings, mistakes) = without_mistakes(swapped(settings), &places)?;
     left_out.extend(mistakes);
     settings.json |= args.json;
     settings.control = args.control.or(settings.control);

@@ -19,7 +19,7 @@ pub use self::api::{
 pub(crate) use self::catalog::Kind;
 pub use self::catalog::{
     CatalogSettings, Choice, Generations, ImageSettings, ImageSource, InitrdSource, Location,
-    MachineSettings, MenuSettings, Origin, RootSettings, Rule,
+    MachineSettings, MenuSettings, Origin, RootSettings, Rule, SwappedRoot,
 };
 use crate::option_value::AddressRange;
 

@@ -2,17 +2,20 @@
 //! the switch of root, one `facts: ` line each, and powers it off.
 //!
 //! With `facts.stay` on the command line it stays up instead: every second it drops the
-//! kernel's caches, reads a file from the root again and counts. With `facts.reach=ADDRESS:PORT` it prints what that
+//! kernel's caches, reads a file from the root again and counts; with `facts.sum` beside it, it reads the whole root. With `facts.reach=ADDRESS:PORT` it prints what that
 //! server says.
 //!
 //! It has no dependencies, and reads the kernel's state from files only.
 
 #![forbid(unsafe_code)]
 
+mod sum;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -112,7 +115,7 @@ fn main() {
     // While the machine stays up, the kernel and the renewer log at their own levels.
     let _ = std::fs::write(CONSOLE_LEVEL, shown);
     if command_line.contains("facts.stay") {
-        stay();
+        stay(command_line.contains("facts.sum"));
     }
     switch_off();
 }
@@ -168,7 +171,7 @@ fn arguments() -> String {
 ///
 /// It counts in the kernel's log, whose lines reach the console whole: nothing interrupts a count, and the kernel
 /// need not be silenced.
-fn stay() -> ! {
+fn stay(whole: bool) -> ! {
     let mut log = std::fs::File::options().write(true).open("/dev/kmsg");
     if let Err(error) = &log {
         say("log", &format!("cannot open /dev/kmsg: {error}"));
@@ -177,11 +180,16 @@ fn stay() -> ! {
         std::thread::sleep(Duration::from_secs(1));
         // A failure shows in the output.
         let _ = std::fs::write("/proc/sys/vm/drop_caches", "3");
-        let witness = read("/etc/witness");
+        let line = match whole {
+            true => match sum::of_tree(Path::new("/")) {
+                Ok((files, sum)) => format!("sum {count} {files} files {sum:016x}"),
+                Err((path, error)) => format!("sum failed {}: {error}", path.display()),
+            },
+            false => format!("tick {count} {}", read("/etc/witness").trim_end()),
+        };
         if let Ok(log) = &mut log {
             // Level 1 is shown at every console level; each write is a line. Errors have nowhere to go.
-            let _ = log
-                .write_all(format!("<1>facts: tick {count} {}\n", witness.trim_end()).as_bytes());
+            let _ = log.write_all(format!("<1>facts: {line}\n").as_bytes());
         }
     }
     switch_off()

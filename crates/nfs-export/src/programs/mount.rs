@@ -129,10 +129,13 @@ fn root_handle(state: &ServerState, client: SocketAddr, path: &[u8]) -> Result<H
     }
     state.before_mount();
     let exports = state.exports.now();
-    let (export, below) = exports.by_path(path).ok_or(Refusal::NoSuchExport)?;
+    let (export, below) = exports
+        .by_path(path, client.ip())
+        .ok_or(Refusal::NoSuchExport)?;
     if !export.allows(client.ip()) {
         return Err(Refusal::Address);
     }
+    export.note_use(client.ip());
     export.tree().mount(below).map_err(|status| match status {
         nfsstat3::NFS3ERR_NOENT | nfsstat3::NFS3ERR_ACCES => Refusal::NoSuchDirectory,
         nfsstat3::NFS3ERR_NOTDIR => Refusal::NotADirectory,

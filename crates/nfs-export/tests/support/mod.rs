@@ -84,6 +84,7 @@ pub fn options() -> ExportOptions {
         submounts: Submounts::default(),
         original: None,
         handles_of: None,
+        earlier: Vec::new(),
     }
 }
 

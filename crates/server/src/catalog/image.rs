@@ -16,7 +16,7 @@ use netroot_proto::mount::cache_of_still_root;
 use netroot_proto::pxe::inputs::Loader;
 
 pub(crate) use self::file_name::{ImageFile, NamedFile, file_of_image};
-use crate::settings::{InitrdSource, Kind, Location};
+use crate::settings::{InitrdSource, Kind, Location, SwappedRoot};
 
 /// Something to boot.
 #[derive(Debug, Clone)]
@@ -91,6 +91,8 @@ pub(crate) enum RootLocation {
         hidden: HiddenPaths,
         /// Whether they see the file systems that are mounted below it.
         submounts: bool,
+        /// What it was before, if somebody exchanged it.
+        swapped: Option<Box<SwappedRoot>>,
     },
     /// An export elsewhere, word for word: `ADDR:/PATH[,OPTIONS]`.
     Elsewhere(String),
@@ -222,6 +224,20 @@ pub(crate) fn offers_shell(append: Option<&str>) -> bool {
 /// The path under which netroot exports the root of an image with this name.
 pub(crate) fn export_path(name: &str) -> String {
     format!("/{name}")
+}
+
+/// What tells the trees of an image apart whose root was exchanged.
+const TREE: &str = "@tree";
+
+/// The path of one tree of an image whose root was exchanged, whichever of them machines boot by now.
+pub(crate) fn tree_path(name: &str, number: u32) -> String {
+    format!("{}{TREE}{number}", export_path(name))
+}
+
+/// Whether that is the path of one tree.
+pub(crate) fn is_tree_path(path: &str) -> bool {
+    let number = path.rsplit_once(TREE).map(|(_, number)| number);
+    number.is_some_and(|number| number.parse::<u32>().is_ok())
 }
 
 /// Whether a URL, an NFS path and a command line can carry this as an image's name.

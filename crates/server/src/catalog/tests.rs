@@ -37,6 +37,7 @@ pub(crate) fn root_image(name: &str) -> RootImage {
             port: 2049,
             hidden: HiddenPaths::default(),
             submounts: true,
+            swapped: None,
         },
         kernel: KernelFile {
             version: "6.1.0".to_owned(),

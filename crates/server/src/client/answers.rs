@@ -1,5 +1,7 @@
 //! What the server answers, as far as the subcommands print it (`API.md`). Unknown members are ignored: the server may be newer.
 
+use std::path::PathBuf;
+
 use serde::Deserialize;
 
 /// `/status`.
@@ -37,6 +39,9 @@ pub(crate) struct Images {
     /// An image's name, or what machines do that nothing else is for.
     #[serde(default)]
     pub(crate) default: String,
+    /// The file of the roots that were exchanged.
+    #[serde(default)]
+    pub(crate) swaps: Option<PathBuf>,
 }
 
 /// An image.
@@ -47,6 +52,35 @@ pub(crate) struct Image {
     pub(crate) kind: String,
     pub(crate) kernel: Option<String>,
     pub(crate) source: Option<String>,
+    /// The root that the server exports.
+    #[serde(default)]
+    pub(crate) root: Option<Root>,
+}
+
+/// The root of an image.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Root {
+    pub(crate) configured: PathBuf,
+    #[serde(flatten)]
+    pub(crate) now: Tree,
+    pub(crate) before: Vec<Tree>,
+}
+
+/// A directory that is or was a root.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Tree {
+    pub(crate) tree: Option<u32>,
+    pub(crate) directory: PathBuf,
+    pub(crate) served: bool,
+    pub(crate) machines: Vec<Runner>,
+}
+
+/// A machine that runs from it.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Runner {
+    pub(crate) address: String,
+    pub(crate) name: Option<String>,
+    pub(crate) idle_seconds: f64,
 }
 
 /// `/machines`.

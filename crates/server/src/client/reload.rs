@@ -42,12 +42,28 @@ enum Line {
 /// # Errors
 /// No server listens there, or it ends.
 pub(crate) fn run(args: &ReloadArgs) -> Result<ExitCode> {
-    let mut answer = args.server.ask("POST", "/reload", None, SILENCE)?;
+    let (changes, is_whole) = reload(&args.server, |text| println!("{}", Printable(text)))?;
+    if changes == 0 && is_whole {
+        println!("nothing has changed");
+    }
+    Ok(match is_whole {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+/// Has the server look at everything, and waits until it is done; each line that it tells is `told`. Returns how many
+/// changes there were, and whether everything could be taken over.
+///
+/// # Errors
+/// No server listens there, or it ends, or it takes too long.
+pub(super) fn reload(server: &ServerArgs, mut told: impl FnMut(&str)) -> Result<(u64, bool)> {
+    let mut answer = server.ask("POST", "/reload", None, SILENCE)?;
     let lines = answer.lines();
     let at_work = |waited: Duration| {
         eprintln!("netroot: the server is at work for {} s", waited.as_secs());
     };
-    let mut code = ExitCode::SUCCESS;
+    let mut is_whole = true;
     loop {
         let line = next_line(lines, PATIENCE, at_work)?;
         if line.is_empty() {
@@ -55,17 +71,10 @@ pub(crate) fn run(args: &ReloadArgs) -> Result<ExitCode> {
         }
         match serde_json::from_str(&line).context("the server answers what is no JSON")? {
             Line::Told { text, warning } => {
-                println!("{}", Printable(&text));
-                if warning {
-                    code = ExitCode::FAILURE;
-                }
+                told(&text);
+                is_whole &= !warning;
             }
-            Line::Done { changes } => {
-                if changes == 0 && code == ExitCode::SUCCESS {
-                    println!("nothing has changed");
-                }
-                return Ok(code);
-            }
+            Line::Done { changes } => return Ok((changes, is_whole)),
         }
     }
 }

@@ -141,6 +141,7 @@ fn read_root(image: &mut Section<'_>) -> Option<RootSettings> {
         hidden: hidden(hide, secrets),
         submounts,
         generations,
+        swapped: None,
     })
 }
 

@@ -16,6 +16,7 @@ fn image(directory: &Path, generations: Generations) -> ImageSettings {
             hidden: netroot_nfs_export::HiddenPaths::default(),
             submounts: true,
             generations,
+            swapped: None,
         }),
         append: Some("quiet".to_owned()),
         origin: Origin::CommandLine,

@@ -15,6 +15,7 @@ mod body;
 mod connection;
 mod events;
 mod fresh;
+mod images;
 mod machine_name;
 mod machines;
 mod orders;
@@ -49,7 +50,6 @@ use self::origin::OwnNames;
 pub(crate) use self::route::is_api;
 use self::route::{Action, Resource, RouteError, route};
 pub(crate) use self::sources::Sources;
-use crate::catalog::Image;
 use crate::serve::bundle::Bundle;
 use crate::serve::history::ShownWarning;
 use crate::serve::nfs;
@@ -116,15 +116,6 @@ struct ShownInterface {
     mode: String,
 }
 
-#[derive(Serialize)]
-struct ShownImage<'a> {
-    name: &'a str,
-    title: &'a str,
-    kind: &'static str,
-    kernel: Option<&'a str>,
-    source: Option<String>,
-}
-
 impl Api {
     /// Called by these names beside its own, which browsers are believed to mean this server by.
     pub(crate) fn new(sources: Sources, hosts: &[String]) -> Arc<Self> {
@@ -158,7 +149,7 @@ impl Api {
         let summary = request.uri().query() == Some("summary");
         match (resource, action) {
             (Resource::Status, _) => self.status(caller),
-            (Resource::Images, _) => self.images(),
+            (Resource::Images, _) => answer_with(&images::all(&self.sources, caller.may_order())),
             (Resource::Machines, _) => self.all_machines(caller),
             (Resource::Machine(name), _) => self.machine(&name, summary, caller),
             (Resource::Events, _) => self.events(request.method() == hyper::Method::HEAD, caller),
@@ -238,26 +229,6 @@ impl Api {
             counters: counters.chain(nfs.unwrap_or_default()).collect(),
             may_order,
         }
-    }
-
-    fn images(&self) -> Answer {
-        let Sources {
-            artifacts, status, ..
-        } = &self.sources;
-        let server = status.listeners().first().map(|first| first.address);
-        let server = server.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        let catalog = artifacts.catalog();
-        let shown = |image: &Image| {
-            json!(ShownImage {
-                name: &image.name,
-                title: image.title(),
-                kind: image.kind.word(),
-                kernel: image.linux(),
-                source: image.nfsroot(server),
-            })
-        };
-        let images: Vec<_> = catalog.images().map(shown).collect();
-        answer_with(&json!({ "images": images, "default": catalog.default().to_string() }))
     }
 
     fn all_machines(&self, caller: Caller) -> Answer {

@@ -4,20 +4,24 @@
 //! stamps       whether the files have changed
 //! snapshot     the text of all files at one moment, and its digest
 //! comparison   what that changes of what machines boot
+//! paths        where all of them are, with the file of `netroot image swap`
 //! ```
 //!
 //! The confined server cannot read them: they may hold secrets, and a server that was taken over must not name directories.
 //! So the helpers read them, each for itself, and the server names images by their numbers in what has a certain digest.
 
 mod comparison;
+mod paths;
 mod snapshot;
 mod stamps;
 
 pub(crate) use self::comparison::Comparison;
+pub(crate) use self::paths::FollowedPaths;
 pub(crate) use self::snapshot::Snapshot;
 pub(crate) use self::stamps::{Stamps, Watched};
 use crate::config::{self, Mistakes};
 use crate::settings::{CatalogSettings, Settings};
+use crate::swaps;
 
 /// The tables that say something else than at the `start`, where a server is what it was then.
 pub(crate) fn takes_restart(start: &Settings, now: &Settings) -> Vec<&'static str> {
@@ -47,12 +51,16 @@ pub(crate) fn read(
     snapshot: &Snapshot,
     start: &Settings,
 ) -> Result<(Settings, Vec<String>), Mistakes> {
+    let file = swaps::file::path(&start.state);
     let Some(place) = &start.config else {
-        return Ok((start.clone(), Vec::new()));
+        let mut same = start.clone();
+        let doubts = swaps::apply(&mut same.catalog, &snapshot.swaps, &file);
+        return Ok((same, doubts));
     };
     let parsed = config::read(place, &snapshot.files).whole()?;
-    let doubts = parsed.doubts.iter().map(ToString::to_string).collect();
-    let read = parsed.settings;
+    let mut doubts: Vec<String> = parsed.doubts.iter().map(ToString::to_string).collect();
+    let mut read = parsed.settings;
+    doubts.extend(swaps::apply(&mut read.catalog, &snapshot.swaps, &file));
     let settings = Settings {
         // Given on the command line, where it was.
         json: start.json,

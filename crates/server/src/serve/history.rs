@@ -29,6 +29,7 @@ mod warnings;
 pub(crate) mod watch;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use netroot_net::{Mac, Uuid};
 use netroot_proto::pxe::client::Client;
@@ -39,6 +40,7 @@ use self::boot::Outcome;
 pub(crate) use self::datagram::{Datagram, Inputs, Way};
 use self::kept::Kept;
 use self::record::{Changed, Record};
+use self::stage::Stage;
 pub(crate) use self::summary::MachineSummary;
 use self::totals::Totals;
 pub(crate) use self::view::MachineHistory;
@@ -99,6 +101,15 @@ impl History {
         let kept = self.kept();
         let record = kept.machines.get(mac)?;
         Some(kept.view(mac, record, listeners, now).told(self.advice))
+    }
+
+    /// How long ago a machine's last boot began in which it was given a script; `None` if none is known.
+    pub(crate) fn booted(&self, mac: Mac) -> Option<Duration> {
+        let now = self.clock.now();
+        let kept = self.kept();
+        let boots = &kept.machines.get(mac)?.boots;
+        let given = boots.iter().rfind(|boot| boot.stage >= Stage::Script)?;
+        Some(given.elapsed(now))
     }
 
     /// What became of all boots, for the metrics.

@@ -2,10 +2,12 @@
 
 mod exported;
 mod handle_names;
+mod kept_trees;
 mod secrets;
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
+use std::fs::{self, File};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
@@ -18,8 +20,9 @@ use netroot_nfs_export::{
     HandleScheme, KeyError, Listeners as NfsListeners, Server, StartError, raise_open_file_limit,
 };
 
-pub(crate) use self::exported::{Step, Terms, exported};
+pub(crate) use self::exported::{Step, Terms, exported, is_booted};
 use self::handle_names::HandleNames;
+use self::kept_trees::KeptTrees;
 use crate::catalog::Catalog;
 use crate::serve::events::{Event, Ignored, Machine, Submounted, Timeline, Warning};
 use crate::serve::listen::Listener;
@@ -141,15 +144,29 @@ pub(crate) fn prepare(
     }
     raise_open_file_limit();
     let allowed = AddressList::networks(allowed.mount.iter().copied());
-    let terms = Terms::new(allowed, key, HandleNames::load(&settings.state));
+    let names = HandleNames::load(&settings.state);
+    let terms = Terms::new(allowed, key, names, KeptTrees::load(&settings.state));
     let (mut exports, mut mounted) = (Vec::new(), Vec::new());
     let mut options = exported(catalog, &terms);
     terms.name_handles(&mut options);
+    options.retain(|(directory, options)| {
+        let Some(error) = is_kept_and_gone(directory, options) else {
+            return true;
+        };
+        let error = format!("cannot open {}: {error}", directory.display());
+        timeline.server(Event::Warning(Warning::TreeGone { error }));
+        false
+    });
     for (directory, options) in &options {
         for warning in secrets::warnings(directory, &options.hidden) {
             timeline.server(Event::Warning(warning));
         }
         let export = Export::open(directory, options.clone())?;
+        let machines = terms.trees().stuck(directory, export.identity());
+        if !machines.is_empty() {
+            let root = directory.clone();
+            timeline.server(Event::Warning(Warning::OtherHandles { root, machines }));
+        }
         let below = Submounted::of(directory, export.mounts_below());
         mounted.extend(below.served.iter().map(|path| directory.join(path)));
         for warning in of_file_systems(directory, &export, below) {
@@ -171,6 +188,18 @@ pub(crate) fn prepare(
         options,
         record: record.transpose()?,
     }))
+}
+
+/// Why a directory cannot be opened that is only kept for machines that run from it: the server starts without it.
+fn is_kept_and_gone(directory: &Path, options: &ExportOptions) -> Option<io::Error> {
+    if is_booted(options) {
+        return None;
+    }
+    match fs::metadata(directory) {
+        Ok(it) if it.is_dir() => None,
+        Ok(_) => Some(io::ErrorKind::NotADirectory.into()),
+        Err(error) => Some(error),
+    }
 }
 
 /// Opens a root while the server runs, for [`Server::exchange`]. Returns what an administrator should know of it, too.
@@ -223,6 +252,8 @@ pub(crate) fn start(prepared: Prepared, timeline: Timeline) -> Result<Server, Nf
         exports,
         sockets,
         record,
+        terms,
+        options,
         ..
     } = prepared;
     let recent = RecentMounts::default();
@@ -233,6 +264,14 @@ pub(crate) fn start(prepared: Prepared, timeline: Timeline) -> Result<Server, Nf
     })?;
     if let Some(file) = record {
         server.record_calls(file);
+    }
+    for export in server.users() {
+        let mut options = options.iter();
+        let own = options.find(|(_, options)| options.names.first() == export.names.first());
+        if let (Some((directory, _)), Some(first)) = (own, export.names.first()) {
+            let users = terms.trees().users(directory, export.identity);
+            server.remember_users(first, &users);
+        }
     }
     Ok(server)
 }

@@ -49,6 +49,10 @@ impl<'a> Preflight<'a> {
         self.tables();
         let mut opened = Vec::new();
         for image in &self.settings.catalog.images {
+            // The start has the configured one to fall back on.
+            if (image.source.root()).is_some_and(|root| root.swapped.is_some()) {
+                continue;
+            }
             match Opened::open(image) {
                 Ok(open) => {
                     let found = open.image(image, self.settings.nfs_port, Arc::from([]));

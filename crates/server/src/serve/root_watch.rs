@@ -7,6 +7,7 @@
 //! configuration → Outcome    configured, reconfigure (when its files count), prepare (the helpers read, open and build)
 //! root → Outcome             generations (when others count), prepare
 //! Outcome → what is served   apply: all at once, or nothing
+//! who runs from what         let_go: what was a root is closed when its last machine is gone
 //! who asks → is answered     askers; nic, nic_queue, nic_build (the initrd for the asking machine's network card)
 //! ```
 //!
@@ -23,6 +24,7 @@ mod generation_watch;
 mod generations;
 mod image;
 mod image_files;
+mod let_go;
 mod loader_files;
 mod nic;
 mod nic_build;
@@ -34,6 +36,7 @@ mod root;
 mod settling;
 mod world;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -80,6 +83,8 @@ pub(crate) struct RootWatch {
     /// The id of the next image.
     next: u64,
     places: Places,
+    /// Since when directories are kept only for machines that run from them.
+    kept_since: BTreeMap<PathBuf, Instant>,
     /// The configuration, if there is one to follow.
     configured: Option<Configured>,
     loaders: LoaderFiles,
@@ -124,6 +129,7 @@ impl RootWatch {
             images,
             files,
             places,
+            kept_since: BTreeMap::new(),
             configured,
             prepared,
             preparing,
@@ -191,6 +197,7 @@ impl RootWatch {
             if replaced.elapsed() >= REPLACED {
                 replaced = Instant::now();
                 self.release_replaced();
+                self.let_go_of_trees().await;
             }
             self.askers.answer(self.is_broken(), self.is_settled());
         }

@@ -3,6 +3,7 @@
 mod interfaces;
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -74,6 +75,8 @@ pub(crate) struct Parts {
     pub(crate) hosts: Vec<String>,
     /// Told when what keeps the isolated networks has ended.
     pub(crate) isolation_ended: Arc<Notify>,
+    /// The file of the roots that were exchanged.
+    pub(crate) swaps: PathBuf,
 }
 
 /// Serves until SIGTERM or SIGINT, on one thread and those of the export.
@@ -101,6 +104,7 @@ pub(crate) fn until_stopped(
         allowed,
         following,
         isolation_ended,
+        swaps,
     } = parts;
     let writer = timeline.start_writer().map_err(ServeError::Runtime)?;
     let nfs = export
@@ -117,6 +121,7 @@ pub(crate) fn until_stopped(
         counters: Arc::clone(counters),
         nfs: nfs.clone(),
         looks: looks.clone(),
+        swaps,
     };
     let api = Api::new(sources, &hosts);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -162,6 +167,7 @@ pub(crate) fn until_stopped(
             artifacts: Arc::clone(&site.artifacts),
             nfs: nfs.clone(),
             timeline: timeline.clone(),
+            history: Arc::clone(&history),
             root_helper: Arc::new(helpers.roots.into_client()?),
             file_helper: Arc::new(helpers.files.into_client()?),
         };

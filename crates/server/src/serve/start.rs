@@ -8,6 +8,7 @@ mod confine;
 mod images;
 mod interfaces;
 mod left_out;
+mod swapped;
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -48,13 +49,23 @@ use crate::settings::Settings;
 /// image cannot be served is left out here.
 pub(crate) fn run(settings: &Settings, left_out: Vec<String>) -> Result<(), ServeError> {
     let mut is_whole = left_out.is_empty();
-    let mut untold = left_out;
+    let left_out = left_out.into_iter();
+    let mut untold: Vec<Warning> = left_out
+        .map(|error| Warning::DropInLeftOut { error })
+        .collect();
     let mut settings = settings.clone();
+    untold.extend(swapped::apply(&mut settings));
     crate::generations::at_start(&mut settings.catalog);
     loop {
         let Err(error) = serve(&settings, std::mem::take(&mut untold), is_whole) else {
             return Ok(());
         };
+        if let Some((left, warning)) = swapped::without(&settings, &error) {
+            settings = left;
+            is_whole = false;
+            untold.push(warning);
+            continue;
+        }
         // Nothing has been served so far: everything that was opened is closed again.
         if let Some(left) = left_out::without_generation(&settings, &error) {
             // It is tried again while serving, and told then.
@@ -66,11 +77,12 @@ pub(crate) fn run(settings: &Settings, left_out: Vec<String>) -> Result<(), Serv
             None => return Err(error),
         }
         is_whole = false;
-        untold.push(with_causes(&error));
+        let error = with_causes(&error);
+        untold.push(Warning::DropInLeftOut { error });
     }
 }
 
-fn serve(settings: &Settings, left_out: Vec<String>, is_whole: bool) -> Result<(), ServeError> {
+fn serve(settings: &Settings, untold: Vec<Warning>, is_whole: bool) -> Result<(), ServeError> {
     let counters = Arc::new(Counters::default());
     let machines = Arc::new(Machines::new());
     let format = match settings.json {
@@ -82,8 +94,8 @@ fn serve(settings: &Settings, left_out: Vec<String>, is_whole: bool) -> Result<(
     let timeline = timeline.advising(advice);
     let history = Arc::new(History::new().advising(advice));
     timeline.observed_by(Arc::<History>::clone(&history));
-    for error in left_out {
-        timeline.warn(Warning::DropInLeftOut { error });
+    for warning in untold {
+        timeline.warn(warning);
     }
 
     let images = Images::open(settings)?;
@@ -152,17 +164,15 @@ fn serve(settings: &Settings, left_out: Vec<String>, is_whole: bool) -> Result<(
         .configured_at(settings.config.clone());
     let mut followed_roots =
         images.serve(builds, &catalog, export.as_ref(), &artifacts, &timeline)?;
-    if let Some(place) = &settings.config {
-        let exports = export.as_ref().map(Prepared::all_options);
-        let terms = export.as_ref().map(Prepared::terms);
-        let exports = exports.unwrap_or_default();
-        let mut configured = Configured::new(settings, place, &catalog, exports, terms);
-        if !is_whole {
-            // They have been told, and are looked at again once something changes.
-            configured.is_as_told();
-        }
-        followed_roots.follow_configuration(configured);
+    let exports = export.as_ref().map(Prepared::all_options);
+    let terms = export.as_ref().map(Prepared::terms);
+    let exports = exports.unwrap_or_default();
+    let mut configured = Configured::new(settings, &catalog, exports, terms);
+    if !is_whole {
+        // They have been told, and are looked at again once something changes.
+        configured.is_as_told();
     }
+    followed_roots.follow_configuration(configured);
 
     let control = socket::bind(settings.control.as_deref(), &settings.state);
     let control = control.map_err(|warning| timeline.warn(warning)).ok();
@@ -209,6 +219,7 @@ fn serve(settings: &Settings, left_out: Vec<String>, is_whole: bool) -> Result<(
         hosts: settings.api.hosts.clone(),
         allowed,
         isolation_ended: Arc::default(),
+        swaps: crate::swaps::file::path(&settings.state),
     };
     if let Some(isolation) = &isolation {
         let timeline = timeline.clone();

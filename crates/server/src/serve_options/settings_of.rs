@@ -72,6 +72,7 @@ impl ServeOptions {
                     hidden,
                     submounts: !args.no_submounts,
                     generations: Generations::Current,
+                    swapped: None,
                 }),
                 append: args.append,
                 origin: Origin::CommandLine,

@@ -219,6 +219,19 @@ pub struct RootSettings {
     pub submounts: bool,
     /// Which generations of a store system (Guix, NixOS) it stands for.
     pub generations: Generations,
+    /// What it was before, if somebody exchanged the directory (`netroot image swap`); `None` if it is the configured one.
+    pub swapped: Option<SwappedRoot>,
+}
+
+/// The other directories of a root that was exchanged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SwappedRoot {
+    /// The one that is configured.
+    pub configured: PathBuf,
+    /// The number of the one that machines boot, in the paths that they mount.
+    pub tree: u32,
+    /// Those before it, the latest first, with their numbers. Machines that run from them keep them.
+    pub before: Vec<(u32, PathBuf)>,
 }
 
 /// The generations of a store system that an image stands for.

@@ -91,17 +91,37 @@ impl NetrootServe {
     }
 
     fn start_unready_by(net: &Net, root: &Path, arguments: &[&str], by: &[&str]) -> Result<Self> {
+        // What outlives a restart belongs to this network.
+        let state = net.logs().join("state").display().to_string();
+        Self::spawn(net, root, &state, arguments, by)
+    }
+
+    /// As [`NetrootServe::start`], with this `--state`.
+    ///
+    /// # Errors
+    /// When it is not built or does not become ready.
+    pub fn start_with_state(
+        net: &Net,
+        root: &Path,
+        state: &str,
+        arguments: &[&str],
+    ) -> Result<Self> {
+        let server = Self::spawn(net, root, state, arguments, &[])?;
+        server.wait_for_kind("ready", READY_TIMEOUT)?;
+        Ok(server)
+    }
+
+    fn spawn(net: &Net, root: &Path, state: &str, arguments: &[&str], by: &[&str]) -> Result<Self> {
         let netroot = paths::netroot()?.display().to_string();
         let root = root.display().to_string();
-        // What outlives a restart belongs to this network; initrds are the same for all.
-        let state = net.logs().join("state").display().to_string();
+        // Initrds are the same for all.
         let cache = paths::target()
             .join("netroot-initrds")
             .display()
             .to_string();
         let mut argv = by.to_vec();
         argv.extend([netroot.as_str(), "serve", &root, "--json"]);
-        argv.extend(["--state", &state]);
+        argv.extend(["--state", state]);
         if !arguments.contains(&"--cache") {
             argv.extend(["--cache", &cache]);
         }

@@ -79,6 +79,7 @@ impl Request<'_> {
             status::from_errno(errno)
         })?;
         self.useful.set(true);
+        export.note_use(self.client);
         Ok(ResolvedFile {
             tree,
             handle,

@@ -1,5 +1,6 @@
 //! What the API is made from.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::serve::artifacts::ArtifactStore;
@@ -26,4 +27,6 @@ pub(crate) struct Sources {
     pub(crate) nfs: Option<Arc<netroot_nfs_export::Server>>,
     /// Who is asked to look at everything.
     pub(crate) looks: Looks,
+    /// Where the helpers read which roots were exchanged.
+    pub(crate) swaps: PathBuf,
 }

@@ -36,6 +36,7 @@ fn api() -> Arc<Api> {
         counters: Arc::default(),
         nfs: None,
         looks: Looks::new().0,
+        swaps: "/var/lib/netroot-swaps/swaps.json".into(),
     };
     Api::new(sources, &[])
 }

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::io::Errno;
 
+use super::paths::FollowedPaths;
 use crate::settings::ConfigPlace;
+use crate::swaps::{self, Swaps};
 
 /// How long all files together may be, in bytes: some ten thousand machines.
 const LONGEST: usize = 8 << 20;
@@ -19,11 +21,14 @@ const MOST: usize = 4096;
 /// What drop-ins end with.
 const EXTENSION: &str = "toml";
 
-/// The files of a configuration: the main one, if there is one, and the drop-ins in the order of their names.
+/// The files of a configuration: the main one, if there is one, and the drop-ins in the order of their names. And which roots
+/// were exchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Snapshot {
     /// With their paths.
     pub(crate) files: Vec<(PathBuf, String)>,
+    /// The roots that were exchanged.
+    pub(crate) swaps: Swaps,
 }
 
 /// The files cannot be read.
@@ -54,6 +59,9 @@ pub(crate) enum SnapshotError {
         /// What there is too much of.
         what: &'static str,
     },
+    /// That in which the exchanged roots are.
+    #[error(transparent)]
+    Swaps(#[from] swaps::file::FileError),
 }
 
 fn remedy(error: &io::Error) -> &'static str {
@@ -89,7 +97,19 @@ impl Snapshot {
             })?;
             files.push((path, text));
         }
-        Ok(Self { files })
+        let swaps = Swaps::default();
+        Ok(Self { files, swaps })
+    }
+
+    /// Reads everything that a running server follows.
+    ///
+    /// # Errors
+    /// [`SnapshotError`].
+    pub(crate) fn of(followed: &FollowedPaths) -> Result<Self, SnapshotError> {
+        let swaps = swaps::file::read(&followed.swaps)?;
+        let read = followed.config.as_ref().map(Self::read).transpose()?;
+        let files = read.map(|read| read.files).unwrap_or_default();
+        Ok(Self { files, swaps })
     }
 
     /// Tells it from what the files were before. Never 0.
@@ -126,11 +146,15 @@ impl Snapshot {
 
     fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
+        let mut add = |part: &[u8]| {
+            bytes.extend(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            bytes.extend(part);
+        };
+        // It was read as JSON, so it can be written as that.
+        add(&serde_json::to_vec(&self.swaps).unwrap_or_default());
         for (path, text) in &self.files {
-            for part in [path.as_os_str().as_bytes(), text.as_bytes()] {
-                bytes.extend(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
-                bytes.extend(part);
-            }
+            add(path.as_os_str().as_bytes());
+            add(text.as_bytes());
         }
         bytes
     }
@@ -144,11 +168,12 @@ impl Snapshot {
             Some(part.to_vec())
         };
         let mut files = Vec::new();
+        let swaps = serde_json::from_slice(&part()?).ok()?;
         while let Some(path) = part() {
             let path = PathBuf::from(std::ffi::OsString::from_vec(path));
             files.push((path, String::from_utf8(part()?).ok()?));
         }
-        bytes.is_empty().then_some(Self { files })
+        bytes.is_empty().then_some(Self { files, swaps })
     }
 }
 
@@ -229,6 +254,14 @@ mod tests {
         // Another process reads the same.
         let passed = Snapshot::of_file(snapshot.to_file().unwrap()).unwrap();
         assert_eq!(passed, snapshot);
+        let mut swapped = snapshot.clone();
+        let done = swapped
+            .swaps
+            .swap("debian", Path::new("/srv/a"), Path::new("/srv/b"));
+        done.unwrap();
+        assert_ne!(swapped.digest(), snapshot.digest());
+        let other = Snapshot::of_file(swapped.to_file().unwrap()).unwrap();
+        assert_eq!(other, swapped);
         assert_eq!(passed.digest(), Snapshot::read(&place).unwrap().digest());
         fs::remove_file(place.drop_ins.join("a.toml")).unwrap();
         assert_ne!(passed.digest(), Snapshot::read(&place).unwrap().digest());

@@ -9,8 +9,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::Snapshot;
-use crate::settings::ConfigPlace;
+use super::paths::FollowedPaths;
+use super::snapshot::Snapshot;
 
 /// What is at each path, or nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,14 +42,16 @@ impl Stamp {
 pub(crate) struct Watched(BTreeSet<PathBuf>);
 
 impl Watched {
-    /// The main file and the folder, so far.
-    pub(crate) fn new(place: &ConfigPlace) -> Self {
-        Self(BTreeSet::from([place.file.clone(), place.drop_ins.clone()]))
+    /// The main file and the folder, so far, and that of the exchanged roots.
+    pub(crate) fn new(followed: &FollowedPaths) -> Self {
+        let place = followed.config.iter();
+        let config = place.flat_map(|it| [it.file.clone(), it.drop_ins.clone()]);
+        Self(config.chain([followed.swaps.clone()]).collect())
     }
 
     /// These, and the files of a snapshot, and whether those were among them already.
-    pub(crate) fn with(place: &ConfigPlace, snapshot: &Snapshot) -> Self {
-        let mut watched = Self::new(place);
+    pub(crate) fn with(followed: &FollowedPaths, snapshot: &Snapshot) -> Self {
+        let mut watched = Self::new(followed);
         let files = snapshot.files.iter();
         watched.0.extend(files.map(|(path, _)| path.clone()));
         watched
@@ -70,6 +72,7 @@ impl Watched {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::ConfigPlace;
 
     #[test]
     fn a_file_that_is_written_comes_or_goes_is_seen() {
@@ -78,8 +81,12 @@ mod tests {
             file: folder.path().join("netroot.toml"),
             drop_ins: folder.path().join("conf.d"),
         };
+        let followed = FollowedPaths {
+            config: Some(place.clone()),
+            swaps: folder.path().join("state-swaps/swaps.json"),
+        };
         fs::create_dir(&place.drop_ins).unwrap();
-        let watched = Watched::new(&place);
+        let watched = Watched::new(&followed);
         let nothing = watched.look();
         assert_eq!(nothing, watched.look());
         let drop_in = place.drop_ins.join("lab.toml");
@@ -87,7 +94,7 @@ mod tests {
         let with_it = watched.look();
         assert_ne!(nothing, with_it);
         // What is in it is seen once it is known.
-        let known = Watched::with(&place, &Snapshot::read(&place).unwrap());
+        let known = Watched::with(&followed, &Snapshot::read(&place).unwrap());
         assert!(known.has_all_of(&watched) && !watched.has_all_of(&known));
         let before = known.look();
         fs::write(&drop_in, "a = 10").unwrap();
@@ -97,6 +104,11 @@ mod tests {
         fs::write(&other, "a = 11").unwrap();
         let before = known.look();
         fs::rename(&other, &drop_in).unwrap();
+        assert_ne!(known.look(), before);
+        let before = known.look();
+        fs::create_dir(followed.swaps.parent().unwrap()).unwrap();
+        assert_eq!(known.look(), before);
+        fs::write(&followed.swaps, "{}").unwrap();
         assert_ne!(known.look(), before);
     }
 }

@@ -65,6 +65,20 @@ pub(crate) enum Change {
         /// How many there are.
         all: usize,
     },
+    /// Somebody exchanged the root of an image, or went back to an earlier one.
+    ImageSwapped {
+        /// Its name.
+        image: String,
+        /// The directory that machines boot from now on.
+        root: PathBuf,
+        /// The one before, from which machines run.
+        before: PathBuf,
+    },
+    /// No machine runs from a directory any more that was an image's root, and it is not exported any more.
+    TreeLetGo {
+        /// The directory.
+        root: PathBuf,
+    },
     /// The configuration has an image that was not there before, or a root has another generation.
     ImageAdded {
         /// Its name.
@@ -142,6 +156,21 @@ impl Display for Change {
                     "{image}: initrd for network cards of {drivers}: {size}, built in {seconds:.1} s"
                 )
             }
+            Self::ImageSwapped {
+                image,
+                root,
+                before,
+            } => write!(
+                f,
+                "{image}: machines that boot get {}, those that run keep {}",
+                root.display(),
+                before.display()
+            ),
+            Self::TreeLetGo { root } => write!(
+                f,
+                "no machine runs from {} any more; it is closed",
+                root.display()
+            ),
             Self::LoaderReplaced { loader } => {
                 write!(f, "{loader} was replaced: machines load the new one")
             }
@@ -180,6 +209,8 @@ pub(super) fn kind(change: &Change) -> &'static str {
         Change::KernelFound { .. } => "kernel-found",
         Change::NewBoots { .. } => "new-boots",
         Change::NicInitrd { .. } => "nic-initrd",
+        Change::ImageSwapped { .. } => "image-swapped",
+        Change::TreeLetGo { .. } => "tree-let-go",
         Change::LoaderReplaced { .. } => "loader-replaced",
         Change::GenerationsLimited { .. } => "generations-limited",
         Change::ImageAdded { .. } => "image-added",
@@ -193,7 +224,18 @@ pub(super) fn kind(change: &Change) -> &'static str {
 /// The fields of a change.
 pub(super) fn add_fields(fields: &mut Fields, change: &Change) {
     match change {
-        Change::RootReplaced { root } | Change::RootReleased { root } => {
+        Change::ImageSwapped {
+            image,
+            root,
+            before,
+        } => {
+            fields.add("image", image.as_str());
+            fields.add("path", root.to_string_lossy());
+            fields.add("before", before.to_string_lossy());
+        }
+        Change::RootReplaced { root }
+        | Change::RootReleased { root }
+        | Change::TreeLetGo { root } => {
             fields.add("path", root.to_string_lossy());
         }
         Change::KernelFound {

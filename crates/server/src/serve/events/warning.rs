@@ -253,6 +253,23 @@ pub(crate) enum Warning {
         /// Why, with file and line.
         error: String,
     },
+    /// What was made an image's root (`netroot image swap`) is not served.
+    SwapNotServed {
+        /// What, and why.
+        error: String,
+    },
+    /// A directory from which machines may run is not there any more when the server starts.
+    TreeGone {
+        /// Which one, and why.
+        error: String,
+    },
+    /// What is at a root's path when the server starts has other handles than what machines run from.
+    OtherHandles {
+        /// The path.
+        root: PathBuf,
+        /// The machines that ran from it within a day.
+        machines: Vec<IpAddr>,
+    },
     /// The configuration has changed where the server is what it was when it started.
     TakesRestart {
         /// The tables of the configuration.

@@ -115,6 +115,7 @@ fn is_of_configuration(warning: &Warning) -> bool {
         Warning::ConfigurationKept { .. }
             | Warning::WithoutEffect { .. }
             | Warning::DropInLeftOut { .. }
+            | Warning::SwapNotServed { .. }
     )
 }
 
@@ -124,6 +125,7 @@ fn mends(event: &Event, warning: &Warning) -> bool {
         (Event::Change(Change::ConfigurationServed), warning) => {
             is_of_configuration(warning) || matches!(warning, Warning::TakesRestart { .. })
         }
+        (Event::Change(Change::ImageSwapped { .. }), Warning::SwapNotServed { .. }) => true,
         (
             Event::Change(
                 Change::NewBoots { image: now, .. } | Change::ImageRemoved { image: now },

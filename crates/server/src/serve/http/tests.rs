@@ -67,6 +67,7 @@ fn site_of(content: &[u8], big: Option<Content>) -> (SocketAddr, Arc<Counters>) 
         counters: Arc::clone(&counters),
         nfs: None,
         looks: Looks::new().0,
+        swaps: "/var/lib/netroot-swaps/swaps.json".into(),
     };
     let site = Site {
         reads: FileReads::new(),

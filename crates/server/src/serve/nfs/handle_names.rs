@@ -83,6 +83,7 @@ mod tests {
             submounts: Submounts::OwnFsid,
             original: None,
             handles_of: None,
+            earlier: Vec::new(),
         };
         (PathBuf::from(directory), options)
     }

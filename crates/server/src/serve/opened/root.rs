@@ -9,6 +9,7 @@ use netroot_proto::pxe::inputs::Loader;
 
 use crate::catalog::{
     Image, ImageKind, KernelFile, RootImage, RootLocation, export_path, name_of_directory,
+    tree_path,
 };
 use crate::confinement::identity::Identity;
 use crate::live_folder::{self, LiveFolder};
@@ -125,11 +126,16 @@ impl<'a> OpenRoot<'a> {
         let location = match &self.root_settings.nfsroot {
             Some(nfsroot) => RootLocation::Elsewhere(nfsroot.clone()),
             None => RootLocation::Own {
-                path: export_path(&self.name),
+                // Each machine mounts the tree that its kernel and initrd are of, whatever happens meanwhile.
+                path: match &self.root_settings.swapped {
+                    Some(swapped) => tree_path(&self.name, swapped.tree),
+                    None => export_path(&self.name),
+                },
                 directory: self.root_settings.directory.clone(),
                 port: nfs_port,
                 hidden: self.root_settings.hidden.clone(),
                 submounts: self.root_settings.submounts,
+                swapped: self.root_settings.swapped.clone().map(Box::new),
             },
         };
         Image {

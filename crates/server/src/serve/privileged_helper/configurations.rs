@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use super::request::ImageNumber;
 use crate::generations;
-use crate::serve::config_files::{self, Snapshot};
+use crate::serve::config_files::{self, FollowedPaths, Snapshot};
 use crate::settings::{ImageSettings, Settings};
 
 /// That of the start, the one that is served, and one that may take its place.
@@ -45,9 +45,8 @@ impl<'a> Configurations<'a> {
     /// # Errors
     /// Why it cannot be read. One that is wrong has no images, and is none.
     pub(super) fn read(&mut self, served: u64) -> Result<Snapshot, String> {
-        let place = self.start.config.as_ref();
-        let place = place.ok_or("this server has no configuration to read")?;
-        let snapshot = Snapshot::read(place).map_err(|error| error.to_string())?;
+        let followed = FollowedPaths::of(self.start);
+        let snapshot = Snapshot::of(&followed).map_err(|error| error.to_string())?;
         let digest = snapshot.digest();
         self.read.retain(|(known, _)| *known == served);
         if digest != served

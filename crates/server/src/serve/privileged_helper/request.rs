@@ -40,6 +40,8 @@ pub(crate) enum RootRequest {
     Root {
         /// The image.
         image: ImageNumber,
+        /// The number of a tree that was its root before it was exchanged; 0 for what is its root.
+        tree: u32,
     },
     /// Read the configuration, if it has this digest, so that images of it can be named.
     Configuration {
@@ -104,14 +106,17 @@ impl Request for RootRequest {
 
     fn encode(self) -> [u8; LENGTH] {
         match self {
-            Self::Root { image } => request(1, image, 0),
+            Self::Root { image, tree } => request(1, image, u64::from(tree)),
             Self::Configuration { digest, served } => request(4, ImageNumber::none(served), digest),
         }
     }
 
     fn decode(bytes: [u8; LENGTH]) -> Option<Self> {
         match parts(bytes) {
-            (1, image, 0, 0) => Some(Self::Root { image }),
+            (1, image, tree, 0) => Some(Self::Root {
+                image,
+                tree: u32::try_from(tree).ok()?,
+            }),
             (4, of, digest, 0) if of == ImageNumber::none(of.configuration) => {
                 Some(Self::Configuration {
                     digest,
@@ -382,7 +387,11 @@ mod tests {
         };
         let (digest, served) = (image.configuration, 7);
         for request in [
-            RootRequest::Root { image },
+            RootRequest::Root { image, tree: 0 },
+            RootRequest::Root {
+                image,
+                tree: 0x0102_0304,
+            },
             RootRequest::Configuration { digest, served },
         ] {
             assert_eq!(RootRequest::decode(request.encode()), Some(request));

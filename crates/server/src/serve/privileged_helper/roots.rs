@@ -1,6 +1,7 @@
 //! The helper for roots: it opens an image's directory anew.
 
 use std::os::fd::BorrowedFd;
+use std::path::Path;
 
 use rustix::io::Errno;
 use rustix::thread::CapabilitySet;
@@ -44,10 +45,11 @@ impl<'a> Roots<'a> {
     /// Does what it is asked for.
     pub(super) fn answer(&mut self, request: RootRequest) -> Answer {
         match request {
-            RootRequest::Root { image } => {
+            RootRequest::Root { image, tree } => {
                 let image = self.configurations.image(image);
-                match image.as_ref().and_then(|image| image.source.root()) {
-                    Some(settings) => root(&mut self.area, settings),
+                let root = image.as_ref().and_then(|image| image.source.root());
+                match root.and_then(|root| Some((directory(root, tree)?, root.submounts))) {
+                    Some((directory, submounts)) => attach(&mut self.area, directory, submounts),
                     None => Answer::failed("there is no such image"),
                 }
             }
@@ -62,7 +64,16 @@ impl<'a> Roots<'a> {
     }
 }
 
-fn root(area: &mut Result<MountArea, Errno>, settings: &RootSettings) -> Answer {
+/// The directory of one of its trees.
+fn directory(root: &RootSettings, tree: u32) -> Option<&Path> {
+    if tree == 0 {
+        return Some(&root.directory);
+    }
+    let mut before = root.swapped.iter().flat_map(|swapped| &swapped.before);
+    before.find_map(|(number, directory)| (*number == tree).then_some(directory.as_path()))
+}
+
+fn attach(area: &mut Result<MountArea, Errno>, directory: &Path, submounts: bool) -> Answer {
     let area = match area {
         Ok(area) => area,
         Err(errno) => {
@@ -71,11 +82,8 @@ fn root(area: &mut Result<MountArea, Errno>, settings: &RootSettings) -> Answer 
             ));
         }
     };
-    match area.attach(&settings.directory, settings.submounts) {
+    match area.attach(directory, submounts) {
         Ok(root) => Answer::done(vec![root]),
-        Err(errno) => Answer::failed(format!(
-            "cannot open {}: {errno}",
-            settings.directory.display()
-        )),
+        Err(errno) => Answer::failed(format!("cannot open {}: {errno}", directory.display())),
     }
 }

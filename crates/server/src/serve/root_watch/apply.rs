@@ -17,7 +17,7 @@ use super::image::Image as Followed;
 use super::image_files::FollowedFiles;
 use super::open_root::open_root;
 use super::prepare::{Ready, ReadyImage};
-use super::reconfigure::told;
+use super::reconfigure::{swapped, told};
 use super::root::Root;
 use crate::catalog::{Catalog, Image, RootLocation};
 use crate::error_chain::with_causes;
@@ -25,7 +25,7 @@ use crate::serve::artifacts::{Exchange, Folder, raspberry_pi};
 use crate::serve::events::{Event, Warning};
 use crate::serve::nfs::{self, Step};
 use crate::serve::privileged_helper::ImageNumber;
-use crate::settings::CatalogSettings;
+use crate::settings::{CatalogSettings, RootSettings};
 
 /// The roots' directories that were opened for a change, by their paths.
 type Trees = BTreeMap<PathBuf, Arc<RootTree>>;
@@ -65,12 +65,15 @@ impl RootWatch {
             // Out of descriptors: it hides what it hid.
             folder: folder.unwrap_or_default(),
         });
+        let before = self.configured.as_ref();
+        let swapped = before.map(|before| swapped(&before.catalog, &settings));
+        let swapped = swapped.unwrap_or_default();
         self.follow(digest, &settings, &mut prepared, &step, &trees);
         if let Some(configured) = &mut self.configured {
             configured.catalog = settings;
             configured.exports = step.all;
         }
-        let mut events = told(&comparison);
+        let mut events = told(&comparison, &swapped);
         events.extend(warnings.into_iter().map(Event::Warning));
         Ok(events)
     }
@@ -126,16 +129,25 @@ impl RootWatch {
             return Ok(Vec::new());
         };
         let (mut put, mut warnings) = (Vec::new(), Vec::new());
+        let mut removed = step.removed.clone();
         for (directory, options) in &step.open {
             let tree = match trees.get(directory) {
                 Some(tree) => Arc::clone(tree),
                 // None of its images has changed, but what they show together has.
+                // Or it is only kept for machines that run from it.
                 None => {
-                    let mut roots = settings.roots();
-                    let place = roots.find(|(_, root)| root.directory == *directory);
-                    let place = place.map_or(usize::MAX, |(place, _)| place);
+                    let (place, number) = place_of(settings, directory);
                     let image = ImageNumber::of(configuration, settings, place);
-                    let opened = open_root(&self.world.root_helper, image, directory).await?;
+                    let helper = &self.world.root_helper;
+                    let opened = match open_root(helper, (image, number), directory).await {
+                        Ok(opened) => opened,
+                        // Not with what is hidden by now.
+                        Err(_) if !nfs::is_booted(options) => {
+                            removed.extend(options.names.first().cloned());
+                            continue;
+                        }
+                        Err(error) => return Err(error),
+                    };
                     let tree = Arc::new(opened);
                     trees.insert(directory.clone(), Arc::clone(&tree));
                     tree
@@ -149,7 +161,7 @@ impl RootWatch {
             warnings.extend(more);
         }
         let exchanged = server.exchange(netroot_nfs_export::Exchange {
-            removed: step.removed.clone(),
+            removed,
             renamed: step.renamed.clone(),
             put,
         });
@@ -269,6 +281,23 @@ fn keep_names(served: &[(PathBuf, ExportOptions)], wanted: &mut [(PathBuf, Expor
         let kept: Vec<String> = names.iter().filter(is_kept).cloned().collect();
         options.names.extend(kept);
     }
+}
+
+/// The place of an image that has this directory, and the number of the tree that it is of that image; 0 for its root.
+fn place_of(settings: &CatalogSettings, directory: &Path) -> (usize, u32) {
+    let tree_of = |root: &RootSettings| {
+        if root.directory == directory {
+            return Some(0);
+        }
+        let mut before = root.swapped.iter().flat_map(|swapped| &swapped.before);
+        before.find_map(|(number, path)| (path == directory).then_some(*number))
+    };
+    let found = settings
+        .roots()
+        .filter_map(|(place, root)| Some((place, tree_of(root)?)));
+    // One that has it as its root comes first.
+    let found = found.min_by_key(|(_, tree)| *tree);
+    found.unwrap_or((usize::MAX, 0))
 }
 
 /// The directory that an image has here, and what it hides of it.

@@ -13,9 +13,9 @@ use netroot_nfs_export::ExportOptions;
 
 use super::settling::Quiet;
 use crate::catalog::Catalog;
-use crate::serve::config_files::{Stamps, Watched};
+use crate::serve::config_files::{FollowedPaths, Stamps, Watched};
 use crate::serve::nfs::Terms;
-use crate::settings::{CatalogSettings, ConfigPlace, Settings};
+use crate::settings::{CatalogSettings, Settings};
 
 /// How long nothing may have changed before the files are read.
 pub(super) const QUIET: Duration = Duration::from_millis(900);
@@ -26,7 +26,7 @@ pub(super) const MOST_ATTEMPTS: u8 = 5;
 #[derive(Debug)]
 pub(crate) struct Configured {
     pub(super) start: Arc<Settings>,
-    pub(super) place: ConfigPlace,
+    pub(super) followed: FollowedPaths,
     /// What is served.
     pub(super) catalog: CatalogSettings,
     /// The digest of the files that say so; 0 for what the server started with.
@@ -73,20 +73,20 @@ impl Configured {
     /// What is served from the start on.
     pub(crate) fn new(
         settings: &Settings,
-        place: &ConfigPlace,
         catalog: &Catalog,
         exports: Vec<(PathBuf, ExportOptions)>,
         terms: Option<Terms>,
     ) -> Self {
-        let watched = Watched::new(place);
-        let mut named = settings.catalog.clone();
-        for (image, served) in named.images.iter_mut().zip(catalog.images()) {
+        let followed = FollowedPaths::of(settings);
+        let watched = Watched::new(&followed);
+        let mut named = settings.clone();
+        for (image, served) in named.catalog.images.iter_mut().zip(catalog.images()) {
             image.name = Some(served.name.clone());
         }
         Self {
-            start: Arc::new(settings.clone()),
-            place: place.clone(),
-            catalog: named,
+            catalog: named.catalog.clone(),
+            start: Arc::new(named),
+            followed,
             digest: 0,
             exports,
             terms,

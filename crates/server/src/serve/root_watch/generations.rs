@@ -72,7 +72,7 @@ impl RootWatch {
             world: self.world.clone(),
             cache: self.cache.clone(),
             start: Arc::clone(&configured.start),
-            place: configured.place.clone(),
+            followed: configured.followed.clone(),
             served,
             digest: configured.digest,
             known: None,

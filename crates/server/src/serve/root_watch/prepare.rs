@@ -18,14 +18,12 @@ use crate::config::Mistakes;
 use crate::error_chain::with_causes;
 use crate::generations::{self, Found};
 use crate::serve::artifacts::{BootFiles, Content, raspberry_pi};
-use crate::serve::config_files::{self, Comparison, Snapshot, Watched};
+use crate::serve::config_files::{self, Comparison, FollowedPaths, Snapshot, Watched};
 use crate::serve::events::Event;
 use crate::serve::opened::root::{OpenRoot, OpenRootError};
 use crate::serve::privileged_helper::{HelperError, ImageNumber};
 use crate::serve::root_facts::Facts;
-use crate::settings::{
-    CatalogSettings, ConfigPlace, ImageSettings, InitrdSource, RootSettings, Settings,
-};
+use crate::settings::{CatalogSettings, ImageSettings, InitrdSource, RootSettings, Settings};
 
 /// How many mistakes of a configuration are told, a line each; `netroot check-config` tells all.
 pub(super) const SHOWN: usize = 12;
@@ -37,7 +35,7 @@ pub(super) struct Job {
     /// Where initrds are kept.
     pub(super) cache: PathBuf,
     pub(super) start: Arc<Settings>,
-    pub(super) place: ConfigPlace,
+    pub(super) followed: FollowedPaths,
     /// What is served, and the digest of the files that say so.
     pub(super) served: CatalogSettings,
     pub(super) digest: u64,
@@ -116,7 +114,7 @@ pub(super) async fn prepare(job: Job) -> Outcome {
     let Job {
         world,
         start,
-        place,
+        followed,
         digest: before,
         known,
         ..
@@ -130,7 +128,7 @@ pub(super) async fn prepare(job: Job) -> Outcome {
         Err(error) => return wrong(None, error.to_string()),
     };
     let read = Read {
-        watched: Watched::with(place, &snapshot),
+        watched: Watched::with(followed, &snapshot),
         digest: snapshot.digest(),
     };
     if known
@@ -343,7 +341,7 @@ impl Job {
         settings: &ImageSettings,
         root: &RootSettings,
     ) -> Result<Opened, String> {
-        let tree = open_root(&self.world.root_helper, number, &root.directory).await?;
+        let tree = open_root(&self.world.root_helper, (number, 0), &root.directory).await?;
         let (name, settings, root) = (name.to_owned(), settings.clone(), root.clone());
         let (cache, nfs_port) = (self.cache.clone(), self.start.nfs_port);
         let artifacts = Arc::clone(&self.world.artifacts);

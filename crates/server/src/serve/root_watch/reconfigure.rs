@@ -10,6 +10,7 @@ use super::prepare::{Job, Outcome, SHOWN, prepare};
 use super::settling::Counts;
 use crate::serve::config_files::Comparison;
 use crate::serve::events::{Change, Event, Warning};
+use crate::settings::{CatalogSettings, RootSettings};
 
 impl RootWatch {
     /// Looks whether the files have changed, and has what counts prepared.
@@ -42,7 +43,7 @@ impl RootWatch {
             world: self.world.clone(),
             cache: self.cache.clone(),
             start: Arc::clone(&configured.start),
-            place: configured.place.clone(),
+            followed: configured.followed.clone(),
             served: configured.catalog.clone(),
             digest: configured.digest,
             trees,
@@ -106,6 +107,8 @@ impl RootWatch {
                 let doubts = ready.doubts.clone();
                 match self.apply(*ready).await {
                     Ok(events) => {
+                        // Who runs from what is exchanged now is known after a crash.
+                        self.let_go_of_trees().await;
                         let Some(configured) = &mut self.configured else {
                             return;
                         };
@@ -155,12 +158,18 @@ impl RootWatch {
 }
 
 /// What is told of a change of what machines boot.
-pub(super) fn told(comparison: &Comparison) -> Vec<Event> {
+pub(super) fn told(comparison: &Comparison, swapped: &[Change]) -> Vec<Event> {
+    let is_swapped = |name: &String| {
+        let mut swapped = swapped.iter();
+        swapped.any(|one| matches!(one, Change::ImageSwapped { image, .. } if image == name))
+    };
+    let changed = comparison.changed.iter().filter(|name| !is_swapped(name));
     let changes = (comparison.added.iter())
         .map(|image| Change::ImageAdded {
             image: image.clone(),
         })
-        .chain(comparison.changed.iter().map(|image| Change::ImageChanged {
+        .chain(swapped.iter().cloned())
+        .chain(changed.map(|image| Change::ImageChanged {
             image: image.clone(),
         }))
         .chain(comparison.removed.iter().map(|image| Change::ImageRemoved {
@@ -168,4 +177,27 @@ pub(super) fn told(comparison: &Comparison) -> Vec<Event> {
         }))
         .chain(comparison.assignments.then_some(Change::AssignmentsChanged));
     changes.map(Event::Change).collect()
+}
+
+/// The images whose roots somebody exchanged.
+pub(super) fn swapped(before: &CatalogSettings, now: &CatalogSettings) -> Vec<Change> {
+    let roots = |settings: &CatalogSettings| -> Vec<(Option<String>, RootSettings)> {
+        let images = settings.images.iter();
+        images
+            .filter_map(|image| Some((image.name.clone(), image.source.root()?.clone())))
+            .collect()
+    };
+    let before = roots(before);
+    let swapped = roots(now).into_iter().filter_map(|(name, root)| {
+        let (_, old) = before.iter().find(|(other, _)| *other == name)?;
+        // Another one in the configuration is no exchange.
+        let is_swap = |one: &RootSettings| one.swapped.is_some();
+        let differs = old.directory != root.directory && (is_swap(old) || is_swap(&root));
+        differs.then(|| Change::ImageSwapped {
+            image: name.unwrap_or_default(),
+            root: root.directory,
+            before: old.directory.clone(),
+        })
+    });
+    swapped.collect()
 }

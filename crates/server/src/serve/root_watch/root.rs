@@ -226,7 +226,7 @@ impl Root {
 
     /// Opens it anew and serves it; `mounts` if only what is mounted below it has changed.
     async fn follow(&mut self, world: &World, mounts: bool) -> Result<(), String> {
-        let tree = open_root(&world.root_helper, self.image, &self.directory).await?;
+        let tree = open_root(&world.root_helper, (self.image, 0), &self.directory).await?;
         let (options, names) = (self.export.clone(), self.names.clone());
         let directory = self.directory.clone();
         let (nfs, artifacts) = (world.nfs.clone(), Arc::clone(&world.artifacts));

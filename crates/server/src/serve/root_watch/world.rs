@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::serve::artifacts::ArtifactStore;
 use crate::serve::events::Timeline;
+use crate::serve::history::History;
 use crate::serve::privileged_helper::{Client, FileRequest, RootRequest};
 
 /// What is needed to follow the roots.
@@ -15,6 +16,8 @@ pub(crate) struct World {
     pub(crate) nfs: Option<Arc<netroot_nfs_export::Server>>,
     /// Where changes are logged.
     pub(crate) timeline: Timeline,
+    /// Who has booted when.
+    pub(crate) history: Arc<History>,
     /// Opens directories.
     pub(crate) root_helper: Arc<Client<RootRequest>>,
     /// Builds initrds, and opens files.

@@ -29,6 +29,9 @@ pub(super) fn give_up(
     kept.read.extend(area);
     let tcp = settings.api.tcp.iter();
     kept.read.extend(tcp.flat_map(TcpApi::files));
+    // Those that were roots, too, from which machines run.
+    let exported = export.iter().flat_map(|it| it.all_options());
+    kept.read.extend(exported.map(|(directory, _)| directory));
     kept.read.extend(export.iter().flat_map(|it| it.mounted()));
     for layer in confinement::confine(&kept)? {
         timeline.warn(Warning::NotConfined { layer });

@@ -227,6 +227,16 @@ pub(super) fn warnings() -> Vec<Warning> {
         Warning::DropInLeftOut {
             error: "/etc/netroot/conf.d/lab.toml:3: expected a value".to_owned(),
         },
+        Warning::SwapNotServed {
+            error: "debian: /srv/new cannot be served".to_owned(),
+        },
+        Warning::TreeGone {
+            error: "cannot open /srv/old: No such file or directory".to_owned(),
+        },
+        Warning::OtherHandles {
+            root: "/srv/debian".into(),
+            machines: (7..20).map(|last| [10, 0, 0, last].into()).collect(),
+        },
         Warning::TakesRestart {
             what: vec!["[[network]]", "[server]"],
         },
@@ -493,6 +503,12 @@ fn changes() -> Vec<Change> {
             bytes: 1_576_151,
             took: Duration::from_millis(500),
         },
+        Change::ImageSwapped {
+            image: image(),
+            root: "/srv/new".into(),
+            before: root(),
+        },
+        Change::TreeLetGo { root: root() },
         Change::LoaderReplaced {
             loader: "snponly.efi".to_owned(),
         },
@@ -662,6 +678,8 @@ fn is_sampled(event: &Event) -> bool {
             | Change::RootReleased { .. }
             | Change::KernelFound { .. }
             | Change::NewBoots { .. }
+            | Change::ImageSwapped { .. }
+            | Change::TreeLetGo { .. }
             | Change::LoaderReplaced { .. }
             | Change::GenerationsLimited { .. }
             | Change::ImageAdded { .. }
@@ -710,6 +728,9 @@ fn is_sampled(event: &Event) -> bool {
             | Warning::ConfigurationKept { .. }
             | Warning::WithoutEffect { .. }
             | Warning::DropInLeftOut { .. }
+            | Warning::SwapNotServed { .. }
+            | Warning::TreeGone { .. }
+            | Warning::OtherHandles { .. }
             | Warning::TakesRestart { .. }
             | Warning::NoControl { .. }
             | Warning::ApiCertificate { .. }

@@ -151,6 +151,20 @@ pub(in crate::serve::events) fn add_fields(fields: &mut Fields, warning: &Warnin
             fields.add("warning", "drop-in-left-out");
             fields.add("error", error.as_str());
         }
+        Warning::SwapNotServed { error } => {
+            fields.add("warning", "swap-not-served");
+            fields.add("error", error.as_str());
+        }
+        Warning::TreeGone { error } => {
+            fields.add("warning", "tree-gone");
+            fields.add("error", error.as_str());
+        }
+        Warning::OtherHandles { root, machines } => {
+            fields.add("warning", "other-handles");
+            fields.add("path", root.to_string_lossy());
+            let machines: Vec<String> = machines.iter().map(ToString::to_string).collect();
+            fields.add("machines", machines.as_slice());
+        }
         Warning::TakesRestart { what } => {
             fields.add("warning", "takes-restart");
             fields.add("what", what.as_slice());

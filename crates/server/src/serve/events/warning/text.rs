@@ -8,6 +8,9 @@ use super::{NotKept, Submounted, Warning};
 use crate::confinement::Layer;
 use crate::serve::events::wording::{example_network, list};
 
+/// How many machines are named; the others are counted.
+const NAMED: usize = 8;
+
 impl Display for Warning {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
@@ -147,6 +150,23 @@ impl Display for Warning {
             ),
             Self::WithoutEffect { error } => write!(f, "this does nothing: {error}"),
             Self::DropInLeftOut { error } => write!(f, "started without a drop-in: {error}"),
+            Self::SwapNotServed { error } => write!(f, "an exchanged root is not served: {error}"),
+            Self::TreeGone { error } => write!(
+                f,
+                "machines that run from a root of before are stuck until they boot anew: {error}"
+            ),
+            Self::OtherHandles { root, machines } => {
+                let named: Vec<String> = machines.iter().take(NAMED).map(ToString::to_string).collect();
+                let more = machines.len().saturating_sub(NAMED);
+                let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+                write!(
+                    f,
+                    "{} is another directory than before the start, or a copy, or the key (export.key) is another: {}{more} ran from \
+                     the one before, and are stuck until they boot anew unless that is put back",
+                    root.display(),
+                    named.join(", ")
+                )
+            }
             Self::TakesRestart { what } => write!(
                 f,
                 "{} of the configuration changed, which takes a restart of netroot",

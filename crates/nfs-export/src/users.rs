@@ -1,0 +1,137 @@
+//! Who uses an export, and when last: who runs from a root that was exchanged.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// The most clients of one export that are remembered; of more, the one that has been silent for longest is forgotten.
+const MOST: usize = 4096;
+/// How exact the time of the last use is, in seconds.
+const PACE: u64 = 4;
+
+/// The clients of an export, with the second of their last use.
+#[derive(Debug, Default)]
+pub(crate) struct Users(Mutex<HashMap<IpAddr, u64>>);
+
+/// A client that uses an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExportUser {
+    /// Its address.
+    pub client: IpAddr,
+    /// How long it has made no call, within seconds.
+    pub idle: Duration,
+}
+
+/// Who uses an export ([`Server::users`](crate::Server::users)).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportUsers {
+    /// The export's names.
+    pub names: Vec<String>,
+    /// [`Export::identity`](crate::Export::identity).
+    pub identity: u32,
+    /// Whether it was replaced or taken away, and is kept for these.
+    pub replaced: bool,
+    /// The clients, in no order.
+    pub users: Vec<ExportUser>,
+}
+
+thread_local! {
+    /// What this thread noted last: a connection has a thread, and makes thousands of calls in a second.
+    static NOTED: Cell<Option<(u32, IpAddr, u64)>> = const { Cell::new(None) };
+}
+
+/// Seconds since some time. Without a system call, and never backwards.
+fn now() -> u64 {
+    let now = clock_gettime(ClockId::MonotonicCoarse).tv_sec;
+    u64::try_from(now).unwrap_or_default()
+}
+
+impl Users {
+    /// This client uses the export with this identity now.
+    pub(crate) fn note(&self, export: u32, client: IpAddr) {
+        let now = now();
+        let is_known = |(id, of, at): (u32, IpAddr, u64)| {
+            id == export && of == client && now.saturating_sub(at) < PACE
+        };
+        if NOTED.get().is_some_and(is_known) {
+            return;
+        }
+        NOTED.set(Some((export, client, now)));
+        self.set(client.to_canonical(), now);
+    }
+
+    /// A client used it that long ago, or later.
+    pub(crate) fn remember(&self, user: ExportUser) {
+        let at = now().saturating_sub(user.idle.as_secs());
+        self.set(user.client.to_canonical(), at);
+    }
+
+    fn set(&self, client: IpAddr, at: u64) {
+        let mut all = self.lock();
+        let last = all.entry(client).or_insert(at);
+        *last = at.max(*last);
+        if all.len() > MOST
+            && let Some(idlest) = all.iter().min_by_key(|(_, at)| **at).map(|(one, _)| *one)
+        {
+            all.remove(&idlest);
+        }
+    }
+
+    /// How long a client has made no call; `None` if it is not among them.
+    pub(crate) fn idle(&self, client: IpAddr) -> Option<Duration> {
+        let last = self.lock().get(&client.to_canonical()).copied()?;
+        Some(Duration::from_secs(now().saturating_sub(last)))
+    }
+
+    /// All of them.
+    pub(crate) fn list(&self) -> Vec<ExportUser> {
+        let now = now();
+        let all = self.lock();
+        let user = |(client, at): (&IpAddr, &u64)| ExportUser {
+            client: *client,
+            idle: Duration::from_secs(now.saturating_sub(*at)),
+        };
+        all.iter().map(user).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(number: u32) -> IpAddr {
+        std::net::Ipv4Addr::from_bits(number).into()
+    }
+
+    #[test]
+    fn the_last_use_counts_and_the_idlest_of_too_many_is_forgotten() {
+        let users = Users::default();
+        let user = |number, seconds| ExportUser {
+            client: client(number),
+            idle: Duration::from_secs(seconds),
+        };
+        assert_eq!(users.idle(client(1)), None);
+        users.remember(user(1, 500));
+        users.remember(user(1, 900));
+        let idle = users.idle(client(1)).unwrap();
+        assert!((500..600).contains(&idle.as_secs()), "{idle:?}");
+        users.note(7, client(1));
+        assert!(users.idle(client(1)).unwrap() < Duration::from_secs(100));
+        // The same by an IPv6 socket.
+        let mapped = std::net::Ipv4Addr::from_bits(1).to_ipv6_mapped();
+        assert!(users.idle(mapped.into()).is_some());
+        users.remember(user(2, 5000));
+        for number in 3..=u32::try_from(MOST).unwrap() + 1 {
+            users.note(7, client(number));
+        }
+        assert_eq!((users.list().len(), users.idle(client(2))), (MOST, None));
+    }
+}
