@@ -14,7 +14,7 @@ use netroot_harness::paths;
 
 use crate::lan::TIMEOUT;
 use crate::nfs_against_nfsd::Lab;
-use rows::By;
+use rows::row::By;
 
 const CHECKS: &str = include_str!("nfs_suites/checks.py");
 

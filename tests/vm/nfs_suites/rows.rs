@@ -4,20 +4,9 @@ mod connectathon;
 mod libnfs;
 mod netbsd;
 mod nfstest;
+pub(super) mod row;
 
-/// What stands for a test.
-#[derive(Debug)]
-pub(super) enum By {
-    /// A check of `checks.py`.
-    Check(&'static str),
-    /// A test of ours, by its function.
-    Test(&'static str),
-    /// Nothing; why.
-    NotHere(&'static str),
-}
-
-/// Suite, test, and what stands for it.
-pub(super) type Row = (&'static str, &'static str, By);
+use row::{By, Row};
 
 /// Suites of which nothing applies.
 const OTHERS: &[Row] = &[

@@ -1,6 +1,6 @@
 //! Connectathon's (`cthon04`): `basic/test*.c`, `general/runtests.wrk`, `special/runtests.wrk`, `lock/tlock.c`.
 
-use super::{By, Row};
+use super::row::{By, Row};
 
 pub(super) const ROWS: &[Row] = &[
     (

@@ -1,6 +1,6 @@
 //! libnfs: `tests/test_*.sh`.
 
-use super::{By, Row};
+use super::row::{By, Row};
 
 pub(super) const ROWS: &[Row] = &[
     (

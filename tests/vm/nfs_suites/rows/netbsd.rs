@@ -1,6 +1,6 @@
 //! NetBSD: `tests/fs/vfs/t_*.c`.
 
-use super::{By, Row};
+use super::row::{By, Row};
 
 pub(super) const ROWS: &[Row] = &[
     ("NetBSD t_ro", "create", By::Check("nothing_is_created")),

@@ -1,6 +1,6 @@
 //! nfstest: `test/nfstest_*`.
 
-use super::{By, Row};
+use super::row::{By, Row};
 
 pub(super) const ROWS: &[Row] = &[
     ("nfstest_posix", "access", By::Check("access_by_mode")),
