@@ -3,6 +3,7 @@
 mod connection;
 mod connections;
 mod listening;
+mod polling;
 mod shared;
 mod start_error;
 mod thread_pool;
@@ -18,8 +19,10 @@ use std::time::Instant;
 
 use rustix::event::{EventfdFlags, eventfd};
 
+use self::connection::Serving;
 pub use self::listening::Listeners;
 use self::listening::Listening;
+use self::polling::Pollers;
 use self::shared::{Shared, listen};
 pub use self::start_error::StartError;
 use self::thread_pool::{STACK_SIZE, ThreadPool};
@@ -85,7 +88,10 @@ impl Server {
             .map_err(|errno| StartError::Socket(errno.into()))?;
         let shared = Arc::new(Shared {
             state: Arc::new(ServerState::new(exports, ports, Box::new(events))),
-            pool: ThreadPool::default(),
+            serving: Serving {
+                pool: ThreadPool::default(),
+                pollers: Pollers::new(),
+            },
             connections: Mutex::default(),
             last_relief: Mutex::default(),
             stopping: AtomicBool::new(false),
@@ -262,7 +268,7 @@ impl Server {
         for (_, thread) in threads {
             let _ = thread.join();
         }
-        self.shared.pool.stop();
+        self.shared.serving.pool.stop();
     }
 }
 

@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::net::{SendFlags, send};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use crate::counters::count;
 use crate::programs::procedure::{Ends, IoMode};
 use crate::programs::{self, Outcome};
 use crate::rpc::record::RecordReader;
 use crate::rpc::reply_buffer::ReplyBuffer;
+use crate::server::polling::{Pollers, Polling};
 use crate::server::thread_pool::ThreadPool;
 use crate::server_state::ServerState;
 
@@ -120,6 +121,24 @@ impl Connection {
         self.used.store(true, Ordering::Relaxed);
     }
 
+    /// What comes while its client is waited for awake; `None` if that is nothing, or an error that the next read has too.
+    fn receive_awake(
+        &self,
+        space: &mut [u8],
+        pollers: &Pollers,
+        polling: &Polling,
+    ) -> Option<usize> {
+        let awake = pollers.enter(polling.longest())?;
+        while awake.goes_on() {
+            match recv(&self.stream, &mut *space, RecvFlags::DONTWAIT) {
+                Ok((length, _)) => return Some(length),
+                Err(Errno::AGAIN) => {}
+                Err(_) => return None,
+            }
+        }
+        None
+    }
+
     fn write(&self, out: &mut ReplyBuffer) -> io::Result<()> {
         let all = out.len_with_content();
         let seconds = u64::try_from(all / MIN_RATE).unwrap_or(u64::MAX);
@@ -175,11 +194,19 @@ impl Connection {
     }
 }
 
+/// What the connections of a server share to be served.
+pub(super) struct Serving {
+    /// For calls that wait for a disk.
+    pub(super) pool: ThreadPool,
+    /// The connections that wait awake for the next call.
+    pub(super) pollers: Pollers,
+}
+
 /// Serves a connection until it is closed. `relieve` is called when its client got a shorter reply because replies to
 /// others take up the memory.
 pub(super) fn serve(
     state: &Arc<ServerState>,
-    pool: &ThreadPool,
+    serving: &Serving,
     connection: &Arc<Connection>,
     client: SocketAddr,
     relieve: &dyn Fn(),
@@ -196,6 +223,7 @@ pub(super) fn serve(
     let mut out = ReplyBuffer::for_socket(&state.replies, client.ip());
     let (mut called, mut record_since) = (false, None);
     let mut timeout = None;
+    let (mut polling, mut replied) = (Polling::default(), Instant::now());
     loop {
         let waits = !called || record_since.is_some();
         let next = (waits || reader.holds_memory() || out.holds_memory()).then_some(TICK);
@@ -205,7 +233,12 @@ pub(super) fn serve(
             }
             timeout = next;
         }
-        match (&connection.stream).read(reader.space()) {
+        let space = reader.space();
+        let received = match connection.receive_awake(space, &serving.pollers, &polling) {
+            None => (&connection.stream).read(space),
+            Some(length) => Ok(length),
+        };
+        match received {
             Ok(0) => break,
             Ok(length) => reader.received(length),
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
@@ -220,12 +253,21 @@ pub(super) fn serve(
             }
             Err(_) => break,
         }
+        polling.called(replied.elapsed());
         let refused = state.replies.refused();
-        match answer_all(state, pool, connection, ends, &mut reader, &mut out) {
+        match answer_all(
+            state,
+            &serving.pool,
+            connection,
+            ends,
+            &mut reader,
+            &mut out,
+        ) {
             Ok(0) => {}
             Ok(_) => (called, record_since) = (true, None),
             Err(Closed) => break,
         }
+        replied = Instant::now();
         if state.replies.refused() != refused {
             relieve();
         }

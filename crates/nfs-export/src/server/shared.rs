@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 
-use super::connection::{self, Connection};
+use super::connection::{self, Connection, Serving};
 use super::connections::{ConnectionTable, OpenConnection};
 use super::listening::Listening;
-use super::thread_pool::{STACK_SIZE, ThreadPool};
+use super::thread_pool::STACK_SIZE;
 use crate::counters::count;
 use crate::event::Event;
 use crate::programs::procedure::Ends;
@@ -30,7 +30,7 @@ const RELIEF_INTERVAL: Duration = Duration::from_millis(100);
 /// What the threads of a server share.
 pub(super) struct Shared {
     pub(super) state: Arc<ServerState>,
-    pub(super) pool: ThreadPool,
+    pub(super) serving: Serving,
     pub(super) connections: Mutex<ConnectionTable>,
     /// When a connection was last closed to free memory.
     pub(super) last_relief: Mutex<Option<Instant>>,
@@ -169,7 +169,7 @@ impl Shared {
                     let relieve = || shared.relieve();
                     connection::serve(
                         &shared.state,
-                        &shared.pool,
+                        &shared.serving,
                         &slot.connection,
                         client,
                         &relieve,
