@@ -1,4 +1,5 @@
-//! A client that measures any NFSv3 server, for `cargo xtask bench nfs`; one line of `name=number` words for each run.
+//! A client that measures any NFSv3 server, for `cargo xtask bench nfs`: `name=number` words for each run, the last of which is
+//! `client=`, the seconds of processor time that it took itself.
 //!
 //! ```text
 //! load ADDRESS MOUNTPORT NFSPORT EXPORT SOURCES cell WHAT CONNECTIONS SECONDS
@@ -30,6 +31,7 @@ use std::time::{Duration, Instant};
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketType, bind, connect, recv, send, socket, sockopt,
 };
+use rustix::time::{ClockId, clock_gettime};
 
 const NFS: u32 = 100_003;
 const MOUNT: u32 = 100_005;
@@ -607,4 +609,7 @@ fn main() {
         ["replay", record, machines] => replay(&server, record, machines.parse().unwrap()),
         _ => panic!("what to measure: cell, pass, stuck or replay"),
     }
+    let processor = clock_gettime(ClockId::ProcessCPUTime);
+    let seconds = processor.tv_sec as f64 + processor.tv_nsec as f64 / 1e9;
+    println!("client={seconds}");
 }

@@ -112,6 +112,8 @@ pub(super) struct Warm {
     calls: Rows,
     bytes: Rows,
     costs: Rows,
+    /// Of the client, which shares the processors: what a server that takes no time would still be slowed down by.
+    clients: Rows,
 }
 
 impl Warm {
@@ -130,6 +132,8 @@ impl Warm {
                     } else {
                         self.calls.add(&row, target.name, calls / took);
                     }
+                    let client = run.number("client")? * 1e6 / calls;
+                    self.clients.add(&row, target.name, client);
                     if let Some(processor) = run.processor {
                         let each = processor * 1e6 / calls;
                         self.costs.add(&row, target.name, each);
@@ -148,5 +152,8 @@ impl Warm {
             let title = format!("NFS {place}, processor time");
             table::print(&title, "us for a call", Better::Less, &self.costs.0);
         }
+        let title =
+            format!("NFS {place}, processor time of the client, which shares the processors");
+        table::print(&title, "us for a call", Better::Less, &self.clients.0);
     }
 }

@@ -35,7 +35,8 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// `calls`, `seconds`, `bytes`, `p50`, `p99` and `max` in microseconds, `first` and `last` in seconds.
+    /// `calls`, `seconds`, `bytes`, `p50`, `p99` and `max` in microseconds, `first` and `last` in seconds, and `client` in
+    /// seconds of processor time of the client.
     pub(super) fn number(&self, name: &str) -> Result<f64> {
         let found = self.numbers.get(name).copied();
         found.with_context(|| format!("the client says nothing of {name}: {:?}", self.numbers))
