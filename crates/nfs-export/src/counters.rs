@@ -41,7 +41,11 @@ counters! {
     calls,
     /// Bytes of file content sent in READ replies.
     bytes_read,
-    /// READs that had to wait for a disk.
+    /// READs answered without a copy of the content.
+    spliced_reads,
+    /// Long READs answered with a copy, because too many others, of the same client or in total, had not been read yet.
+    pipes_refused,
+    /// READs that had to wait for a disk: those of which the first byte was not in memory.
     slow_reads,
     /// Records longer than any call, or in too many fragments; the connection was closed.
     bad_records,

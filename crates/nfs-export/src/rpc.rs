@@ -11,5 +11,5 @@ pub(crate) mod decode;
 pub(crate) mod message;
 pub(crate) mod record;
 pub(crate) mod reply_buffer;
-mod reply_content;
+pub(crate) mod reply_content;
 pub(crate) mod reply_memory;

@@ -7,6 +7,7 @@ mod polling;
 mod shared;
 mod start_error;
 mod thread_pool;
+mod write_deadline;
 
 use std::collections::BTreeSet;
 use std::fs::File;

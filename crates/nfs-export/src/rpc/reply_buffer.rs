@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use nfs3_types::xdr_codec::Pack;
 
-use crate::rpc::reply_content::Content;
+use crate::rpc::reply_content::{Content, Filled, NotSpliced};
 use crate::rpc::reply_memory::{Block, ReplyMemory};
 
 /// The memory that a connection has for itself, in bytes. With 1,024 connections it counts; nearly every reply but a READ
@@ -54,23 +54,27 @@ impl ReplyBuffer {
         }
     }
 
-    /// Adds `length` bytes of a file from `offset`, or fewer, after everything that is written until the buffer is sent, which
-    /// is to be the header alone. Returns how many; `None` if they have to be copied.
+    /// Adds `length` bytes of a file from `offset`, or fewer. They follow after everything that is written until the buffer is
+    /// sent or cleared: the rest of this record's header may be written, and then [`ReplyBuffer::is_full`]. To begin another
+    /// record before is a mistake: it would be sent within this one.
+    ///
+    /// # Errors
+    /// [`NotSpliced`]: they have to be copied.
     pub(crate) fn splice(
         &mut self,
         file: BorrowedFd<'_>,
         offset: u64,
         length: usize,
-    ) -> Option<usize> {
+    ) -> Result<Filled, NotSpliced> {
         if !self.splices || self.content.is_some() {
-            return None;
+            return Err(NotSpliced::Unsupported);
         }
         let pipes = self.memory.pipes();
         let content = pipes.fill(self.client, (file, offset, length))?;
-        let filled = content.left();
-        self.padding = filled.next_multiple_of(4) - filled;
+        let filled = content.filled();
+        self.padding = filled.length.next_multiple_of(4) - filled.length;
         self.content = Some(content);
-        Some(filled)
+        Ok(filled)
     }
 
     /// The content that follows after the bytes, and how many zeros follow after it.
@@ -191,6 +195,7 @@ impl ReplyBuffer {
 
     /// Starts a record (RFC 5531 §11); the returned position is for [`ReplyBuffer::end_record`].
     pub(crate) fn begin_record(&mut self) -> usize {
+        debug_assert!(self.content.is_none(), "a record within another one");
         let start = self.length;
         self.push(&[0; 4]);
         start

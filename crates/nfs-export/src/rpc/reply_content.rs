@@ -6,28 +6,59 @@
 
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use netroot_limits::{ByteBudget, Charge};
 use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
 
-/// What a pipe holds, in bytes: the longest READ. It is the most that a user without rights may ask for
-/// (`/proc/sys/fs/pipe-max-size`).
-const CAPACITY: usize = 1024 * 1024;
+/// What pipes hold, in bytes: a READ of the preferred size, and the longest READ, which is the most that a user without rights
+/// may ask for (`/proc/sys/fs/pipe-max-size`).
+const SIZES: [usize; 2] = [256 * 1024, 1024 * 1024];
+
+/// A pipe counts pages: of content that begins within one it holds so many bytes less. Larger pages than these only make a
+/// READ shorter.
+const PAGE: u64 = 4096;
 
 /// The most bytes of pipes for one address, and for all clients together: below `/proc/sys/fs/pipe-user-pages-soft`, beyond
 /// which a user without rights gets none. Who gets none has the content copied, within the limits of `reply_memory`.
-const PER_CLIENT: usize = 12 * CAPACITY;
-const TOTAL: usize = 48 * CAPACITY;
+const PER_CLIENT: usize = 12 * 1024 * 1024;
+const TOTAL: usize = 48 * 1024 * 1024;
 
-/// The most unused pipes that are kept.
-const MAX_SPARE: usize = 16;
+/// The most bytes of unused pipes that are kept. Together with those in use they are never more than [`TOTAL`].
+const MAX_SPARE: usize = 16 * 1024 * 1024;
+
+/// The most bytes that are sent by one system call. It may take the socket's timeout for each 16 pages, and what the client
+/// is allowed is looked at only after it.
+const MOST_SENT: usize = 64 * 1024;
 
 #[derive(Debug)]
 struct Pipe {
     output: OwnedFd,
     input: OwnedFd,
+    size: usize,
+}
+
+impl Pipe {
+    fn new(size: usize) -> Option<Self> {
+        let (output, input) = pipe_with(PipeFlags::CLOEXEC).ok()?;
+        let capacity = fcntl_setpipe_size(&input, size).ok()?;
+        (capacity >= size).then_some(Self {
+            output,
+            input,
+            size,
+        })
+    }
+}
+
+/// Why content has to be copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotSpliced {
+    /// There is no pipe for it: this client, or all together, have too many, or the kernel gives none.
+    NoPipe,
+    /// The reply cannot take it, or the file system has nothing to splice.
+    Unsupported,
 }
 
 /// The pipes of all connections.
@@ -35,6 +66,8 @@ struct Pipe {
 pub(crate) struct Pipes {
     budget: Arc<ByteBudget>,
     spare: Mutex<Vec<Pipe>>,
+    /// How often a pipe was refused because of the total.
+    refused: AtomicU64,
 }
 
 impl Default for Pipes {
@@ -42,39 +75,73 @@ impl Default for Pipes {
         Self {
             budget: ByteBudget::new(PER_CLIENT, TOTAL),
             spare: Mutex::default(),
+            refused: AtomicU64::new(0),
         }
     }
 }
 
 impl Pipes {
-    /// Content of `file` for a client: at most `length` bytes from `offset`. `None` if there is no pipe for it, or the file
-    /// system has nothing to splice.
+    /// Content of `file` for a client: at most `length` bytes from `offset`.
     pub(super) fn fill(
         self: &Arc<Self>,
         client: IpAddr,
         (file, offset, length): (BorrowedFd<'_>, u64, usize),
-    ) -> Option<Content> {
-        if length > CAPACITY {
-            return None;
-        }
-        let charge = self.budget.charge(client, CAPACITY)?;
-        let pipe = self.pipe()?;
-        let filled = fill(&pipe, file, offset, length).ok()?;
-        Some(Content {
+    ) -> Result<Content, NotSpliced> {
+        let within = usize::try_from(offset % PAGE).unwrap_or(0);
+        let [.., longest] = SIZES;
+        let fits = |size: &usize| *size >= length + within || *size == longest;
+        let size = SIZES.into_iter().find(fits);
+        let size = size
+            .filter(|size| *size >= length)
+            .ok_or(NotSpliced::Unsupported)?;
+        let charge = self.budget.charge(client, size).ok_or_else(|| {
+            if self.budget.charged() + size > TOTAL {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+            }
+            NotSpliced::NoPipe
+        })?;
+        let pipe = self.pipe(size).ok_or(NotSpliced::NoPipe)?;
+        let filled = fill(&pipe, file, offset, length).map_err(|_errno| NotSpliced::Unsupported)?;
+        Ok(Content {
             pipe: Some(pipe),
-            left: filled,
+            left: filled.length,
+            filled,
             pipes: Arc::clone(self),
             charge,
         })
     }
 
-    fn pipe(&self) -> Option<Pipe> {
-        let spare = self.lock().pop();
-        spare.or_else(|| {
-            let (output, input) = pipe_with(PipeFlags::CLOEXEC).ok()?;
-            let capacity = fcntl_setpipe_size(&input, CAPACITY).ok()?;
-            (capacity >= CAPACITY).then_some(Pipe { output, input })
-        })
+    /// How often a pipe was refused because all clients together had too many.
+    pub(super) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes of pipes are charged to clients.
+    #[cfg(test)]
+    pub(crate) fn charged(&self) -> usize {
+        self.budget.charged()
+    }
+
+    fn pipe(&self, size: usize) -> Option<Pipe> {
+        let mut spare = self.lock();
+        let found = spare.iter().rposition(|pipe| pipe.size == size);
+        if let Some(found) = found {
+            return Some(spare.remove(found));
+        }
+        while !spare.is_empty() && self.budget.charged() + bytes_of(&spare) > TOTAL {
+            spare.pop();
+        }
+        drop(spare);
+        Pipe::new(size)
+    }
+
+    fn give_back(&self, pipe: Pipe) {
+        let mut spare = self.lock();
+        let kept = bytes_of(&spare);
+        // This one is still charged.
+        if kept + pipe.size <= MAX_SPARE && kept + self.budget.charged() <= TOTAL {
+            spare.push(pipe);
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Pipe>> {
@@ -82,9 +149,22 @@ impl Pipes {
     }
 }
 
-/// Returns how many bytes there were. After an error the pipe is empty.
-fn fill(pipe: &Pipe, file: BorrowedFd<'_>, offset: u64, length: usize) -> Result<usize, Errno> {
-    let (mut filled, mut position) = (0, offset);
+fn bytes_of(spare: &[Pipe]) -> usize {
+    spare.iter().map(|pipe| pipe.size).sum()
+}
+
+/// What there was of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Filled {
+    /// In bytes.
+    pub(crate) length: usize,
+    /// Whether the file ended before there was as much as was wanted.
+    pub(crate) at_end: bool,
+}
+
+/// After an error the pipe is empty.
+fn fill(pipe: &Pipe, file: BorrowedFd<'_>, offset: u64, length: usize) -> Result<Filled, Errno> {
+    let (mut filled, mut at_end, mut position) = (0, false, offset);
     while filled < length {
         let (left, to) = (length - filled, &pipe.input);
         match splice(
@@ -95,7 +175,10 @@ fn fill(pipe: &Pipe, file: BorrowedFd<'_>, offset: u64, length: usize) -> Result
             left,
             SpliceFlags::NONBLOCK,
         ) {
-            Ok(0) => break,
+            Ok(0) => {
+                at_end = true;
+                break;
+            }
             Ok(more) => filled += more,
             Err(Errno::INTR) => {}
             // Full before it has as many bytes, since it counts pages, or an error further on: a short READ is allowed.
@@ -103,7 +186,10 @@ fn fill(pipe: &Pipe, file: BorrowedFd<'_>, offset: u64, length: usize) -> Result
             Err(errno) => return Err(errno),
         }
     }
-    Ok(filled)
+    Ok(Filled {
+        length: filled,
+        at_end,
+    })
 }
 
 /// Content that is in a pipe.
@@ -113,6 +199,7 @@ pub(crate) struct Content {
     pipe: Option<Pipe>,
     /// How many bytes have not been sent.
     left: usize,
+    filled: Filled,
     pipes: Arc<Pipes>,
     #[expect(dead_code, reason = "held, not read")]
     charge: Charge,
@@ -124,21 +211,25 @@ impl Content {
         self.left
     }
 
-    /// Sends some; `more` follows.
-    pub(crate) fn send(&mut self, socket: impl AsFd, more: bool) -> Result<(), Errno> {
-        let flags = match more {
+    /// What there was of the file.
+    pub(super) fn filled(&self) -> Filled {
+        self.filled
+    }
+
+    /// Sends some, and returns how many bytes; `more` follows after the content.
+    pub(crate) fn send(&mut self, socket: impl AsFd, more: bool) -> Result<usize, Errno> {
+        let length = self.left.min(MOST_SENT);
+        let flags = match more || length < self.left {
             true => SpliceFlags::MORE,
             false => SpliceFlags::empty(),
         };
         let pipe = self.pipe.as_ref().ok_or(Errno::PIPE)?;
-        match splice(&pipe.output, None, socket, None, self.left, flags) {
-            Ok(0) => Err(Errno::PIPE),
-            Ok(sent) => {
+        match splice(&pipe.output, None, socket, None, length, flags)? {
+            0 => Err(Errno::PIPE),
+            sent => {
                 self.left = self.left.saturating_sub(sent);
-                Ok(())
+                Ok(sent)
             }
-            Err(Errno::INTR) => Ok(()),
-            Err(errno) => Err(errno),
         }
     }
 }
@@ -147,10 +238,7 @@ impl Drop for Content {
     fn drop(&mut self) {
         // One with content in it is closed.
         if let Some(pipe) = self.pipe.take().filter(|_| self.left == 0) {
-            let mut spare = self.pipes.lock();
-            if spare.len() < MAX_SPARE {
-                spare.push(pipe);
-            }
+            self.pipes.give_back(pipe);
         }
     }
 }
@@ -175,6 +263,7 @@ mod tests {
         for (offset, wanted, expected) in [(1, 70_000, 70_000), (190_000, 70_000, 10_000)] {
             let mut content = pipes.fill(ONE, (file.as_fd(), offset, wanted)).unwrap();
             assert_eq!(content.left(), expected);
+            assert_eq!(content.filled().at_end, expected < wanted);
             let mut read = vec![0; expected];
             std::thread::scope(|scope| {
                 scope.spawn(|| {
@@ -197,12 +286,34 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&[7; 5000]).unwrap();
         let pipes = Arc::new(Pipes::default());
-        let fill = |client| pipes.fill(client, (file.as_fd(), 0, 4096));
-        let held: Vec<Content> = std::iter::from_fn(|| fill(ONE)).collect();
-        assert_eq!(held.len(), PER_CLIENT / CAPACITY);
-        assert!(fill("10.0.0.2".parse().unwrap()).is_some());
-        drop(held);
-        assert!(pipes.lock().is_empty());
-        assert_eq!(pipes.budget.charged(), 0);
+        let fill = |client, length| pipes.fill(client, (file.as_fd(), 0, length)).ok();
+        for (length, size) in SIZES.into_iter().zip(SIZES) {
+            let held: Vec<Content> = std::iter::from_fn(|| fill(ONE, length)).collect();
+            assert_eq!(held.len(), PER_CLIENT / size);
+            assert_eq!(pipes.refused(), 0, "others may still have some");
+            assert!(fill("10.0.0.2".parse().unwrap(), 4096).is_some());
+            drop(held);
+            assert!(pipes.lock().is_empty());
+            assert_eq!(pipes.budget.charged(), 0);
+        }
+        let clients = (1..=255).map(|host| IpAddr::from([10, 0, 1, host]));
+        let held: Vec<Content> = clients.filter_map(|one| fill(one, SIZES[1])).collect();
+        // Fewer where the kernel gives this user no more.
+        assert!(held.len() <= TOTAL / SIZES[1]);
+        assert!(pipes.refused() > 0);
+    }
+
+    #[test]
+    fn a_pipe_has_room_for_content_that_begins_within_a_page() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&vec![7; 300 * 1024]).unwrap();
+        let pipes = Arc::new(Pipes::default());
+        for (offset, size) in [(0, SIZES[0]), (4096, SIZES[0]), (1, SIZES[1])] {
+            let content = pipes.fill(ONE, (file.as_fd(), offset, SIZES[0])).unwrap();
+            assert_eq!(content.left(), SIZES[0]);
+            assert_eq!(pipes.budget.charged(), size);
+        }
+        let too_long = pipes.fill(ONE, (file.as_fd(), 0, SIZES[1] + 1));
+        assert_eq!(too_long.err(), Some(NotSpliced::Unsupported));
     }
 }

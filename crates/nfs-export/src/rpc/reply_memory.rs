@@ -60,13 +60,14 @@ impl ReplyMemory {
     }
 
     /// For content that is not copied.
-    pub(super) fn pipes(&self) -> &Arc<Pipes> {
+    pub(crate) fn pipes(&self) -> &Arc<Pipes> {
         &self.pipes
     }
 
-    /// How often a block was refused because all clients together had too many.
+    /// How often a block or a pipe was refused because all clients together had too many.
     pub(crate) fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
+        let blocks = self.refused.load(Ordering::Relaxed);
+        blocks.wrapping_add(self.pipes.refused())
     }
 
     /// A block of at least `wanted` bytes; if that is too much, the largest possible one that has more than `least`.

@@ -16,6 +16,7 @@ use crate::rpc::record::RecordReader;
 use crate::rpc::reply_buffer::ReplyBuffer;
 use crate::server::polling::{Pollers, Polling};
 use crate::server::thread_pool::ThreadPool;
+use crate::server::write_deadline::{Patience, SEND_TIMEOUT, WriteDeadline};
 use crate::server_state::ServerState;
 
 /// The most calls of one connection that wait for a disk at the same time on threads of the pool.
@@ -31,19 +32,13 @@ const RECORD_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often a connection whose client is silent is looked at, as long as it has something to free or to wait for.
 const TICK: Duration = Duration::from_secs(5);
 
-/// A client that reads nothing for this long is gone, or its machine hangs. Nothing is lost by closing the connection:
-/// Linux opens another one, for as long as the machine runs, and repeats the calls that were not answered.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// A client must read replies this fast on average, in bytes per second, beyond [`WRITE_TIMEOUT`].
-const MIN_RATE: usize = 8 * 1024;
-
 /// What other threads may do with a connection while its own serves it.
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: TcpStream,
     /// Serialises whole replies: those from the thread pool come whenever the disk is done.
     writing: Mutex<()>,
+    patience: Patience,
     blocked: AtomicU32,
     opened: Instant,
     /// When a call last used a file or mounted a root, in milliseconds after `opened`.
@@ -60,7 +55,7 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
-        stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
+        stream.set_write_timeout(Some(SEND_TIMEOUT))?;
         netroot_sys::tcp::cap_retransmission(&stream)?;
         // A machine that was switched off sends nothing more: its connection is closed after about three minutes.
         rustix::net::sockopt::set_socket_keepalive(&stream, true)?;
@@ -70,6 +65,7 @@ impl Connection {
         Ok(Self {
             stream,
             writing: Mutex::default(),
+            patience: Patience::default(),
             blocked: AtomicU32::new(0),
             opened: Instant::now(),
             last_use: AtomicU64::new(0),
@@ -141,20 +137,20 @@ impl Connection {
 
     fn write(&self, out: &mut ReplyBuffer) -> io::Result<()> {
         let all = out.len_with_content();
-        let seconds = u64::try_from(all / MIN_RATE).unwrap_or(u64::MAX);
-        let allowed = WRITE_TIMEOUT.saturating_add(Duration::from_secs(seconds));
+        let mut deadline = WriteDeadline::new(self.patience, all);
         self.sending_since
             .store(self.age().max(1), Ordering::Relaxed);
         let followed = out.content().is_some();
-        self.write_bytes(out.as_bytes(), followed, allowed)?;
+        self.write_bytes(out.as_bytes(), followed, &mut deadline)?;
         if let Some((content, padding)) = out.content() {
             while content.left() > 0 {
-                content.send(&self.stream, padding > 0)?;
-                if content.left() > 0 && self.stalled() > allowed {
-                    return Err(ErrorKind::TimedOut.into());
+                let sent = content.send(&self.stream, padding > 0);
+                if content.left() > 0 {
+                    deadline.after(sent)?;
                 }
             }
-            self.write_bytes([0; 3].get(..padding).unwrap_or_default(), false, allowed)?;
+            let padding = [0; 3].get(..padding).unwrap_or_default();
+            self.write_bytes(padding, false, &mut deadline)?;
         }
         self.sending_since.store(0, Ordering::Relaxed);
         let all = u64::try_from(all).unwrap_or(u64::MAX);
@@ -162,21 +158,23 @@ impl Connection {
         Ok(())
     }
 
-    fn write_bytes(&self, mut bytes: &[u8], followed: bool, allowed: Duration) -> io::Result<()> {
+    fn write_bytes(
+        &self,
+        mut bytes: &[u8],
+        followed: bool,
+        deadline: &mut WriteDeadline,
+    ) -> io::Result<()> {
         let flags = match followed {
             true => SendFlags::NOSIGNAL | SendFlags::MORE,
             false => SendFlags::NOSIGNAL,
         };
         while !bytes.is_empty() {
-            match send(&self.stream, bytes, flags) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(length) => bytes = bytes.get(length..).unwrap_or_default(),
-                Err(Errno::INTR) => {}
-                Err(errno) => return Err(errno.into()),
+            let sent = send(&self.stream, bytes, flags);
+            if sent == Ok(bytes.len()) {
+                break;
             }
-            if !bytes.is_empty() && self.stalled() > allowed {
-                return Err(ErrorKind::TimedOut.into());
-            }
+            let sent = deadline.after(sent)?;
+            bytes = bytes.get(sent..).unwrap_or_default();
         }
         Ok(())
     }
@@ -416,32 +414,139 @@ fn is_timeout(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::io::Write;
     use std::net::TcpListener;
+    use std::os::fd::AsFd;
+
+    use rustix::net::{AddressFamily, SocketType, connect, socket, sockopt};
 
     use super::*;
+    use crate::rpc::reply_memory::ReplyMemory;
+
+    const ONE: std::net::IpAddr = std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    /// A connection that holds little in the kernel's buffers, with its client, of which this is expected.
+    fn connected(patience: Patience) -> (Connection, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        sockopt::set_socket_send_buffer_size(&listener, 16 * 1024).unwrap();
+        let client = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        sockopt::set_socket_recv_buffer_size(&client, 16 * 1024).unwrap();
+        connect(&client, &listener.local_addr().unwrap()).unwrap();
+        let mut connection = Connection::new(listener.accept().unwrap().0).unwrap();
+        connection.patience = patience;
+        let short = Some(Duration::from_millis(50));
+        connection.stream.set_write_timeout(short).unwrap();
+        (connection, client.into())
+    }
+
+    fn bytes() -> Vec<u8> {
+        (0..1_000_003_u32).map(|at| (at % 251) as u8).collect()
+    }
+
+    /// A reply with these bytes in a pipe, and their file.
+    fn spliced(memory: &Arc<ReplyMemory>, bytes: &[u8]) -> (ReplyBuffer, File) {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        let mut out = ReplyBuffer::for_socket(memory, ONE);
+        let record = out.begin_record();
+        assert!(out.splice(file.as_fd(), 0, bytes.len()).is_ok());
+        out.push(b"head");
+        out.end_record(record);
+        (out, file)
+    }
+
+    /// Reads until the connection is reset; returns how many bytes there were.
+    fn read_to_reset(client: &mut TcpStream, pause: Duration) -> usize {
+        let (mut buffer, mut all) = ([0; 4096], 0);
+        loop {
+            match client.read(&mut buffer) {
+                Ok(0) => panic!("the connection ended without an error"),
+                Ok(length) => all += length,
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+                    return all;
+                }
+            }
+            std::thread::sleep(pause);
+        }
+    }
+
+    const IMPATIENT: Patience = Patience {
+        silent: Duration::from_millis(200),
+        min_rate: usize::MAX,
+    };
 
     #[test]
     fn a_client_that_reads_nothing_gets_a_reset() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let connection = Connection::new(listener.accept().unwrap().0).unwrap();
-        let short = Some(Duration::from_millis(50));
-        connection.stream.set_write_timeout(short).unwrap();
-        // More than the socket buffers hold.
+        let (connection, mut client) = connected(IMPATIENT);
         let memory = Arc::default();
-        let mut out = ReplyBuffer::new(&memory, std::net::Ipv4Addr::LOCALHOST.into());
-        out.extend(64 << 20);
+        let mut out = ReplyBuffer::new(&memory, ONE);
+        out.extend(1 << 20);
         let error = connection.send(&mut out).unwrap_err();
-        assert!(is_timeout(&error), "{error}");
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
         drop(connection);
-        let mut buffer = vec![0; 1 << 20];
-        let end = loop {
-            match client.read(&mut buffer) {
-                Ok(0) => panic!("the connection ended without an error"),
-                Ok(_) => {}
-                Err(error) => break error,
-            }
-        };
-        assert_eq!(end.kind(), ErrorKind::ConnectionReset);
+        assert!(read_to_reset(&mut client, Duration::ZERO) < 1 << 20);
+    }
+
+    #[test]
+    fn a_client_that_reads_nothing_of_a_file_gets_a_reset_and_its_pipe_is_free() {
+        let (connection, mut client) = connected(IMPATIENT);
+        let (memory, bytes) = (Arc::default(), bytes());
+        let (mut out, _file) = spliced(&memory, &bytes);
+        assert!(memory.pipes().charged() > 0);
+        let error = connection.send(&mut out).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        out.clear();
+        assert_eq!(memory.pipes().charged(), 0);
+        assert!(connection.stalled() > Duration::ZERO);
+        drop(connection);
+        assert!(read_to_reset(&mut client, Duration::ZERO) < bytes.len());
+    }
+
+    #[test]
+    fn a_client_that_reads_a_file_too_slowly_gets_a_reset() {
+        let (connection, mut client) = connected(IMPATIENT);
+        // No system call that sends runs out of this time without having sent something.
+        let long = Some(Duration::from_millis(250));
+        connection.stream.set_write_timeout(long).unwrap();
+        let (memory, bytes) = (Arc::default(), bytes());
+        let (mut out, _file) = spliced(&memory, &bytes);
+        std::thread::scope(|scope| {
+            // It would need 5 s.
+            let read = scope.spawn(|| read_to_reset(&mut client, Duration::from_millis(20)));
+            let error = connection.send(&mut out).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::TimedOut);
+            drop(connection);
+            assert!(read.join().unwrap() < bytes.len());
+        });
+    }
+
+    #[test]
+    fn a_file_that_is_truncated_once_it_is_in_the_pipe_is_as_long_as_the_reply_says() {
+        let (connection, mut client) = connected(Patience::default());
+        let (memory, bytes) = (Arc::default(), bytes());
+        let (mut out, file) = spliced(&memory, &bytes);
+        file.set_len(10).unwrap();
+        let (mut mark, mut rest) = ([0; 4], vec![0; 4 + bytes.len() + 1]);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                connection.send(&mut out).unwrap();
+                out.clear();
+                out.push(b"next");
+                connection.send(&mut out).unwrap();
+            });
+            client.read_exact(&mut mark).unwrap();
+            assert_eq!(
+                u32::from_be_bytes(mark),
+                0x8000_0000 + u32::try_from(rest.len()).unwrap()
+            );
+            client.read_exact(&mut rest).unwrap();
+            assert!(rest.starts_with(b"head\0\x01\x02"));
+            // The padding, and the next reply.
+            assert_eq!(rest.last(), Some(&0));
+            client.read_exact(&mut mark).unwrap();
+            assert_eq!(&mark, b"next");
+        });
     }
 }

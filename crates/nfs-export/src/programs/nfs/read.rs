@@ -9,11 +9,13 @@ use nfs3_types::xdr_codec::Pack;
 use rustix::fs::FileType;
 use rustix::io::{Errno, ReadWriteFlags};
 
+use crate::counters::count;
 use crate::programs::nfs::permissions::Permissions;
 use crate::programs::nfs::request::{Request, ResolvedFile};
 use crate::programs::procedure::{IoMode, ProcedureError};
 use crate::rpc::decode::{Decoder, Malformed};
 use crate::rpc::reply_buffer::ReplyBuffer;
+use crate::rpc::reply_content::{Filled, NotSpliced};
 use crate::tree::handle::Handle;
 use crate::tree::node::Node;
 use crate::tree::status;
@@ -89,9 +91,14 @@ fn content(
         if request.io_mode == IoMode::NonBlocking && !is_in_memory(descriptor, arguments.offset) {
             return Err(Failure::WouldBlock);
         }
-        if let Some(length) = out.splice(descriptor, arguments.offset, room) {
-            let header = out.extend(HEADER);
-            return finish(request, arguments, &file, header, length);
+        match out.splice(descriptor, arguments.offset, room) {
+            Ok(spliced) => {
+                count(&request.state.counters.spliced_reads);
+                let header = out.extend(HEADER);
+                return finish(request, arguments, &file, header, spliced);
+            }
+            Err(NotSpliced::NoPipe) => count(&request.state.counters.pipes_refused),
+            Err(NotSpliced::Unsupported) => {}
         }
     }
 
@@ -103,38 +110,41 @@ fn content(
         .extend(HEADER + room)
         .split_at_mut_checked(HEADER)
         .ok_or_else(|| failed(nfsstat3::NFS3ERR_SERVERFAULT))?;
-    let length = match fill(descriptor, data, arguments.offset, request.io_mode) {
-        Ok(length) => length,
+    let filled = match fill(descriptor, data, arguments.offset, request.io_mode) {
+        Ok(filled) => filled,
         Err(Errno::AGAIN) if request.io_mode == IoMode::NonBlocking => {
             return Err(Failure::WouldBlock);
         }
         Err(errno) => return Err(failed(status::from_errno(errno))),
     };
-    finish(request, arguments, &file, header, length)?;
+    finish(request, arguments, &file, header, filled)?;
+    let length = filled.length;
     out.truncate(start + HEADER + length);
     out.extend(length.next_multiple_of(4) - length).fill(0);
     Ok(())
 }
 
-/// Writes what stands before the data of `length` bytes.
+/// Writes what stands before the data.
 fn finish(
     request: &Request<'_>,
     arguments: &Arguments,
     file: &ResolvedFile<'_>,
     mut header: &mut [u8],
-    length: usize,
+    data: Filled,
 ) -> Result<(), Failure> {
     let size = u64::try_from(file.stat.st_size).unwrap_or(0);
-    let count = u32::try_from(length).unwrap_or(0);
-    let end = arguments.offset.saturating_add(u64::from(count));
-    let eof = end >= size;
+    let length = u32::try_from(data.length).unwrap_or(0);
+    let end = arguments.offset.saturating_add(u64::from(length));
+    // A file that has been truncated since its size was asked, or that has less than its size, as in sysfs. Linux takes an
+    // empty reply that is not at the end for an error.
+    let eof = data.at_end || end >= size;
     let to = &mut header;
     let packed = nfsstat3::NFS3_OK
         .pack(to)
         .and_then(|_| file.attributes().pack(to))
-        .and_then(|_| count.pack(to))
+        .and_then(|_| length.pack(to))
         .and_then(|_| eof.pack(to))
-        .and_then(|_| count.pack(to));
+        .and_then(|_| length.pack(to));
     if packed.is_err() {
         let failed = nfsstat3::NFS3ERR_SERVERFAULT;
         return Err(Failure::Status(failed, file.attributes()));
@@ -142,7 +152,7 @@ fn finish(
     let counters = &request.state.counters;
     counters
         .bytes_read
-        .fetch_add(u64::from(count), Ordering::Relaxed);
+        .fetch_add(u64::from(length), Ordering::Relaxed);
     Ok(())
 }
 
@@ -176,8 +186,8 @@ fn fill(
     buffer: &mut [u8],
     offset: u64,
     io_mode: IoMode,
-) -> Result<usize, Errno> {
-    let mut filled = 0;
+) -> Result<Filled, Errno> {
+    let (mut filled, mut at_end) = (0, false);
     let mut flags = match io_mode {
         IoMode::NonBlocking => ReadWriteFlags::NOWAIT,
         IoMode::Blocking => ReadWriteFlags::empty(),
@@ -190,7 +200,10 @@ fn fill(
             rustix::io::preadv2(file, &mut [IoSliceMut::new(rest)], position, flags)
         };
         match got {
-            Ok(0) => break,
+            Ok(0) => {
+                at_end = true;
+                break;
+            }
             Ok(length) => filled += length,
             Err(Errno::INTR) => {}
             // Not every file system supports RWF_NOWAIT.
@@ -200,5 +213,8 @@ fn fill(
             Err(errno) => return Err(errno),
         }
     }
-    Ok(filled)
+    Ok(Filled {
+        length: filled,
+        at_end,
+    })
 }

@@ -1,0 +1,73 @@
+//! How long a client may take to read its replies.
+
+use std::io::{self, ErrorKind};
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+
+/// A system call that sends returns after this time at the latest (`SO_SNDTIMEO`), so that the deadline is looked at.
+pub(super) const SEND_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What is expected of clients that read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// A client that reads nothing for this long is gone, or its machine hangs. Nothing is lost by closing the connection:
+    /// Linux opens another one, for as long as the machine runs, and repeats the calls that were not answered.
+    pub(super) silent: Duration,
+    /// It must read replies this fast on average, in bytes per second, beyond that time.
+    pub(super) min_rate: usize,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            silent: Duration::from_secs(60),
+            min_rate: 8 * 1024,
+        }
+    }
+}
+
+/// The deadline for what is sent at once.
+#[derive(Debug)]
+pub(super) struct WriteDeadline {
+    silent: Duration,
+    /// When something was last sent.
+    last: Instant,
+    end: Option<Instant>,
+}
+
+impl WriteDeadline {
+    /// For so many bytes, from now on.
+    pub(super) fn new(patience: Patience, bytes: usize) -> Self {
+        let seconds = u64::try_from(bytes / patience.min_rate.max(1)).unwrap_or(u64::MAX);
+        let allowed = patience.silent.saturating_add(Duration::from_secs(seconds));
+        let now = Instant::now();
+        Self {
+            silent: patience.silent,
+            last: now,
+            end: now.checked_add(allowed),
+        }
+    }
+
+    /// Looks at the time after a system call that did not send everything; returns how many bytes it sent.
+    ///
+    /// # Errors
+    /// Those of the call, but that it was interrupted or ran out of time; and the end of the time that there is.
+    pub(super) fn after(&mut self, sent: Result<usize, Errno>) -> io::Result<usize> {
+        let sent = match sent {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(sent) => sent,
+            Err(Errno::INTR | Errno::AGAIN) => 0,
+            Err(errno) => return Err(errno.into()),
+        };
+        let now = Instant::now();
+        if sent > 0 {
+            self.last = now;
+        }
+        let silent = now.duration_since(self.last) >= self.silent;
+        if silent || self.end.is_some_and(|end| now > end) {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        Ok(sent)
+    }
+}
