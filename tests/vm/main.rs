@@ -22,6 +22,7 @@ mod links;
 mod machines;
 mod modules;
 mod network_managers;
+mod never_stale;
 mod nfs_against_nfsd;
 #[path = "../nfs_compared/compared.rs"]
 mod nfs_compared;
