@@ -3,7 +3,7 @@
 //! [`store`] looks names up: loaders, scripts, kernels and initrds (which of them at a moment: [`served`]), then the files of a
 //! [`folder`]. [`loaders`] finds
 //! iPXE's binaries, [`raspberry_pi`] knows where its ROM's files are, [`script`] writes what they run, and [`content`] is the bytes of any of these, which [`file_reads`]
-//! reads off the network's thread, unless they are in memory ([`seen`]).
+//! reads off the network's thread, unless they are in memory ([`recently_cached`]).
 
 mod artifact;
 mod content;
@@ -12,8 +12,8 @@ mod folder;
 pub(crate) mod loaders;
 mod nic_initrds;
 pub(crate) mod raspberry_pi;
+mod recently_cached;
 pub(crate) mod script;
-mod seen;
 mod served;
 mod store;
 

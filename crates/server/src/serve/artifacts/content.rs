@@ -13,7 +13,7 @@ use hyper::body::Bytes;
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::ReadWriteFlags;
 
-use super::seen::{Inode, Seen};
+use super::recently_cached::{Inode, RecentlyCached};
 use crate::serve::root_facts::Stamp;
 
 /// How far apart bytes are whose presence in memory is asked for: Linux's smallest read-ahead (`VM_READAHEAD_PAGES` is
@@ -173,10 +173,10 @@ impl Content {
     }
 
     /// The file with the part of it from `offset` on that is in memory: its position, and its length of `most` bytes at
-    /// most. `None` for what is no file, and where a disk may have to be waited for. What was `seen` is not asked about again.
+    /// most. `None` for what is no file, and where a disk may have to be waited for. What was so `recently` is not asked about again.
     pub(super) fn in_memory(
         &self,
-        seen: &Seen,
+        recently: &RecentlyCached,
         offset: u64,
         most: usize,
     ) -> Option<(&Arc<File>, u64, usize)> {
@@ -193,7 +193,7 @@ impl Content {
         let wanted = u64::try_from(most).map_or(left, |most| most.min(left));
         let at = start.saturating_add(offset);
         let absent = |from, length| first_absent(file, from, length);
-        let present = seen.present(*inode, at, wanted, Instant::now(), absent);
+        let present = recently.present(*inode, at, wanted, Instant::now(), absent);
         let length = usize::try_from(present).unwrap_or(most);
         (length > 0).then_some((file, at, length))
     }
@@ -277,11 +277,11 @@ mod tests {
         rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
         rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Random).unwrap();
         let content = Content::from_regular(file).unwrap();
-        let seen = Seen::new();
-        assert!(content.in_memory(&seen, 2 << 20, ALL).is_none());
+        let recently = RecentlyCached::new();
+        assert!(content.in_memory(&recently, 2 << 20, ALL).is_none());
         let mut half = vec![0; 1 << 20];
         content.read_at(0, &mut half).unwrap();
-        let Some((_, at, length)) = content.in_memory(&seen, 0, ALL) else {
+        let Some((_, at, length)) = content.in_memory(&recently, 0, ALL) else {
             // overlayfs cannot tell: nothing is sent so.
             return assert!(content.read_now(0, &mut half).is_none());
         };
@@ -289,7 +289,7 @@ mod tests {
         assert!((1 << 20..ALL).contains(&length), "{length}");
         // What was absent is asked about again.
         content.read_at(0, &mut vec![0; ALL]).unwrap();
-        let (_, _, length) = content.in_memory(&seen, 0, ALL).unwrap();
+        let (_, _, length) = content.in_memory(&recently, 0, ALL).unwrap();
         assert_eq!(length, ALL);
     }
 }

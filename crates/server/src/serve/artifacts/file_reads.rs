@@ -16,7 +16,7 @@ use netroot_limits::{ByteBudget, Charge};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::content::Content;
-use super::seen::Seen;
+use super::recently_cached::RecentlyCached;
 
 /// Concurrent reads of all clients.
 const READS: usize = 32;
@@ -38,7 +38,7 @@ pub(crate) struct FileReads {
     all: Arc<Semaphore>,
     clients: Mutex<HashMap<IpAddr, Turns>>,
     budget: Arc<ByteBudget>,
-    seen: Seen,
+    recently: RecentlyCached,
 }
 
 /// Whose turn it is among the reads of one client.
@@ -62,7 +62,7 @@ impl FileReads {
             all: Arc::new(Semaphore::new(READS)),
             clients: Mutex::default(),
             budget: ByteBudget::new(BUFFERED_EACH, BUFFERED),
-            seen: Seen::new(),
+            recently: RecentlyCached::new(),
         })
     }
 
@@ -136,7 +136,7 @@ impl FileReads {
         offset: u64,
         most: usize,
     ) -> Option<(&'a Arc<File>, u64, usize)> {
-        content.in_memory(&self.seen, offset, most)
+        content.in_memory(&self.recently, offset, most)
     }
 
     fn buffer(&self, client: IpAddr, least: usize, most: usize) -> (Vec<u8>, Option<Charge>) {

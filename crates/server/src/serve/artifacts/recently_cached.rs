@@ -15,7 +15,7 @@ const BLOCK: u64 = 1 << 20;
 /// How many blocks are remembered.
 const BLOCKS: usize = 1024;
 /// For how long. What was used a second ago is the last that leaves memory.
-const MOMENT: Duration = Duration::from_secs(1);
+const RECENT: Duration = Duration::from_secs(1);
 
 /// A file, by its device's and its own number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,7 +26,7 @@ pub(crate) struct Inode {
 
 /// The blocks, each at the place that its name gives it.
 #[derive(Debug)]
-pub(super) struct Seen(Mutex<Vec<Option<Block>>>);
+pub(super) struct RecentlyCached(Mutex<Vec<Option<Block>>>);
 
 #[derive(Debug, Clone, Copy)]
 struct Block {
@@ -37,7 +37,7 @@ struct Block {
     at: Instant,
 }
 
-impl Seen {
+impl RecentlyCached {
     /// Nothing yet.
     pub(super) fn new() -> Self {
         Self(Mutex::new(vec![None; BLOCKS]))
@@ -84,7 +84,7 @@ impl Seen {
             block.file == file
                 && block.number == number
                 && block.end >= end
-                && now.saturating_duration_since(block.at) < MOMENT
+                && now.saturating_duration_since(block.at) < RECENT
         })
     }
 
@@ -116,7 +116,7 @@ mod tests {
 
     /// What is asked about of a file of which everything before `absent` is in memory, and how much of `wanted` is.
     fn look(
-        seen: &Seen,
+        cached: &RecentlyCached,
         file: Inode,
         range: (u64, u64),
         absent: u64,
@@ -128,34 +128,34 @@ mod tests {
             (from + length > absent).then(|| from.max(absent))
         };
         let (position, wanted) = range;
-        let present = seen.present(file, position, wanted, now, ask);
+        let present = cached.present(file, position, wanted, now, ask);
         (asked.into_inner(), present)
     }
 
     #[test]
     fn a_block_is_asked_about_once_in_a_moment() {
-        let (seen, now) = (Seen::new(), Instant::now());
+        let (cached, now) = (RecentlyCached::new(), Instant::now());
         let all = (0, 2 * BLOCK + 5);
         let asked = [(0, BLOCK), (BLOCK, BLOCK), (2 * BLOCK, 5)].to_vec();
         assert_eq!(
-            look(&seen, FILE, all, u64::MAX, now),
+            look(&cached, FILE, all, u64::MAX, now),
             (asked.clone(), all.1)
         );
-        assert_eq!(look(&seen, FILE, all, u64::MAX, now), (Vec::new(), all.1));
+        assert_eq!(look(&cached, FILE, all, u64::MAX, now), (Vec::new(), all.1));
         // More of the last one is not known, nor another file.
-        let more = look(&seen, FILE, (BLOCK + 3, BLOCK + 3), u64::MAX, now);
+        let more = look(&cached, FILE, (BLOCK + 3, BLOCK + 3), u64::MAX, now);
         assert_eq!(more, ([(2 * BLOCK, 6)].to_vec(), BLOCK + 3));
         let other = Inode { number: 8, ..FILE };
-        assert_eq!(look(&seen, other, (0, 1), u64::MAX, now).0.len(), 1);
-        let later = now + MOMENT;
-        assert_eq!(look(&seen, FILE, (0, BLOCK), u64::MAX, later).0.len(), 1);
+        assert_eq!(look(&cached, other, (0, 1), u64::MAX, now).0.len(), 1);
+        let later = now + RECENT;
+        assert_eq!(look(&cached, FILE, (0, BLOCK), u64::MAX, later).0.len(), 1);
     }
 
     #[test]
     fn what_is_not_in_memory_is_found_and_asked_about_again() {
-        let (seen, now) = (Seen::new(), Instant::now());
+        let (cached, now) = (RecentlyCached::new(), Instant::now());
         for _ in 0..2 {
-            let (asked, present) = look(&seen, FILE, (5, 4 * BLOCK), BLOCK + 100, now);
+            let (asked, present) = look(&cached, FILE, (5, 4 * BLOCK), BLOCK + 100, now);
             assert_eq!(present, BLOCK + 95);
             // The first is not seen from its beginning.
             assert_eq!(asked, [(5, BLOCK - 5), (BLOCK, BLOCK)]);
