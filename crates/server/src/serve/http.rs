@@ -66,7 +66,7 @@ pub(crate) async fn run(
 ) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     netroot_sys::tcp::cap_retransmission(&listener)?;
-    netroot_sys::tcp::bound_unsent(&listener, unsent::LITTLE)?;
+    netroot_sys::tcp::bound_unsent(&listener, unsent::BASE_UNSENT)?;
     // What is written is all that there is to write for now: nothing is gained by waiting for more.
     rustix::net::sockopt::set_tcp_nodelay(&listener, true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;

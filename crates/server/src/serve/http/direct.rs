@@ -19,13 +19,16 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::activity::Activity;
-use super::unsent::{Bound, LITTLE};
+use super::unsent::Bound;
 
 /// The most that is handed over at a time, in bytes.
 pub(super) const PART: usize = 2 << 20;
 
 /// How much of files a connection is sent before it is the next one's turn, in bytes.
 const TURN: usize = 2 << 20;
+
+/// What is left of an answer at least, in bytes, for whole packets to make a difference.
+const MIN_CORKED: u64 = 128 << 10;
 
 /// Stands for a part of a file. Never read: it takes no memory.
 static STAND_IN: [u8; PART] = [0; PART];
@@ -139,8 +142,8 @@ impl DirectStream {
     /// are left. Otherwise the end of every 64 KiB of a file is a packet of its own, for which one client alone wakes up once
     /// more: half as much processor time again. Among several, whole packets cost a fifth more (both measured, veth).
     fn cork_if_alone(&mut self, left: u64) {
-        let worth = self.corked || left > u64::from(LITTLE);
-        self.cork(worth && self.bound.is_alone());
+        let long = self.corked || left >= MIN_CORKED;
+        self.cork(long && self.bound.is_alone());
     }
 
     fn cork(&mut self, corked: bool) {
@@ -168,8 +171,8 @@ impl DirectStream {
             };
             let of_answer = part.all_left();
             self.cork_if_alone(of_answer);
-            let most = self.bound.most(&self.socket, of_answer);
-            let most = usize::try_from(most).map_or(part.left, |most| most.min(part.left));
+            let sendable = self.bound.sendable(&self.socket, of_answer);
+            let most = usize::try_from(sendable).map_or(part.left, |most| most.min(part.left));
             let mut sent = 0;
             let tried = self.socket.try_io(Interest::WRITABLE, || {
                 let position = Some(&mut part.position);

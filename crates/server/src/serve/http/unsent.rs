@@ -14,17 +14,17 @@ use netroot_sys::tcp::bound_unsent;
 use tokio::net::TcpStream;
 
 /// What the kernel holds for any client.
-pub(super) const LITTLE: u32 = 128 << 10;
+pub(super) const BASE_UNSENT: u32 = 128 << 10;
 /// What it holds for one that takes files fast: what `net.ipv4.tcp_wmem` allows by default.
-const MUCH: u32 = 4 << 20;
+const RAISED_UNSENT: u32 = 4 << 20;
 /// The same where the budget has no more for it: a room of machines that begin at once.
-const SOME: u32 = 1 << 20;
+const PARTLY_RAISED_UNSENT: u32 = 1 << 20;
 /// A client is fast that takes [`SAMPLE`] bytes in this time: 4 MiB/s. It is more than what the kernel takes for a client
 /// that takes nothing.
 const FAST: Duration = Duration::from_millis(125);
 const SAMPLE: usize = 512 << 10;
-/// What is left of a file at least, for it to be worth while.
-const WORTH: u64 = 2 << 20;
+/// What is left of a file at least, for more to be of use.
+const MIN_LEFT: u64 = 2 << 20;
 
 /// The most for all clients together, and for each of them by how many it is divided.
 const ALL: u64 = 256 << 20;
@@ -58,7 +58,7 @@ fn memory() -> u64 {
 pub(super) struct Bound {
     budget: Arc<ByteBudget>,
     client: IpAddr,
-    /// It holds [`MUCH`] or [`SOME`], or has not sent all of it yet.
+    /// It holds [`RAISED_UNSENT`] or [`PARTLY_RAISED_UNSENT`], or has not sent all of it yet.
     charge: Option<Charge>,
     /// When the sample began, and what was taken since.
     since: Instant,
@@ -68,7 +68,7 @@ pub(super) struct Bound {
 }
 
 impl Bound {
-    /// [`LITTLE`], as the listener's connections begin with.
+    /// [`BASE_UNSENT`], as the listener's connections begin with.
     pub(super) fn new(unsent: &Unsent, client: IpAddr) -> Self {
         Self {
             budget: Arc::clone(&unsent.0),
@@ -91,21 +91,21 @@ impl Bound {
     }
 
     /// How much of a file may be given to the kernel now, of which `left` bytes are left.
-    pub(super) fn most(&mut self, socket: &TcpStream, left: u64) -> u64 {
+    pub(super) fn sendable(&mut self, socket: &TcpStream, left: u64) -> u64 {
         if self.charge.is_none() {
             if self.taken == 0 {
                 self.since = Instant::now();
             }
-            if !self.fast || left < WORTH || !self.raise(socket) {
+            if !self.fast || left < MIN_LEFT || !self.raise(socket) {
                 return left;
             }
         }
-        let before_end = left.saturating_sub(u64::from(LITTLE));
+        let before_end = left.saturating_sub(u64::from(BASE_UNSENT));
         if before_end > 0 {
             return before_end;
         }
         // The kernel takes the end when no more than that waits before it.
-        let _ = bound_unsent(socket, LITTLE);
+        let _ = bound_unsent(socket, BASE_UNSENT);
         left
     }
 
@@ -126,7 +126,7 @@ impl Bound {
     /// than anybody's waits before them.
     pub(super) fn before_bytes(&self, socket: &TcpStream) {
         if self.is_raised() {
-            let _ = bound_unsent(socket, LITTLE);
+            let _ = bound_unsent(socket, BASE_UNSENT);
         }
     }
 
@@ -139,12 +139,14 @@ impl Bound {
 
     /// Whether there is something left of the budget. If not, it is asked again after another sample.
     fn raise(&mut self, socket: &TcpStream) -> bool {
-        self.charge = [MUCH, SOME].into_iter().find_map(|unsent| {
-            let bytes = usize::try_from(unsent).ok()?;
-            let charge = self.budget.charge(self.client, bytes)?;
-            bound_unsent(socket, unsent).ok()?;
-            Some(charge)
-        });
+        self.charge = [RAISED_UNSENT, PARTLY_RAISED_UNSENT]
+            .into_iter()
+            .find_map(|unsent| {
+                let bytes = usize::try_from(unsent).ok()?;
+                let charge = self.budget.charge(self.client, bytes)?;
+                bound_unsent(socket, unsent).ok()?;
+                Some(charge)
+            });
         self.fast = self.charge.is_some();
         self.fast
     }
@@ -171,7 +173,7 @@ pub(super) mod tests {
     /// Of which a client has taken a sample of a file of 64 MiB, fast, however slow this machine is.
     pub(in crate::serve::http) fn sampled(unsent: &Unsent, socket: &TcpStream, host: u8) -> Bound {
         let mut bound = Bound::new(unsent, Ipv4Addr::new(10, 0, 0, host).into());
-        assert_eq!(bound.most(socket, 64 << 20), 64 << 20);
+        assert_eq!(bound.sendable(socket, 64 << 20), 64 << 20);
         bound.since = Instant::now() + Duration::from_secs(3600);
         bound.sent(SAMPLE - 1, 63 << 20);
         assert!(!bound.fast);
@@ -184,18 +186,18 @@ pub(super) mod tests {
         let (socket, _client) = connection().await;
         let unsent = enough();
         let mut bound = sampled(&unsent, &socket, 1);
-        let little = u64::from(LITTLE);
+        let base = u64::from(BASE_UNSENT);
         // And what it fetches next, from its beginning.
         for left in [63 << 20, 9 << 20] {
             assert!(!bound.is_raised());
-            assert_eq!(bound.most(&socket, left), left - little);
+            assert_eq!(bound.sendable(&socket, left), left - base);
             assert!(bound.is_raised());
             assert_eq!(unsent.0.charged(), 4 << 20);
-            bound.sent(SAMPLE, little);
+            bound.sent(SAMPLE, base);
             // The end, which waits until the rest is sent.
-            assert_eq!(bound.most(&socket, little), little);
-            bound.sent(1000, little - 1000);
-            assert_eq!(bound.most(&socket, little - 1000), little - 1000);
+            assert_eq!(bound.sendable(&socket, base), base);
+            bound.sent(1000, base - 1000);
+            assert_eq!(bound.sendable(&socket, base - 1000), base - 1000);
             assert!(bound.is_raised());
             bound.sent(SAMPLE, 0);
             assert_eq!(unsent.0.charged(), 0);
@@ -208,7 +210,7 @@ pub(super) mod tests {
         let unsent = enough();
         let mut bound = sampled(&unsent, &socket, 1);
         for left in [63 << 20, 62 << 20] {
-            bound.most(&socket, left);
+            bound.sendable(&socket, left);
             bound.sent(SAMPLE, left - 1);
             bound.before_bytes(&socket);
             // They wait until the rest is sent, which is charged until then.
@@ -224,16 +226,16 @@ pub(super) mod tests {
         let (socket, _client) = connection().await;
         let unsent = Unsent(ByteBudget::new(4 << 20, 8 << 20));
         let mut slow = sampled(&unsent, &socket, 1);
-        slow.most(&socket, WORTH - 1);
+        slow.sendable(&socket, MIN_LEFT - 1);
         assert!(!slow.is_raised());
         slow.since = Instant::now().checked_sub(2 * FAST).unwrap();
         slow.sent(SAMPLE, 62 << 20);
-        slow.most(&socket, 62 << 20);
+        slow.sendable(&socket, 62 << 20);
         assert!(!slow.is_raised());
         // Two of one client, and then others.
         let raised = [1, 1, 2, 3].map(|host| {
             let mut bound = sampled(&unsent, &socket, host);
-            bound.most(&socket, 63 << 20);
+            bound.sendable(&socket, 63 << 20);
             bound
         });
         assert_eq!(
@@ -252,7 +254,7 @@ pub(super) mod tests {
         let mut held = Vec::new();
         for charged in [4, 5, 5] {
             let mut bound = sampled(&unsent, &socket, 1);
-            bound.most(&socket, 63 << 20);
+            bound.sendable(&socket, 63 << 20);
             assert_eq!(unsent.0.charged(), charged << 20);
             assert_eq!(bound.is_alone(), held.is_empty());
             held.push(bound);
