@@ -68,6 +68,7 @@ impl Content {
             inode: Inode {
                 device: metadata.dev(),
                 number: metadata.ino(),
+                changed: (metadata.ctime(), metadata.ctime_nsec()),
             },
             file: Arc::new(file),
             start: 0,
@@ -145,6 +146,19 @@ impl Content {
         }
     }
 
+    /// Whether [`Content::read_now`] reads some of it from `offset` on.
+    pub(super) fn begins_in_memory(&self, offset: u64) -> bool {
+        match self {
+            Self::File {
+                file,
+                start,
+                length,
+                ..
+            } if offset < *length => is_cached(file, start.saturating_add(offset)),
+            _ => true,
+        }
+    }
+
     /// Like [`Content::read_at`], but never waits for a disk; `None` if it would have to. It may read less.
     pub(crate) fn read_now(&self, offset: u64, buffer: &mut [u8]) -> Option<io::Result<usize>> {
         let Self::File {
@@ -173,7 +187,8 @@ impl Content {
     }
 
     /// The file with the part of it from `offset` on that is in memory: its position, and its length of `most` bytes at
-    /// most. `None` for what is no file, and where a disk may have to be waited for. What was so `recently` is not asked about again.
+    /// most. `None` for what is no file, and where a disk may have to be waited for. What was so `recently` is not asked about
+    /// again.
     pub(super) fn in_memory(
         &self,
         recently: &RecentlyCached,
@@ -230,12 +245,15 @@ fn first_absent(file: &File, from: u64, length: u64) -> Option<u64> {
     let last = length.checked_sub(1)?;
     let rows = (0..length).step_by(PROBED).chain([last]);
     let mut positions = rows.map(|row| from.saturating_add(row));
-    positions.find(|position| {
-        let mut byte = [0];
-        let mut parts = [IoSliceMut::new(&mut byte)];
-        let read = rustix::io::preadv2(file, &mut parts, *position, ReadWriteFlags::NOWAIT);
-        read != Ok(1)
-    })
+    positions.find(|position| !is_cached(file, *position))
+}
+
+/// Whether a file's byte is in memory, as far as the file system can tell.
+fn is_cached(file: &File, position: u64) -> bool {
+    let mut byte = [0];
+    let mut parts = [IoSliceMut::new(&mut byte)];
+    let read = rustix::io::preadv2(file, &mut parts, position, ReadWriteFlags::NOWAIT);
+    read == Ok(1)
 }
 
 fn not_regular() -> io::Error {
@@ -279,12 +297,14 @@ mod tests {
         let content = Content::from_regular(file).unwrap();
         let recently = RecentlyCached::new();
         assert!(content.in_memory(&recently, 2 << 20, ALL).is_none());
+        assert!(!content.begins_in_memory(2 << 20));
         let mut half = vec![0; 1 << 20];
         content.read_at(0, &mut half).unwrap();
         let Some((_, at, length)) = content.in_memory(&recently, 0, ALL) else {
             // overlayfs cannot tell: nothing is sent so.
             return assert!(content.read_now(0, &mut half).is_none());
         };
+        assert!(content.begins_in_memory(0) && content.begins_in_memory(ALL as u64));
         assert_eq!(at, 0);
         assert!((1 << 20..ALL).contains(&length), "{length}");
         // What was absent is asked about again.

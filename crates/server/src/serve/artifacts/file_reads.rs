@@ -119,6 +119,10 @@ impl FileReads {
         least: usize,
         most: usize,
     ) -> Option<io::Result<Bytes>> {
+        // Before there is memory for it: in a file system that cannot tell, nothing ever is.
+        if !content.begins_in_memory(offset) {
+            return None;
+        }
         let (mut buffer, charge) = self.buffer(client, least, most);
         match content.read_now(offset, &mut buffer)? {
             Ok(length) => {

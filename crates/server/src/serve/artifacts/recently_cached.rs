@@ -1,4 +1,4 @@
-//! Which parts of files were in memory a moment ago.
+//! Which parts of files were in the page cache a moment ago.
 //!
 //! Before the kernel sends a file by itself, it is asked whether every few pages of it are in memory, which takes a twentieth of
 //! the time that sending them takes. Many machines load the same files at the same time: what was in memory for one of them is
@@ -14,14 +14,17 @@ use std::time::{Duration, Instant};
 const BLOCK: u64 = 1 << 20;
 /// How many blocks are remembered.
 const BLOCKS: usize = 1024;
-/// For how long. What was used a second ago is the last that leaves memory.
-const RECENT: Duration = Duration::from_secs(1);
+/// For how long. It is no proof: what has left memory since is read from the disk on the network's thread. But what was just
+/// used is the last that leaves, and machines that boot together ask within less.
+const RECENT: Duration = Duration::from_millis(250);
 
-/// A file, by its device's and its own number.
+/// A file, by its device's and its own number, which another one has after it: that one has another time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Inode {
     pub(super) device: u64,
     pub(super) number: u64,
+    /// When it was last changed (`st_ctim`), as it was opened.
+    pub(super) changed: (i64, i64),
 }
 
 /// The blocks, each at the place that its name gives it.
@@ -112,6 +115,7 @@ mod tests {
     const FILE: Inode = Inode {
         device: 1,
         number: 7,
+        changed: (1, 0),
     };
 
     /// What is asked about of a file of which everything before `absent` is in memory, and how much of `wanted` is.
@@ -145,8 +149,14 @@ mod tests {
         // More of the last one is not known, nor another file.
         let more = look(&cached, FILE, (BLOCK + 3, BLOCK + 3), u64::MAX, now);
         assert_eq!(more, ([(2 * BLOCK, 6)].to_vec(), BLOCK + 3));
-        let other = Inode { number: 8, ..FILE };
-        assert_eq!(look(&cached, other, (0, 1), u64::MAX, now).0.len(), 1);
+        let another = Inode { number: 8, ..FILE };
+        let later_with_its_number = Inode {
+            changed: (1, 1),
+            ..FILE
+        };
+        for other in [another, later_with_its_number] {
+            assert_eq!(look(&cached, other, (0, 1), u64::MAX, now).0.len(), 1);
+        }
         let later = now + RECENT;
         assert_eq!(look(&cached, FILE, (0, BLOCK), u64::MAX, later).0.len(), 1);
     }
