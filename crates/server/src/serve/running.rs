@@ -35,6 +35,7 @@ use crate::serve::reports::Reports;
 use crate::serve::root_watch::{FollowedRoots, RootWatch, World};
 use crate::serve::service_manager::ServiceManager;
 use crate::serve::status::Status;
+use crate::serve::tftp::Pollers;
 use crate::settings::HookSettings;
 
 /// Everything that serving needs, ready: nothing after this can be refused.
@@ -194,6 +195,7 @@ pub(crate) fn until_stopped(
             http_port,
             allowed: Arc::new(LiveAllowed::new(allowed)),
             clock,
+            pollers: Arc::new(Pollers::new()),
             status: status.clone(),
         };
         let network = helpers.network.into_client()?;

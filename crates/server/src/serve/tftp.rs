@@ -24,6 +24,7 @@ use netroot_sys::arrival::{Arrival, ArrivalSocket};
 use netroot_sys::readable;
 
 use self::admission::Refusal;
+pub(crate) use self::polling::Pollers;
 use self::service::REQUEST;
 pub(crate) use self::service::{Service, Shared};
 use crate::catalog::ArrivedAt;

@@ -95,14 +95,14 @@ impl Link {
         }
     }
 
-    /// Waits for a datagram, at first awake; the one behind it, if it has come by then. Longer ones are cut off behind the longest
-    /// request.
+    /// Waits for a datagram, at first awake, as long as there is a turn for it; the one behind it, if it has come by then. Longer
+    /// ones are cut off behind the longest request.
     ///
     /// # Errors
     /// The socket's: an ICMP error for what was sent.
     pub(super) async fn receive(
         &mut self,
-        awake: Option<Awake<'_>>,
+        awake: &mut Option<Awake<'_>>,
     ) -> io::Result<[Option<&[u8]>; 2]> {
         // Whoever sends without end takes no more than his turn.
         tokio::task::coop::consume_budget().await;
@@ -114,11 +114,14 @@ impl Link {
         Ok([first.get(..one), other.and_then(|it| second.get(..it))])
     }
 
-    /// Looks for datagrams without sleeping.
-    async fn look(&mut self, awake: Option<Awake<'_>>) -> Option<io::Result<Lengths>> {
-        let awake = awake?;
+    /// Looks for datagrams without sleeping, until the turn is over.
+    async fn look(&mut self, turn: &mut Option<Awake<'_>>) -> Option<io::Result<Lengths>> {
         let [first, second] = &mut self.received;
-        while awake.goes_on().await {
+        while let Some(awake) = turn {
+            if !awake.goes_on().await {
+                *turn = None;
+                break;
+            }
             for _ in 0..LOOKS {
                 match datagrams::receive_two(self.socket.get_ref(), first, second) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -150,6 +153,8 @@ impl Link {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
     use crate::serve::tftp::polling::Pollers;
 
@@ -182,18 +187,20 @@ mod tests {
         server.connect(client.local_addr().unwrap()).unwrap();
         server.set_nonblocking(true).unwrap();
         let mut link = Link::new(server).unwrap();
-        let pollers = Pollers::of_at_most(1);
+        let pollers = Pollers::of_at_most(1, Duration::ZERO);
         for round in 0..20_u8 {
             // One thread for both: it sends only if the other one lets it.
             let sender = client.try_clone().unwrap();
             let sent = tokio::spawn(async move { sender.send(&[round]).unwrap() });
             let longest = match round % 3 {
-                0 => Duration::ZERO,
-                1 => Duration::from_nanos(1),
-                _ => Duration::from_secs(60),
+                0 => None,
+                1 => Some(Duration::from_nanos(1)),
+                _ => Some(Duration::from_secs(60)),
             };
-            let arrived = link.receive(pollers.enter(longest)).await.unwrap();
+            let mut turn = longest.and_then(|longest| pollers.enter(Instant::now() + longest));
+            let arrived = link.receive(&mut turn).await.unwrap();
             assert_eq!(arrived, [Some(&[round][..]), None]);
+            assert_eq!(turn.is_some(), round % 3 == 2);
             sent.await.unwrap();
         }
     }

@@ -13,7 +13,6 @@ use netroot_sys::arrival::Arrival;
 use netroot_sys::udp::{self, Binding};
 
 use super::link::Link;
-use super::polling::Polling;
 use super::read_ahead::{ReadAhead, Reading};
 use super::service::Service;
 use super::slots::Slot;
@@ -140,11 +139,12 @@ async fn drive(
 ) -> Outcome {
     let mut heard = Some(heard);
     let mut reading: Option<Reading> = None;
-    let mut polling = Polling::default();
+    let mut polling = service.pollers.polling();
+    let mut awake = None;
     let mut stopped = pin!(slot.stopped());
     let mut alarm = pin!(tokio::time::sleep(Duration::ZERO));
     loop {
-        transmit(transfer, link, service).await;
+        let is_sent = transmit(transfer, link, service).await;
         if let Some(outcome) = transfer.outcome() {
             return outcome.clone();
         }
@@ -157,12 +157,19 @@ async fn drive(
         if alarm.is_elapsed() || due < alarm.deadline().into_std() {
             alarm.as_mut().reset(due.into());
         }
-        let sent_at = service.now();
-        let awake = service.pollers.enter(polling.longest());
-        if awake.is_some() && reading.is_none() {
-            // While the client is at work.
-            let next = transfer.next_window();
-            transfer.source_mut().read_ahead(next);
+        if is_sent {
+            // Once for what was sent: whatever else comes makes it no longer. One turn is given back before the next.
+            drop(awake.take());
+            let until = polling.sent(service.now());
+            // A client that lacks a part of its window does not answer before that is read.
+            if let Some(until) = until.filter(|_| reading.is_none()) {
+                awake = service.pollers.enter(service.at(until));
+            }
+            if awake.is_some() {
+                // While the client is at work.
+                let next = transfer.next_window();
+                transfer.source_mut().read_ahead(next);
+            }
         }
         tokio::select! {
             biased;
@@ -171,14 +178,15 @@ async fn drive(
                 transfer.source_mut().finish_reading(read);
                 transfer.source_ready(service.now());
             }
-            arrived = link.receive(awake) => match arrived {
+            arrived = link.receive(&mut awake) => match arrived {
                 Ok(datagrams) => {
                     let now = service.now();
                     for datagram in datagrams.into_iter().flatten() {
                         transfer.handle(datagram, now);
                     }
                     if transfer.heard() && transfer.progress_at() == now {
-                        polling.answered(now.saturating_sub(sent_at));
+                        polling.answered(now);
+                        awake = None;
                         if slot.progressed(now).is_err() {
                             transfer.stop();
                         }
@@ -205,14 +213,16 @@ async fn drive(
     }
 }
 
-/// Sends what is to be sent now, a window in as few system calls as it takes.
-async fn transmit(transfer: &mut Transfer<ReadAhead>, link: &mut Link, service: &Service) {
+/// Sends what is to be sent now, a window in as few system calls as it takes; whether there was anything.
+async fn transmit(transfer: &mut Transfer<ReadAhead>, link: &mut Link, service: &Service) -> bool {
+    let mut is_sent = false;
     loop {
         let unsent = {
             let mut datagrams = service.datagrams();
             let Some(each) = transfer.poll_transmit_run(link.longest_run(), &mut datagrams) else {
-                return;
+                return is_sent;
             };
+            is_sent = true;
             match link.send_now(&datagrams, each) {
                 Ok(()) => continue,
                 Err(from) => {

@@ -1,4 +1,4 @@
-//! What every transfer of an interface shares.
+//! What every transfer of an interface shares, and what those of all interfaces share.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -46,8 +46,8 @@ pub(crate) struct Service {
     pub(super) counters: Arc<Counters>,
     /// The running transfers.
     pub(super) slots: Arc<Slots>,
-    /// Those of them that wait for their client awake.
-    pub(super) pollers: Pollers,
+    /// Those that wait for their client awake.
+    pub(super) pollers: Arc<Pollers>,
     /// When the transfers' clock started.
     pub(super) started: Instant,
     datagrams: Mutex<Vec<u8>>,
@@ -68,6 +68,8 @@ pub(crate) struct Shared {
     pub(crate) hook: Option<Arc<Hook>>,
     /// What is counted.
     pub(crate) counters: Arc<Counters>,
+    /// The transfers that wait for their client awake.
+    pub(crate) pollers: Arc<Pollers>,
 }
 
 impl Service {
@@ -82,7 +84,7 @@ impl Service {
             hook: shared.hook,
             counters: shared.counters,
             slots: Slots::new(TRANSFERS),
-            pollers: Pollers::new(),
+            pollers: shared.pollers,
             started: Instant::now(),
             datagrams: Mutex::default(),
         }

@@ -20,6 +20,7 @@ const WAIT: Duration = Duration::from_secs(60);
 struct Rig {
     port: u16,
     counters: Arc<Counters>,
+    pollers: Arc<Pollers>,
 }
 
 fn rig(things: &[(&str, Vec<u8>)]) -> Rig {
@@ -49,6 +50,8 @@ fn rig_on(own: &str, counters: &Arc<Counters>, things: &[(&str, Vec<u8>)]) -> Ri
     })
     .unwrap();
     let port = socket.local_addr().unwrap().port();
+    // Every answer is quick, however busy this machine is.
+    let pollers = Arc::new(Pollers::of_at_most(4, WAIT));
     let shared = Shared {
         artifacts: Arc::new(artifacts),
         reads: FileReads::new(),
@@ -56,6 +59,7 @@ fn rig_on(own: &str, counters: &Arc<Counters>, things: &[(&str, Vec<u8>)]) -> Ri
         timeline,
         hook: None,
         counters: Arc::clone(&counters),
+        pollers: Arc::clone(&pollers),
     };
     let service = Service::new(shared, Arc::new(LiveInterface::new(with_addresses(&[own]))));
     // Before the first request: a datagram that is already queued has no packet information.
@@ -67,7 +71,11 @@ fn rig_on(own: &str, counters: &Arc<Counters>, things: &[(&str, Vec<u8>)]) -> Ri
             .unwrap();
         runtime.block_on(run(socket, Arc::new(service))).unwrap();
     });
-    Rig { port, counters }
+    Rig {
+        port,
+        counters,
+        pollers,
+    }
 }
 
 fn client() -> Client {
@@ -202,6 +210,37 @@ fn a_window_arrives_whole_and_in_order() {
         client.send_to(&ack, from).unwrap();
     }
     wait_for(&rig.counters.tftp_transfers, 2);
+}
+
+#[test]
+fn what_is_no_answer_keeps_nobody_awake() {
+    let rig = rig(&[("file", vec![7; 512 * 100])]);
+    let turns = || rig.pollers.turns.load(std::sync::atomic::Ordering::Relaxed);
+    let client = client();
+    let asked = request("file", &[]);
+    client.send_to(&asked, ("127.0.0.1", rig.port)).unwrap();
+    let ack = |block| {
+        let (_, from) = receive(&client);
+        let ack = Packet::Ack { block }.encode();
+        client.send_to(&ack, from).unwrap();
+        from
+    };
+    let mut from = ack(1);
+    for block in 2..=20 {
+        from = ack(block);
+    }
+    for _ in 0..50 {
+        client.send_to(b"noise", from).unwrap();
+        let duplicate = Packet::Ack { block: 20 }.encode();
+        client.send_to(&duplicate, from).unwrap();
+    }
+    ack(21);
+    receive(&client);
+    // One for what was sent behind the fourth answer, and behind each one after that; the last one may not have begun.
+    assert!((17..=18).contains(&turns()), "{}", turns());
+    let stop = Packet::error(ErrorCode::Undefined, "stop").encode();
+    client.send_to(&stop, from).unwrap();
+    wait_for(&rig.counters.tftp_abandoned, 1);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use crate::serve::clock::Clock;
 use crate::serve::http;
 use crate::serve::listen::allowed::LiveAllowed;
 use crate::serve::status::Status;
+use crate::serve::tftp::Pollers;
 
 /// What the services of all interfaces have in common.
 #[derive(Debug, Clone)]
@@ -14,5 +15,6 @@ pub(in crate::serve::running) struct Common {
     pub(in crate::serve::running) http_port: u16,
     pub(in crate::serve::running) allowed: Arc<LiveAllowed>,
     pub(in crate::serve::running) clock: Clock,
+    pub(in crate::serve::running) pollers: Arc<Pollers>,
     pub(in crate::serve::running) status: Status,
 }

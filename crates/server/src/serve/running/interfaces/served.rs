@@ -68,6 +68,7 @@ impl Served {
             timeline: site.timeline.clone(),
             hook: site.hook.clone(),
             counters: Arc::clone(&site.counters),
+            pollers: Arc::clone(&common.pollers),
         };
         let dhcp = Arc::new(dhcp::Service {
             interface: Arc::clone(&live),
