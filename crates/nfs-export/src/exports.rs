@@ -314,6 +314,14 @@ impl ServedExports {
         self.now().users()
     }
 
+    /// The identity of the export that has this name.
+    pub(crate) fn identity_of(&self, name: &str) -> Option<u32> {
+        let served = self.now();
+        let mut all = served.iter();
+        let named = all.find(|export| export.names().iter().any(|own| own == name));
+        named.map(Export::identity)
+    }
+
     /// Who used the export with this first name before the server started.
     pub(crate) fn remember_users(&self, name: &str, users: &[ExportUser]) {
         let served = self.now();

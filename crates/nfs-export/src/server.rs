@@ -210,6 +210,12 @@ impl Server {
         self.shared.state.record_calls(file);
     }
 
+    /// [`Export::identity`] of the export that has this name.
+    #[must_use]
+    pub fn identity_of(&self, name: &str) -> Option<u32> {
+        self.shared.state.exports.identity_of(name)
+    }
+
     /// Notes what the next machine that mounts one of `exports`, by its path, uses of it from then on; in the place of those
     /// that were given before.
     pub fn want_used_files(&self, exports: BTreeSet<String>) {

@@ -50,6 +50,8 @@ pub struct UsedFiles {
     pub client: IpAddr,
     /// The path that it mounted.
     pub export: String,
+    /// How long ago that was.
+    pub mounted: Duration,
     /// The files, in the order in which they were used first.
     pub files: Vec<UsedFile>,
 }
@@ -137,6 +139,7 @@ impl Watched {
             Some(UsedFiles {
                 client,
                 export: watching.export,
+                mounted: now.saturating_duration_since(watching.began),
                 files: watching.files,
             })
         });
@@ -244,6 +247,7 @@ mod tests {
             [UsedFiles {
                 client: MACHINE,
                 export: "/debian".to_owned(),
+                mounted: QUIET,
                 files: vec![file("sbin", Used::Link), file("usr/bin/x", read)],
             }]
         );

@@ -20,6 +20,9 @@ const HEADER: &str = "netroot-readahead 1";
 pub const MOST_FILES: usize = 4096;
 /// The longest list, in bytes.
 pub const MOST_BYTES: usize = 512 << 10;
+/// The most content that is read ahead by one list, in bytes. A boot of Debian to its login reads 45 MB, one to a desktop some
+/// hundreds.
+pub const MOST_CONTENT: u64 = 256 << 20;
 /// The most ranges of a file.
 const MOST_RANGES: usize = 16;
 /// The longest path (`PATH_MAX`).
@@ -50,6 +53,7 @@ pub struct ListedFile {
 /// The list as text, as far as it may be long.
 pub fn write(files: &[ListedFile]) -> String {
     let mut text = format!("{HEADER}\n");
+    let mut content = 0_u64;
     for file in files.iter().take(MOST_FILES) {
         if !is_path(&file.path) {
             continue;
@@ -64,6 +68,10 @@ pub fn write(files: &[ListedFile]) -> String {
         escape(&mut line, &file.path);
         if let Use::Content(ranges) = &file.used {
             for (offset, length) in ranges.iter().take(MOST_RANGES) {
+                if content.saturating_add(*length) > MOST_CONTENT {
+                    continue;
+                }
+                content += length;
                 let _ = write!(line, " {offset}+{length}");
             }
         }
@@ -78,7 +86,11 @@ pub fn write(files: &[ListedFile]) -> String {
 
 /// Reads a list. Lines that make no sense are left out; a text of another kind has no files.
 pub fn read(text: &str) -> Vec<ListedFile> {
-    let text = text.get(..MOST_BYTES).unwrap_or(text);
+    let mut end = text.len().min(MOST_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let text = text.get(..end).unwrap_or_default();
     let mut lines = text.lines();
     if lines.next() != Some(HEADER) {
         return Vec::new();
@@ -184,6 +196,24 @@ mod tests {
         assert!(read(&text).len() > 1000);
         let short = "N a\n".repeat(2 * MOST_FILES);
         assert_eq!(read(&format!("{HEADER}\n{short}")).len(), MOST_FILES);
+        // Within a character.
+        let mut cut = format!("{HEADER}\nL sbin\n").into_bytes();
+        cut.resize(MOST_BYTES - 1, b'x');
+        let cut = String::from_utf8(cut).unwrap() + "\u{e4}\nL lib\n";
+        assert_eq!(read(&cut).len(), 1);
+    }
+
+    #[test]
+    fn a_list_names_no_more_content_than_a_boot_reads() {
+        let half = || Use::Content(vec![(0, MOST_CONTENT / 2 + 1)]);
+        let files = [
+            listed(b"a", half()),
+            listed(b"b", half()),
+            listed(b"c", Use::Content(vec![(0, 4096)])),
+        ];
+        let text = write(&files);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[2..], ["F b", "F c 0+4096"]);
     }
 
     proptest! {

@@ -24,8 +24,8 @@ use std::time::Duration;
 
 use netroot_net::Host;
 use netroot_proto::cmdline::{BootPlan, Overlay};
-use netroot_proto::readahead::{ListedFile, MOST_BYTES, Use, read};
-use rustix::fs::{Advice, Mode, OFlags, RawDir, fadvise};
+use netroot_proto::readahead::{ListedFile, MOST_BYTES, MOST_CONTENT, Use, read};
+use rustix::fs::{Advice, FileType, Mode, OFlags, RawDir, fadvise, fstat};
 
 use crate::clock::{Moment, Seconds};
 use crate::console::debug;
@@ -94,11 +94,14 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
     ) else {
         return ExitCode::FAILURE;
     };
+    let Ok(root) = io::stdin().as_fd().try_clone_to_owned() else {
+        return ExitCode::FAILURE;
+    };
     let reading = Reading {
-        root: io::stdin(),
+        root,
         files,
         next: AtomicUsize::new(0),
-        room: AtomicU64::new(free_memory() / PART_OF_MEMORY),
+        room: AtomicU64::new(MOST_CONTENT.min(free_memory() / PART_OF_MEMORY)),
         deadline: began.after(TIMEOUT),
     };
     let asked = thread::scope(|scope| {
@@ -152,7 +155,7 @@ fn free_memory() -> u64 {
 
 /// The files that are still to be asked for.
 struct Reading {
-    root: io::Stdin,
+    root: OwnedFd,
     files: Vec<ListedFile>,
     next: AtomicUsize,
     /// How many bytes may still be read ahead.
@@ -193,12 +196,14 @@ impl Reading {
                 }
             }
             Use::Content(ranges) => {
+                // A device is not even opened for reading: a watchdog would begin to count, a tape to wind. The server lists
+                // none; whoever else answers might.
+                let status = fstat(open(OFlags::PATH)?)?;
+                if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
+                    return Ok(());
+                }
                 let content = File::from(open(OFlags::RDONLY | OFlags::NONBLOCK)?);
-                // A FIFO or a device is not to be touched; neither is in a list that was made by reading.
-                let size = match content.metadata()? {
-                    status if status.is_file() => status.len(),
-                    _ => return Ok(()),
-                };
+                let size = content.metadata()?.len();
                 for (offset, length) in ranges {
                     let length = (*length).min(size.saturating_sub(*offset));
                     self.read(&content, *offset, length)?;
@@ -233,6 +238,34 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
+
+    #[test]
+    fn what_is_no_file_is_not_opened() {
+        let folder = std::env::temp_dir().join(format!("netroot-ahead-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&folder);
+        std::fs::create_dir(&folder).unwrap();
+        // One that cannot be opened for reading: ENXIO.
+        let _socket = std::os::unix::net::UnixListener::bind(folder.join("socket")).unwrap();
+        std::fs::write(folder.join("file"), "content").unwrap();
+        let reading = Reading {
+            root: File::open(&folder).unwrap().into(),
+            files: Vec::new(),
+            next: AtomicUsize::new(0),
+            room: AtomicU64::new(100),
+            deadline: Moment::now().after(TIMEOUT),
+        };
+        let ask = |path: &str| {
+            reading.ask_for(&ListedFile {
+                path: path.into(),
+                used: Use::Content(vec![(0, 4096)]),
+            })
+        };
+        ask("socket").unwrap();
+        ask("file").unwrap();
+        assert_eq!(reading.room.load(Ordering::Relaxed), 100 - 7);
+        assert!(ask("absent").is_err());
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 
     fn served(answer: &'static str) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

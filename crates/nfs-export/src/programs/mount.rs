@@ -135,12 +135,14 @@ fn root_handle(state: &ServerState, client: SocketAddr, path: &[u8]) -> Result<H
     if !export.allows(client.ip()) {
         return Err(Refusal::Address);
     }
-    export.note_use(client.ip());
-    export.tree().mount(below).map_err(|status| match status {
+    let handle = export.tree().mount(below).map_err(|status| match status {
         nfsstat3::NFS3ERR_NOENT | nfsstat3::NFS3ERR_ACCES => Refusal::NoSuchDirectory,
         nfsstat3::NFS3ERR_NOTDIR => Refusal::NotADirectory,
         _ => Refusal::Failed,
-    })
+    })?;
+    // Not of a path that is not there: a root that was exchanged is kept for who uses it.
+    export.note_use(client.ip());
+    Ok(handle)
 }
 
 fn dump(state: &ServerState, client: SocketAddr, out: &mut ReplyBuffer) {

@@ -3,12 +3,11 @@
 //!
 //! A list belongs to an image and to the directory that is its root. After a day, or when another directory has taken its
 //! place, the next machine boots without a list, and is what the next list is made of. A list that is wrong costs a little
-//! reading: it names only what machines may read anyway, and only what a machine that booted from here asked for.
+//! reading: it names only what machines may read anyway, and only what a machine asked for that was booting from here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,11 +15,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use hyper::body::Bytes;
 use netroot_nfs_export::{Server, Used, UsedFile, UsedFiles};
 use netroot_proto::readahead::{ListedFile, Use, write};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::catalog::{Catalog, RootLocation};
 use crate::serve::artifacts::ArtifactStore;
 use crate::serve::events::Timeline;
+use crate::serve::history::History;
 
 /// The file in the state folder.
 const FILE: &str = "readahead.json";
@@ -28,6 +28,8 @@ const FILE: &str = "readahead.json";
 const AGE: Duration = Duration::from_secs(24 * 3600);
 /// Who uses fewer files does not boot from there.
 const FEWEST: usize = 8;
+/// How long before its mount a boot begins, at most. Who mounts later has been running, and does something else.
+const BOOTS: Duration = Duration::from_secs(10 * 60);
 /// Of how many images lists are kept.
 const IMAGES: usize = 64;
 /// How often it is looked whether a boot is over.
@@ -43,14 +45,21 @@ pub(crate) struct Readahead {
 /// The list of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Kept {
-    /// The directory's device and inode number.
-    directory: (u64, u64),
+    /// What tells the exported directory from others, as its handles do ([`netroot_nfs_export::Export::identity`]).
+    export: u32,
     /// When it was made, in seconds since 1970.
     made: u64,
-    list: String,
-    /// The same, as it is sent.
-    #[serde(skip)]
-    sent: Bytes,
+    /// As it is sent.
+    #[serde(serialize_with = "as_text", deserialize_with = "from_text")]
+    list: Bytes,
+}
+
+fn as_text<S: Serializer>(list: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(std::str::from_utf8(list).unwrap_or_default())
+}
+
+fn from_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
+    String::deserialize(deserializer).map(Bytes::from)
 }
 
 impl Readahead {
@@ -58,10 +67,7 @@ impl Readahead {
     pub(crate) fn load(state: &Path) -> Self {
         let file = state.join(FILE);
         let read = fs::read(&file).unwrap_or_default();
-        let mut kept: BTreeMap<String, Kept> = serde_json::from_slice(&read).unwrap_or_default();
-        for one in kept.values_mut() {
-            one.sent = Bytes::from(one.list.clone());
-        }
+        let kept: BTreeMap<String, Kept> = serde_json::from_slice(&read).unwrap_or_default();
         Self {
             file,
             kept: Mutex::new(kept),
@@ -73,53 +79,46 @@ impl Readahead {
     }
 
     /// The list for the machines that boot an image from now on.
-    pub(crate) fn list(&self, catalog: &Catalog, image: &str) -> Option<Bytes> {
-        let (_, directory) = own_root(catalog, image)?;
-        self.fresh(image, identity(directory)?, now())
+    pub(crate) fn list(&self, nfs: &Server, catalog: &Catalog, image: &str) -> Option<Bytes> {
+        let export = nfs.identity_of(own_root(catalog, image)?)?;
+        self.fresh(image, export, now())
     }
 
-    fn fresh(&self, image: &str, directory: (u64, u64), now: u64) -> Option<Bytes> {
+    fn fresh(&self, image: &str, export: u32, now: u64) -> Option<Bytes> {
         let kept = self.kept();
         let list = kept.get(image)?;
         // A clock that was set back makes none older.
         let age = now.saturating_sub(list.made);
-        (list.directory == directory && age < AGE.as_secs()).then(|| list.sent.clone())
+        (list.export == export && age < AGE.as_secs()).then(|| list.list.clone())
     }
 
     /// The exports of the images that need a list.
-    fn wanted(&self, catalog: &Catalog) -> BTreeSet<String> {
+    fn wanted(&self, nfs: &Server, catalog: &Catalog) -> BTreeSet<String> {
         let images = catalog.images().map(|image| image.name.as_str());
         let roots = images.filter_map(|image| Some((image, own_root(catalog, image)?)));
-        let wanted = roots.filter(|(image, _)| self.list(catalog, image).is_none());
-        wanted.map(|(_, (export, _))| export.to_owned()).collect()
+        let wanted = roots.filter(|(image, _)| self.list(nfs, catalog, image).is_none());
+        wanted.map(|(_, path)| path.to_owned()).collect()
     }
 
     /// Keeps what a boot used. False if it was none of an image's.
-    fn keep(&self, catalog: &Catalog, used: &UsedFiles) -> bool {
+    fn keep(&self, nfs: &Server, catalog: &Catalog, used: &UsedFiles) -> bool {
         let mut images = catalog.images().map(|image| image.name.as_str());
-        let is_its = |image: &&str| own_root(catalog, image).is_some_and(|it| it.0 == used.export);
+        let is_its = |image: &&str| own_root(catalog, image).is_some_and(|it| it == used.export);
         let Some(image) = images.find(is_its).filter(|_| used.files.len() >= FEWEST) else {
             return false;
         };
-        let directory = own_root(catalog, image).and_then(|(_, directory)| identity(directory));
-        let Some(directory) = directory else {
+        let Some(export) = nfs.identity_of(&used.export) else {
             return false;
         };
-        self.insert(image, directory, &used.files, now());
+        self.insert(image, export, &used.files, now());
         true
     }
 
-    fn insert(&self, image: &str, directory: (u64, u64), files: &[UsedFile], made: u64) {
+    fn insert(&self, image: &str, export: u32, files: &[UsedFile], made: u64) {
         let files: Vec<ListedFile> = files.iter().map(listed).collect();
-        let list = write(&files);
-        let sent = Bytes::from(list.clone());
+        let list = Bytes::from(write(&files));
         let mut kept = self.kept();
-        let new = Kept {
-            directory,
-            made,
-            list,
-            sent,
-        };
+        let new = Kept { export, made, list };
         kept.insert(image.to_owned(), new);
         while kept.len() > IMAGES {
             let oldest = kept.iter().min_by_key(|(_, one)| one.made);
@@ -131,7 +130,9 @@ impl Readahead {
     }
 
     fn save(&self) -> io::Result<()> {
-        let text = serde_json::to_vec(&*self.kept())?;
+        // Not under the lock: it may be many megabytes, and machines wait for theirs.
+        let kept = self.kept().clone();
+        let text = serde_json::to_vec(&kept)?;
         let part = self.file.with_extension("json.part");
         fs::write(&part, text)?;
         fs::rename(part, &self.file)
@@ -144,17 +145,22 @@ pub(crate) async fn run(
     nfs: Option<Arc<Server>>,
     artifacts: Arc<ArtifactStore>,
     timeline: Timeline,
+    history: Arc<History>,
 ) {
     let Some(nfs) = nfs else {
         return std::future::pending().await;
     };
     loop {
         let catalog = artifacts.catalog();
-        nfs.want_used_files(readahead.wanted(&catalog));
+        nfs.want_used_files(readahead.wanted(&nfs, &catalog));
         let over = nfs.take_used_files().into_iter();
-        // Somebody who mounts a root to look at it does not boot.
-        let boots = over.filter(|used| timeline.machines().at(used.client).is_some());
-        let kept = boots.filter(|used| readahead.keep(&catalog, used)).count();
+        let boots = over.filter(|used| {
+            let mac = timeline.machines().at(used.client);
+            let booted = mac.and_then(|mac| history.booted(mac));
+            is_boot(booted, used.mounted)
+        });
+        let kept = boots.filter(|used| readahead.keep(&nfs, &catalog, used));
+        let kept = kept.count();
         if kept > 0 {
             let readahead = Arc::clone(&readahead);
             // At worst it is noted once more after a restart; that the folder cannot be written is told at the start.
@@ -164,20 +170,20 @@ pub(crate) async fn run(
     }
 }
 
-/// Under which path an image's root is exported from here, and what directory it is.
-fn own_root<'a>(catalog: &'a Catalog, image: &str) -> Option<(&'a str, &'a Path)> {
-    let mut images = catalog.images();
-    match &images.find(|one| one.name == image)?.root()?.location {
-        RootLocation::Own {
-            path, directory, ..
-        } => Some((path, directory)),
-        RootLocation::Elsewhere(_) => None,
-    }
+/// Whether a machine that mounted a root that long ago did so in a boot that it was given a script in, that long ago.
+/// Somebody who mounts a root to look at it, or to change what others read ahead, does not boot.
+fn is_boot(booted: Option<Duration>, mounted: Duration) -> bool {
+    let before = booted.and_then(|booted| booted.checked_sub(mounted));
+    before.is_some_and(|before| before <= BOOTS)
 }
 
-fn identity(directory: &Path) -> Option<(u64, u64)> {
-    let status = fs::metadata(directory).ok()?;
-    Some((status.dev(), status.ino()))
+/// Under which path an image's root is exported from here.
+fn own_root<'a>(catalog: &'a Catalog, image: &str) -> Option<&'a str> {
+    let mut images = catalog.images();
+    match &images.find(|one| one.name == image)?.root()?.location {
+        RootLocation::Own { path, .. } => Some(path),
+        RootLocation::Elsewhere(_) => None,
+    }
 }
 
 fn now() -> u64 {
@@ -210,10 +216,20 @@ mod tests {
     }
 
     #[test]
+    fn only_a_machine_that_boots_says_what_the_others_read_ahead() {
+        let seconds = |seconds| Duration::from_secs(seconds);
+        assert!(is_boot(Some(seconds(140)), seconds(120)));
+        // It is not known, has been running for long, or has begun to boot since.
+        assert!(!is_boot(None, seconds(120)));
+        assert!(!is_boot(Some(seconds(4000)), seconds(120)));
+        assert!(!is_boot(Some(seconds(100)), seconds(120)));
+    }
+
+    #[test]
     fn a_list_outlives_a_restart_and_ends_with_the_day_or_with_the_directory() {
         let state = tempfile::tempdir().unwrap();
         let readahead = Readahead::load(state.path());
-        let (day, directory) = (AGE.as_secs(), (1, 2));
+        let (day, directory) = (AGE.as_secs(), 1);
         assert_eq!(readahead.fresh("debian", directory, 0), None);
         readahead.insert("debian", directory, &files(&["sbin", "lib"]), day);
         readahead.save().unwrap();
@@ -221,7 +237,7 @@ mod tests {
         let list = readahead.fresh("debian", directory, 2 * day - 1).unwrap();
         assert_eq!(list, "netroot-readahead 1\nL sbin\nL lib\n");
         assert_eq!(readahead.fresh("debian", directory, 2 * day), None);
-        assert_eq!(readahead.fresh("debian", (1, 3), day), None);
+        assert_eq!(readahead.fresh("debian", 2, day), None);
         assert_eq!(readahead.fresh("other", directory, day), None);
         // Of however many images.
         for image in 0..2 * IMAGES {

@@ -202,12 +202,13 @@ pub(crate) fn until_stopped(
         let interfaces = Interfaces::start(listeners, following, network, common)?;
         dhcp.extend(interfaces.dhcp());
         tasks.spawn(interfaces.follow());
+        let booted = Arc::clone(&history);
         let watched = watch::run(history, nfs.clone(), timeline.clone());
         tasks.spawn(async {
             watched.await;
             Ok(())
         });
-        let noted = readahead::run(readahead, nfs.clone(), catalogs, timeline.clone());
+        let noted = readahead::run(readahead, nfs.clone(), catalogs, timeline.clone(), booted);
         tasks.spawn(async {
             noted.await;
             Ok(())

@@ -83,7 +83,9 @@ fn charged(answer: api::Answer, client: IpAddr, site: &Site) -> Answer {
 
 /// What the next machine that boots an image reads ahead. An image without a list is nothing to log: its next boot makes one.
 fn readahead_list(image: &str, peer: IpAddr, site: &Site) -> Answer {
-    match site.readahead.list(&site.artifacts.catalog(), image) {
+    let nfs = site.nfs.as_ref();
+    let list = nfs.and_then(|nfs| site.readahead.list(nfs, &site.artifacts.catalog(), image));
+    match list {
         Some(list) => match site.pages.charged(peer, list) {
             Some(list) => page(StatusCode::OK, list),
             None => busy(site),
