@@ -14,7 +14,7 @@ use crate::programs::procedure::{Ends, IoMode};
 use crate::programs::{self, Outcome};
 use crate::rpc::record::RecordReader;
 use crate::rpc::reply_buffer::ReplyBuffer;
-use crate::server::polling::{Pollers, Polling};
+use crate::server::polling::{Pollers, Polling, Turn};
 use crate::server::thread_pool::ThreadPool;
 use crate::server::write_deadline::{Patience, SEND_TIMEOUT, WriteDeadline};
 use crate::server_state::ServerState;
@@ -122,17 +122,24 @@ impl Connection {
         &self,
         space: &mut [u8],
         pollers: &Pollers,
-        polling: &Polling,
+        polling: &mut Polling,
     ) -> Option<usize> {
-        let awake = pollers.enter(polling.longest())?;
-        while awake.goes_on() {
+        let mut awake = pollers.enter(polling.longest())?;
+        loop {
+            match awake.turn() {
+                Turn::Look => {}
+                Turn::Sleep => return None,
+                Turn::Displaced => {
+                    polling.displaced();
+                    return None;
+                }
+            }
             match recv(&self.stream, &mut *space, RecvFlags::DONTWAIT) {
                 Ok((length, _)) => return Some(length),
                 Err(Errno::AGAIN) => {}
                 Err(_) => return None,
             }
         }
-        None
     }
 
     fn write(&self, out: &mut ReplyBuffer) -> io::Result<()> {
@@ -232,7 +239,7 @@ pub(super) fn serve(
             timeout = next;
         }
         let space = reader.space();
-        let received = match connection.receive_awake(space, &serving.pollers, &polling) {
+        let received = match connection.receive_awake(space, &serving.pollers, &mut polling) {
             None => (&connection.stream).read(space),
             Some(length) => Ok(length),
         };

@@ -13,15 +13,20 @@ use std::time::{Duration, Instant};
 /// How long a call is waited for awake. In a local network the next one comes 20 to 80 µs after a reply.
 const LONGEST: Duration = Duration::from_micros(100);
 /// What a slow call costs, in quick ones: of five calls one is waited for in vain at most.
-const SLOW_COSTS: u32 = 4;
+const SLOW_COSTS: i32 = 4;
 /// As many quick calls are remembered. After that many in a row a client may be slow four times until it is slept for.
-const REMEMBERED: u32 = 4 * SLOW_COSTS;
+const REMEMBERED: i32 = 4 * SLOW_COSTS;
+/// To give up the processor and to look takes 1 µs where nobody wants it. Who has it back only after so long shares it with
+/// programs that run for a whole slice, 0.7 ms or more: they would pay for the waiting.
+const DISPLACED: Duration = Duration::from_micros(200);
+/// What that costs, in quick calls: a tenth of a second without waiting awake.
+const DISPLACED_COSTS: i32 = 4096;
 
 /// Whether the next call of a client is waited for awake.
 #[derive(Debug, Default)]
 pub(super) struct Polling {
-    /// One for each quick call, less [`SLOW_COSTS`] for each slow one.
-    credit: u32,
+    /// One for each quick call, less [`SLOW_COSTS`] for each slow one and [`DISPLACED_COSTS`] where others want the processor.
+    credit: i32,
 }
 
 impl Polling {
@@ -30,8 +35,14 @@ impl Polling {
         self.credit = if after <= LONGEST {
             REMEMBERED.min(self.credit + 1)
         } else {
-            self.credit.saturating_sub(SLOW_COSTS)
+            // Never less than it was, if there was none.
+            self.credit.min((self.credit - SLOW_COSTS).max(0))
         };
+    }
+
+    /// Others wanted the processor while a call was waited for awake.
+    pub(super) fn displaced(&mut self) {
+        self.credit -= DISPLACED_COSTS;
     }
 
     /// How long the next call is waited for awake.
@@ -55,13 +66,37 @@ pub(super) struct Pollers {
 pub(super) struct Awake<'a> {
     pollers: &'a Pollers,
     until: Instant,
+    looked: Instant,
+}
+
+/// What to do after every other thread had its turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// To look for the call again.
+    Look,
+    /// To sleep, since it has not come soon enough.
+    Sleep,
+    /// To sleep, since others want the processor.
+    Displaced,
 }
 
 impl Awake<'_> {
-    /// Gives every other thread its turn, and says whether there is time to look again after that.
-    pub(super) fn goes_on(&self) -> bool {
+    /// Gives every other thread its turn.
+    pub(super) fn turn(&mut self) -> Turn {
         thread::yield_now();
-        Instant::now() < self.until
+        self.turn_at(Instant::now())
+    }
+
+    fn turn_at(&mut self, now: Instant) -> Turn {
+        let took = now.duration_since(self.looked);
+        self.looked = now;
+        if took > DISPLACED {
+            Turn::Displaced
+        } else if now < self.until {
+            Turn::Look
+        } else {
+            Turn::Sleep
+        }
     }
 }
 
@@ -85,10 +120,11 @@ impl Pollers {
         if longest.is_zero() {
             return None;
         }
-        let until = Instant::now() + longest;
+        let now = Instant::now();
         let awake = Awake {
             pollers: self,
-            until,
+            until: now + longest,
+            looked: now,
         };
         (self.awake.fetch_add(1, Ordering::Relaxed) < self.most).then_some(awake)
     }
@@ -146,6 +182,37 @@ mod tests {
             let quick = 10 * pattern.count_zeros() - 10 * 20;
             assert!(vain * 4 <= quick, "{pattern:012b}: {vain} and {quick}");
         }
+    }
+
+    #[test]
+    fn where_others_want_the_processor_hardly_any_call_is() {
+        let mut polling = Polling::default();
+        let mut awake = 0;
+        for _ in 0..10 * DISPLACED_COSTS {
+            if !polling.longest().is_zero() {
+                awake += 1;
+                polling.displaced();
+            }
+            polling.called(QUICK);
+        }
+        assert_eq!(awake, 10);
+        polling.displaced();
+        polling.called(SLOW);
+        assert!(polling.credit < 0, "no slow call makes up for it");
+    }
+
+    #[test]
+    fn a_turn_that_took_long_was_somebody_elses() {
+        let pollers = Pollers::of_at_most(1);
+        let mut awake = pollers.enter(LONGEST).unwrap();
+        let began = awake.looked;
+        for micros in (1..100).step_by(9) {
+            let now = began + Duration::from_micros(micros);
+            assert_eq!(awake.turn_at(now), Turn::Look);
+        }
+        assert_eq!(awake.turn_at(began + LONGEST), Turn::Sleep);
+        let late = began + LONGEST + DISPLACED + Duration::from_micros(1);
+        assert_eq!(awake.turn_at(late), Turn::Displaced);
     }
 
     #[test]
