@@ -273,10 +273,14 @@ impl Tree {
         }
     }
 
-    /// Where a file is below the root, as far as the kernel knows it.
-    pub(crate) fn path_of(&self, node: &Node) -> Option<String> {
+    /// Where a file is below the root, as far as the kernel knows it; nowhere if it has been deleted.
+    pub(crate) fn path_of(&self, node: &Node) -> Option<Vec<u8>> {
         match node {
-            Node::Open(open) => hidden::path_below(self.part(open.shown().part), open.reference()),
+            Node::Open(open) => {
+                let path = hidden::path_below(self.part(open.shown().part), open.reference())?;
+                // What the kernel says of the path of a deleted file (`d_path`).
+                (!path.ends_with(b" (deleted)")).then_some(path)
+            }
             Node::MountPoint(..) => None,
         }
     }

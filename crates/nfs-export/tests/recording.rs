@@ -3,7 +3,9 @@
 
 mod support;
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 
 use support::{Client, serve};
 
@@ -13,6 +15,8 @@ fn calls_are_recorded_by_path() {
     let root = tempfile::tempdir().unwrap();
     fs::create_dir(root.path().join("a b")).unwrap();
     fs::write(root.path().join("a b/file"), b"content").unwrap();
+    let odd_path = root.path().join(OsStr::from_bytes(b"\xff"));
+    fs::write(&odd_path, b"").unwrap();
     let record = tempfile::NamedTempFile::new().unwrap();
     let running = serve(root.path());
     running.server.record_calls(record.reopen().unwrap());
@@ -23,6 +27,10 @@ fn calls_are_recorded_by_path() {
     client.access(&file);
     let root = client.root.clone();
     client.list_plus(&root, 512, 4096).unwrap();
+    let odd = client.lookup_in(&root, b"\xff").unwrap().object;
+    client.attributes(&odd).unwrap();
+    fs::remove_file(odd_path).unwrap();
+    let _ = client.attributes(&odd);
     let lines = fs::read_to_string(record.path()).unwrap();
     let lines: Vec<&str> = lines
         .lines()
@@ -37,6 +45,9 @@ fn calls_are_recorded_by_path() {
             r"127.0.0.1 7 READ /a\040b/file 2 4096",
             r"127.0.0.1 7 ACCESS /a\040b/file 4294967295",
             "127.0.0.1 7 READDIRPLUS / 0 512 4096",
+            r"127.0.0.1 7 LOOKUP / \377",
+            r"127.0.0.1 7 GETATTR /\377",
+            "127.0.0.1 7 GETATTR -",
         ]
     );
 }

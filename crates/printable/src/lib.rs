@@ -2,12 +2,17 @@
 //!
 //! * [`Printable`]: the text with everything escaped that a terminal or a reader would not see as what it is.
 //! * [`json_escape`]: such a character in JSON.
+//! * [`Octal`]: any bytes as one word, and [`from_octal`] back.
 //!
 //! Pure. The one rule about this in netroot: [`is_printable`].
 
 #![forbid(unsafe_code)]
 
+mod octal;
+
 use std::fmt::{self, Display, Formatter, Write};
+
+pub use octal::{Octal, from_octal};
 
 /// Whether a character is shown as itself. Not so: controls (C0, DEL, C1), which a terminal obeys; the separators
 /// of lines and paragraphs, which start a new line; the marks that change the direction of writing, which show text in

@@ -8,11 +8,12 @@
 //! F usr/lib/x86_64-linux-gnu/libc.so.6 0+1921024      content: offset+length in bytes, one or several
 //! ```
 //!
-//! In the order of first use. Paths are below the root, without a slash at the beginning; what is not printable ASCII, and
-//! spaces and backslashes, are three octal digits, as in `/proc/mounts`. Whoever sends a list can only make its reader read
+//! In the order of first use. Paths are below the root, without a slash at the beginning, written as [`Octal`]. Whoever sends a list can only make its reader read
 //! ahead: what makes no sense is left out, and everything is bounded.
 
 use std::fmt::Write;
+
+use netroot_printable::{Octal, from_octal};
 
 /// The first line.
 const HEADER: &str = "netroot-readahead 1";
@@ -65,7 +66,7 @@ pub fn write(files: &[ListedFile]) -> String {
             Use::Content(_) => "F ",
         }
         .to_owned();
-        escape(&mut line, &file.path);
+        let _ = write!(line, "{}", Octal(&file.path));
         if let Use::Content(ranges) = &file.used {
             for (offset, length) in ranges.iter().take(MOST_RANGES) {
                 if content.saturating_add(*length) > MOST_CONTENT {
@@ -100,7 +101,7 @@ pub fn read(text: &str) -> Vec<ListedFile> {
 
 fn file(line: &str) -> Option<ListedFile> {
     let mut words = line.split(' ');
-    let (kind, path) = (words.next()?, unescape(words.next()?)?);
+    let (kind, path) = (words.next()?, from_octal(words.next()?)?);
     let used = match kind {
         "N" => Use::Name,
         "L" => Use::Link,
@@ -126,28 +127,6 @@ fn is_path(path: &[u8]) -> bool {
     path.len() < LONGEST_PATH
         && !path.contains(&0)
         && parts.all(|part| !matches!(part, b"" | b"." | b".."))
-}
-
-fn escape(line: &mut String, path: &[u8]) {
-    for byte in path {
-        match byte {
-            b'!'..=b'[' | b']'..=b'~' => line.push(char::from(*byte)),
-            other => _ = write!(line, "\\{other:03o}"),
-        }
-    }
-}
-
-fn unescape(word: &str) -> Option<Vec<u8>> {
-    let mut path = Vec::with_capacity(word.len());
-    let mut rest = word;
-    while let Some((before, after)) = rest.split_once('\\') {
-        path.extend_from_slice(before.as_bytes());
-        let (digits, after) = after.split_at_checked(3)?;
-        path.push(u8::from_str_radix(digits, 8).ok()?);
-        rest = after;
-    }
-    path.extend_from_slice(rest.as_bytes());
-    Some(path)
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! NFS v3 (RFC 1813 §3), read-only.
 
+mod answered;
 mod noted;
 mod permissions;
+mod procedures;
 mod read;
 mod read_only;
 mod readdir;
@@ -24,6 +26,7 @@ use crate::rpc::reply_buffer::ReplyBuffer;
 use crate::tree::handle::Handle;
 use crate::tree::node::{Node, is_directory};
 use crate::tree::{name, status};
+use answered::Answered;
 use permissions::{Permission, Permissions};
 use read::READ_SIZE;
 use request::{Request, ResolvedFile};
@@ -44,34 +47,39 @@ pub(super) fn answer(
     mut arguments: Decoder<'_>,
     out: &mut ReplyBuffer,
 ) -> Result<(), ProcedureError> {
-    let recorded = arguments;
+    let (asked, start) = (arguments, out.len());
     match procedure {
-        0 => {}
-        1 => getattr(request, arguments.handle()?, out),
-        3 => lookup(request, arguments.handle()?, arguments.name()?, out),
-        4 => access(request, arguments.handle()?, arguments.u32()?, out),
-        5 => readlink(request, arguments.handle()?, out),
-        6 => read::read(request, read::Arguments::decode(&mut arguments)?, out)?,
-        16 => readdir::readdir(request, readdir::Arguments::decode(&mut arguments)?, out),
-        17 => {
+        procedures::NULL => {}
+        procedures::GETATTR => getattr(request, arguments.handle()?, out),
+        procedures::LOOKUP => lookup(request, arguments.handle()?, arguments.name()?, out),
+        procedures::ACCESS => access(request, arguments.handle()?, arguments.u32()?, out),
+        procedures::READLINK => readlink(request, arguments.handle()?, out),
+        procedures::READ => read::read(request, read::Arguments::decode(&mut arguments)?, out)?,
+        procedures::READDIR => {
+            readdir::readdir(request, readdir::Arguments::decode(&mut arguments)?, out);
+        }
+        procedures::READDIRPLUS => {
             readdir::readdirplus(
                 request,
                 readdir::Arguments::decode_plus(&mut arguments)?,
                 out,
             );
         }
-        18 => fsstat(request, arguments.handle()?, out),
-        19 => fsinfo(request, arguments.handle()?, out),
-        20 => pathconf(request, arguments.handle()?, out),
-        21 => {
+        procedures::FSSTAT => fsstat(request, arguments.handle()?, out),
+        procedures::FSINFO => fsinfo(request, arguments.handle()?, out),
+        procedures::PATHCONF => pathconf(request, arguments.handle()?, out),
+        procedures::COMMIT => {
             let handle = arguments.handle()?;
             let (_offset, _count) = (arguments.u64()?, arguments.u32()?);
             commit(request, handle, out);
         }
         _ => read_only::refuse(request, procedure, arguments, out)?,
     }
-    recorded::record(request, procedure, recorded);
-    noted::note(request, procedure, recorded);
+    let reply = out.as_bytes().get(start..).unwrap_or_default();
+    if let Some(answered) = Answered::if_told(request, procedure, asked, reply) {
+        recorded::record(&answered);
+        noted::note(&answered);
+    }
     Ok(())
 }
 

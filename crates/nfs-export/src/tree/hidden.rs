@@ -74,7 +74,7 @@ impl Hidden {
             return false;
         }
         // Without a path nothing is known to be harmless.
-        path_below(part, directory).is_none_or(|path| self.paths.hide_entry(&path, &name))
+        text_below(part, directory).is_none_or(|path| self.paths.hide_entry(&path, &name))
     }
 
     /// Whether a file that was opened by its handle is hidden. `stat` is as clients see it.
@@ -85,7 +85,7 @@ impl Hidden {
         stat: &Stat,
     ) -> bool {
         if is_directory(stat) {
-            return path_below(part, file).is_none_or(|path| self.paths.hide(&path));
+            return text_below(part, file).is_none_or(|path| self.paths.hide(&path));
         }
         let key = (position, stat.st_ino);
         let names = self.lock().names.get(&key).copied().unwrap_or(0);
@@ -128,21 +128,28 @@ fn path_of(file: BorrowedFd<'_>) -> Result<CString, Errno> {
 }
 
 /// The path below the root of a directory, or of a file that has been found by name, without a slash at its beginning.
-pub(super) fn path_below(part: &Part, directory: BorrowedFd<'_>) -> Option<String> {
+pub(super) fn path_below(part: &Part, file: BorrowedFd<'_>) -> Option<Vec<u8>> {
     // In a private copy of the mount, the root is `/`.
     let above = path_of(part.files.root.directory()).ok()?;
-    let path = path_of(directory).ok()?;
+    let path = path_of(file).ok()?;
     let above = above
         .to_bytes()
         .strip_suffix(b"/")
         .unwrap_or(above.to_bytes());
-    let below = path.to_bytes().strip_prefix(above)?;
-    let below = match below {
-        [] => "".into(),
-        [b'/', below @ ..] => String::from_utf8_lossy(below),
+    let below = match path.to_bytes().strip_prefix(above)? {
+        [] => &[],
+        [b'/', below @ ..] => below,
         _ => return None,
     };
-    Some(joined(&part.path, &below))
+    Some(match (part.path.as_bytes(), below) {
+        ([], path) | (path, []) => path.to_vec(),
+        (above, below) => [above, b"/", below].concat(),
+    })
+}
+
+/// The same as text, which is what patterns are about.
+fn text_below(part: &Part, file: BorrowedFd<'_>) -> Option<String> {
+    path_below(part, file).map(|path| String::from_utf8_lossy(&path).into_owned())
 }
 
 fn joined(above: &str, below: &str) -> String {

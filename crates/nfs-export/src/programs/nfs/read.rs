@@ -156,6 +156,13 @@ fn finish(
     Ok(())
 }
 
+/// The length of the data of a reply that is not refused.
+pub(super) fn length(reply: &[u8]) -> Option<u32> {
+    // Before `eof` and once more the same.
+    let count = reply.get(HEADER - 12..)?.first_chunk()?;
+    Some(u32::from_be_bytes(*count))
+}
+
 /// Whether the first byte of what is to be read can be had without waiting for a disk. The rest is there too, or being read
 /// ahead. Asking for the last byte would look like random access, and end the reading ahead.
 fn is_in_memory(file: BorrowedFd<'_>, offset: u64) -> bool {

@@ -87,4 +87,11 @@ impl Request<'_> {
             stat,
         })
     }
+
+    /// The same, for what is told of a call that has been answered: nothing is counted, and its attributes are not asked.
+    pub(super) fn look_up(&self, handle: &Handle) -> Option<(&Tree, Arc<Node>)> {
+        let export = self.exports.by_handle(handle)?;
+        let tree = export.allows(self.client).then(|| export.tree())?;
+        Some((tree, tree.resolve(handle).ok()?))
+    }
 }

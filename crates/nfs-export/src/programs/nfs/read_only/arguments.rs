@@ -2,20 +2,12 @@
 
 use nfs3_types::nfs3::nfsstat3;
 
+use crate::programs::nfs::procedures::{
+    CREATE, LINK, MKDIR, MKNOD, REMOVE, RENAME, RMDIR, SETATTR, SYMLINK, WRITE,
+};
 use crate::programs::procedure::ProcedureError;
 use crate::rpc::decode::{Decoder, Malformed};
 use crate::tree::handle::Handle;
-
-const SETATTR: u32 = 2;
-const WRITE: u32 = 7;
-const CREATE: u32 = 8;
-const MKDIR: u32 = 9;
-const SYMLINK: u32 = 10;
-const MKNOD: u32 = 11;
-const REMOVE: u32 = 12;
-const RMDIR: u32 = 13;
-const RENAME: u32 = 14;
-const LINK: u32 = 15;
 
 /// `EXCLUSIVE`, the last of `createmode3`.
 const EXCLUSIVE: u32 = 2;
