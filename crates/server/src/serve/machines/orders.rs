@@ -11,7 +11,7 @@
 //! another answer. A DHCP message alone ends nothing: anybody can send it. iPXE asks DHCP
 //! within the boot of the firmware that loaded it; where iPXE is the firmware, its own question counts.
 //!
-//! An image that was ordered until another order is on trial until the init has reported that it runs. After [`FAILED_ATTEMPTS`] failed attempts
+//! An image that was ordered until another order is on trial until the init has reported that it runs. After three failed attempts
 //! that the init reports of it, in one boot or several, the machine goes back to what it booted before. A boot of which
 //! nothing is heard is no failure: its machine may have been turned off.
 
@@ -29,10 +29,8 @@ use netroot_proto::pxe::client::Client;
 pub(crate) use self::file::FileError;
 use self::file::OrdersFile;
 use self::order::{Boot, Trial};
-pub(crate) use self::order::{FetchedBy, Order, Ordered};
+pub(crate) use self::order::{FetchedBy, Order, Ordered, WentBack};
 
-/// How many reported attempts have to fail until a machine goes back to the image before.
-pub(crate) const FAILED_ATTEMPTS: u64 = 3;
 /// The most machines that have an order.
 const MOST: usize = 4096;
 
@@ -57,15 +55,6 @@ pub(crate) enum Asks {
     MaybeItself,
     /// Somebody else.
     Another,
-}
-
-/// What a report changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct WentBack {
-    /// The image that failed.
-    pub(crate) failed: String,
-    /// The ordered one that comes next; `None` for what the configuration says.
-    pub(crate) to: Option<String>,
 }
 
 /// There are too many orders.
@@ -263,28 +252,7 @@ impl Orders {
     /// [`Self::save`] has to end before the script is handed out, or [`Self::put_back`] if that fails. Call it
     /// [`Self::alone`] if it [`Self::is_for_once`].
     pub(crate) fn fetches_script(&self, mac: Mac, by: FetchedBy) -> Option<String> {
-        let mut all = self.all();
-        let order = all.get_mut(&mac)?;
-        let (boot, unwritable) = (&mut order.boot, order.unwritable);
-        boot.image.clone_from(&order.image);
-        if boot.is_over_by(by) {
-            boot.once = None;
-        }
-        let firmware_asked = std::mem::take(&mut boot.firmware_asked);
-        boot.ipxe_asked = false;
-        if boot.once.is_some() {
-            // Somebody asked in its name; or it has another loader than before, and the next time that counts.
-            boot.has_loader &= !firmware_asked;
-            return None;
-        }
-        boot.has_firmware = firmware_asked;
-        boot.answer = match by {
-            FetchedBy::Answer(number) => Some(number),
-            FetchedBy::Script | FetchedBy::AnotherName => None,
-        };
-        let once = order.once.take_if(|_| !unwritable)?;
-        boot.once = Some(once.clone());
-        Some(once)
+        self.all().get_mut(&mac)?.fetches_script(by)
     }
 
     /// What a machine has just taken cannot be taken off the disk: it is still ordered, and not given to anybody until the
@@ -338,44 +306,13 @@ impl Orders {
 
     /// The machine's init reported that it runs. True if that ended a trial, and [`Self::save`] makes it last.
     pub(crate) fn booted(&self, mac: Mac) -> bool {
-        let mut all = self.all();
-        let Some(order) = all.get_mut(&mac) else {
-            return false;
-        };
-        let on_trial = order.boot.once.is_none() && order.boot.image == order.image;
-        on_trial && order.trial.take().is_some()
+        self.all().get_mut(&mac).is_some_and(Order::booted)
     }
 
     /// The machine's init reported that this many attempts of this boot failed. Returns what changed, and then
     /// [`Self::save`] makes it last.
     pub(crate) fn failed(&self, mac: Mac, boot_id: &str, attempts: u64) -> Option<WentBack> {
-        let mut all = self.all();
-        let order = all.get_mut(&mac)?;
-        if let Some(failed) = order.boot.once.take() {
-            return Some(WentBack {
-                failed,
-                to: order.image.clone(),
-            });
-        }
-        if order.boot.image != order.image {
-            return None;
-        }
-        let trial = order.trial.as_mut()?;
-        if trial.counted.0 != boot_id || boot_id.is_empty() {
-            trial.failed_before = trial.failed_before.saturating_add(trial.counted.1);
-            trial.counted = (boot_id.to_owned(), 0);
-        }
-        trial.counted.1 = trial.counted.1.max(attempts);
-        if trial.failed_before.saturating_add(trial.counted.1) < FAILED_ATTEMPTS {
-            return None;
-        }
-        let before = order.trial.take().and_then(|trial| trial.before);
-        let failed = std::mem::replace(&mut order.image, before)?;
-        order.failed = Some(failed.clone());
-        Some(WentBack {
-            failed,
-            to: order.image.clone(),
-        })
+        self.all().get_mut(&mac)?.failed(boot_id, attempts)
     }
 
     /// Writes the file, so that a restart changes nothing. It waits for the disk: call it where that may be.

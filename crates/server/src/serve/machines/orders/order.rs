@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// How many reported attempts have to fail until a machine goes back to the image before.
+const FAILED_ATTEMPTS: u64 = 3;
+
 /// The order for one machine. What is on the disk is all but the boot that goes on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Order {
@@ -99,7 +102,75 @@ pub(crate) struct Ordered {
     pub(crate) after_failure: bool,
 }
 
+/// What a report changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct WentBack {
+    /// The image that failed.
+    pub(crate) failed: String,
+    /// The ordered one that comes next; `None` for what the configuration says.
+    pub(crate) to: Option<String>,
+}
+
 impl Order {
+    /// The machine itself fetches its script by this: a boot begins, or goes on. Returns the image that it takes for once.
+    pub(super) fn fetches_script(&mut self, by: FetchedBy) -> Option<String> {
+        let (boot, unwritable) = (&mut self.boot, self.unwritable);
+        boot.image.clone_from(&self.image);
+        if boot.is_over_by(by) {
+            boot.once = None;
+        }
+        let firmware_asked = std::mem::take(&mut boot.firmware_asked);
+        boot.ipxe_asked = false;
+        if boot.once.is_some() {
+            // Somebody asked in its name; or it has another loader than before, and the next time that counts.
+            boot.has_loader &= !firmware_asked;
+            return None;
+        }
+        boot.has_firmware = firmware_asked;
+        boot.answer = match by {
+            FetchedBy::Answer(number) => Some(number),
+            FetchedBy::Script | FetchedBy::AnotherName => None,
+        };
+        let once = self.once.take_if(|_| !unwritable)?;
+        boot.once = Some(once.clone());
+        Some(once)
+    }
+
+    /// The machine's init reported that it runs. True if that ended a trial.
+    pub(super) fn booted(&mut self) -> bool {
+        let on_trial = self.boot.once.is_none() && self.boot.image == self.image;
+        on_trial && self.trial.take().is_some()
+    }
+
+    /// The machine's init reported that this many attempts of this boot failed. Returns what changed.
+    pub(super) fn failed(&mut self, boot_id: &str, attempts: u64) -> Option<WentBack> {
+        if let Some(failed) = self.boot.once.take() {
+            return Some(WentBack {
+                failed,
+                to: self.image.clone(),
+            });
+        }
+        if self.boot.image != self.image {
+            return None;
+        }
+        let trial = self.trial.as_mut()?;
+        if trial.counted.0 != boot_id || boot_id.is_empty() {
+            trial.failed_before = trial.failed_before.saturating_add(trial.counted.1);
+            trial.counted = (boot_id.to_owned(), 0);
+        }
+        trial.counted.1 = trial.counted.1.max(attempts);
+        if trial.failed_before.saturating_add(trial.counted.1) < FAILED_ATTEMPTS {
+            return None;
+        }
+        let before = self.trial.take().and_then(|trial| trial.before);
+        let failed = std::mem::replace(&mut self.image, before)?;
+        self.failed = Some(failed.clone());
+        Some(WentBack {
+            failed,
+            to: self.image.clone(),
+        })
+    }
+
     pub(super) fn ordered(&self, once: Option<&String>) -> Ordered {
         Ordered {
             once: once.cloned(),
