@@ -271,6 +271,13 @@ fn text(message: &Message, option: u8) -> String {
     String::from_utf8_lossy(text).into_owned()
 }
 
+/// The URL of its script that an answer names, as iPXE expands it.
+fn script_url(answer: &Message) -> String {
+    text(answer, code::BOOT_FILE_NAME)
+        .replace("${serial:uristring}", "")
+        .replace("${product:uristring}", "")
+}
+
 #[test]
 fn two_roots_and_a_bare_kernel_are_three_machines_at_once_on_two_interfaces() -> Result<()> {
     let site = Site::new("machines", "{}")?;
@@ -496,6 +503,50 @@ fn one_boot_is_taken_once_by_its_machine_in_a_race_of_two_and_across_a_restart()
     Ok(())
 }
 
+/// Before, its second boot had the URL of its first, and `boot-once` never ended.
+#[test]
+fn one_boot_is_one_boot_where_ipxe_is_the_firmware() -> Result<()> {
+    let site = Site::new(
+        "machines-ipxe",
+        "{\"02:00:00:00:00:0a\": {\"once\": \"second\"}}",
+    )?;
+    let [own, other] = &site.near;
+    let asks_dhcp = |client: &Net| -> Result<String> {
+        let discover = Asks {
+            ipxe: true,
+            ..Asks::firmware(A)
+        };
+        let offer = discover.answered(client, None)?;
+        let request = Asks {
+            kind: MessageType::Request,
+            requested: Some(offer.header.your_ip),
+            ..discover
+        };
+        let answer = request.answered(client, None)?;
+        ensure!(answer.kind() == Some(MessageType::Ack), "{answer:?}");
+        let url = script_url(&answer);
+        ensure!(url.contains("?dhcp=") && url == script_url(&offer), "{url}");
+        Ok(url)
+    };
+    // All with one transaction number: iPXE's may be the same in each boot.
+    let boots = || -> Result<String> {
+        let url = asks_dhcp(own)?;
+        let first = curl(own, &url)?;
+        // Somebody asks in its name, and its script tries again.
+        asks_dhcp(other)?;
+        for again in [curl(own, &url)?, script(own, "10.77.0.1", A, "")?] {
+            ensure!(image(&again) == image(&first), "{again}");
+        }
+        Ok(image(&first).to_owned())
+    };
+    assert_eq!([boots()?, boots()?, boots()?], ["second", "first", "first"]);
+    let taken = site.wait_for("boots-once")?;
+    assert_eq!(taken.len(), 1, "{taken:?}");
+    let kept = fs::read_to_string(site.folder.path().join("state/orders.json"))?;
+    assert!(!kept.contains("once"), "{kept}");
+    Ok(())
+}
+
 /// A TFTP request for a name from an address and a port.
 fn tftp(client: &Net, from: Ipv4Addr, name: &str) -> Result<UdpSocket> {
     let request = [b"\0\x01", name.as_bytes(), b"\0octet\0"].concat();
@@ -643,12 +694,8 @@ fn what_a_machine_boots_is_not_changed_by_what_is_claimed_in_its_name() -> Resul
     };
     let other = "1b4e28ba-2fa1-11d2-883f-000000000000";
     let offer = says(UUID, true).answered(own, None)?;
-    let url = text(&offer, code::BOOT_FILE_NAME);
+    let url = script_url(&offer);
     ensure!(url.contains("?dhcp="), "{url}");
-    // As iPXE expands it.
-    let url = url
-        .replace("${serial:uristring}", "")
-        .replace("${product:uristring}", "");
     let forge = || -> Result<()> {
         for ipxe in [false, true] {
             says(other, ipxe).answered(liar, None)?;
@@ -663,11 +710,7 @@ fn what_a_machine_boots_is_not_changed_by_what_is_claimed_in_its_name() -> Resul
     assert_eq!(image(&curl(own, &url)?), "second");
     // Nobody else confirms it.
     let forged = says(other, true).answered(liar, None)?;
-    let forged = text(&forged, code::BOOT_FILE_NAME);
-    let forged = forged
-        .replace("${serial:uristring}", "")
-        .replace("${product:uristring}", "");
-    curl(liar, &forged)?;
+    curl(liar, &script_url(&forged))?;
     assert_eq!(image(&script(own, "10.77.0.1", B, "")?), "second");
     Ok(())
 }

@@ -60,19 +60,20 @@ pub(crate) async fn by_http(
     if let Some(query) = query {
         fetch.timeline.machines().hear_query(mac, query);
     }
-    ask_hook(&fetch, mac, arrived).await;
+    let by = fetched_by(name, query);
+    ask_hook(&fetch, mac, by, arrived).await;
     let until = deadline();
     write_again(fetch.timeline, mac, until).await;
     // Where it is not taken the machine boots what it does without.
-    let _ = begins_by(fetch.timeline, mac, fetched_by(name, query), until).await;
+    let _ = begins_by(fetch.timeline, mac, by, until).await;
 }
 
 /// By what iPXE or another loader has the name of a script.
 fn fetched_by(name: &str, query: Option<&str>) -> FetchedBy {
     match query.and_then(answer_in) {
-        Some(number) => FetchedBy::Answer(number),
-        None if name.ends_with(".ipxe") => FetchedBy::Script,
-        None => FetchedBy::AnotherName,
+        Some(number) => FetchedBy::DhcpUrl(number),
+        None if name.ends_with(".ipxe") => FetchedBy::IpxeUrl,
+        None => FetchedBy::FileName,
     }
 }
 
@@ -83,7 +84,7 @@ pub(crate) async fn before_ack(
     arrived: &ArrivedAt<'_>,
 ) -> Option<Mac> {
     let mac = fetch.machine(name)?;
-    ask_hook(&fetch, mac, arrived).await;
+    ask_hook(&fetch, mac, FetchedBy::FileName, arrived).await;
     // What is sent says already what is taken: it has to be known whether it can be.
     write_again(fetch.timeline, mac, deadline()).await;
     Some(mac)
@@ -110,8 +111,7 @@ pub(crate) async fn begins(
     mac: Mac,
     until: tokio::time::Instant,
 ) -> Result<(), FileError> {
-    // A name in TFTP has no query, which would say more.
-    begins_by(timeline, mac, FetchedBy::AnotherName, until).await
+    begins_by(timeline, mac, FetchedBy::FileName, until).await
 }
 
 async fn begins_by(
@@ -176,12 +176,12 @@ pub(crate) fn fetches(
 }
 
 /// Asks the web hook, unless something is ordered for the machine.
-async fn ask_hook(fetch: &Fetch<'_>, mac: Mac, arrived: &ArrivedAt<'_>) {
+async fn ask_hook(fetch: &Fetch<'_>, mac: Mac, by: FetchedBy, arrived: &ArrivedAt<'_>) {
     let Some(hook) = fetch.hook else {
         return;
     };
     let machines = fetch.timeline.machines();
-    let order = machines.orders().expected(Some(mac));
+    let order = machines.orders().expected(Some(mac), by);
     let words = machines.hook_words();
     if order.once.is_some() || order.image.is_some() || words.is_fresh(mac, Instant::now()) {
         return;
@@ -303,10 +303,16 @@ mod tests {
     use std::path::Path;
     use std::sync::Arc;
 
+    use netroot_proto::dhcp::emit::{Draft, LONGEST};
+    use netroot_proto::dhcp::header::Header;
+    use netroot_proto::dhcp::request::Request;
+    use netroot_proto::dhcp::{MessageType, code};
+    use netroot_proto::pxe::client::Client;
+
     use super::*;
     use crate::serve::counters::Counters;
     use crate::serve::events::Format;
-    use crate::serve::machines::Machines;
+    use crate::serve::machines::{Asks, Machines};
 
     const A: Mac = Mac([2, 0, 0, 0, 0, 1]);
     const B: Mac = Mac([2, 0, 0, 0, 0, 2]);
@@ -332,12 +338,61 @@ mod tests {
     fn what_a_script_is_fetched_by_is_in_its_url() {
         let ours = "boot/02-00-00-00-00-01.ipxe";
         for (name, query, by) in [
-            (ours, Some("dhcp=0000000a&uuid=x"), FetchedBy::Answer(10)),
-            (ours, Some("uuid=x"), FetchedBy::Script),
-            (ours, None, FetchedBy::Script),
-            ("pxelinux.cfg/default", None, FetchedBy::AnotherName),
+            (ours, Some("dhcp=0000000a&uuid=x"), FetchedBy::DhcpUrl(10)),
+            (ours, Some("uuid=x"), FetchedBy::IpxeUrl),
+            (ours, None, FetchedBy::IpxeUrl),
+            ("pxelinux.cfg/default", None, FetchedBy::FileName),
         ] {
             assert_eq!(fetched_by(name, query), by, "{name} {query:?}");
+        }
+    }
+
+    /// What iPXE asks DHCP in this transaction.
+    fn of_ipxe(transaction: u32, kind: MessageType) -> Request {
+        let mut draft = Draft::new(Header::of_client(A, transaction));
+        draft.push(code::MESSAGE_TYPE, &[kind.into()]);
+        draft.push(code::CLIENT_ARCH, &7_u16.to_be_bytes());
+        draft.push(code::USER_CLASS, b"iPXE");
+        Request::read(&draft.emit(LONGEST).bytes).unwrap()
+    }
+
+    /// Before, its next boot had the number of the one before, and `boot-once` never ended.
+    #[tokio::test]
+    async fn where_ipxe_is_the_firmware_one_boot_is_one_boot() {
+        const OURS: &str = "boot/02-00-00-00-00-01.ipxe";
+        let state = tempfile::tempdir().unwrap();
+        let timeline = timeline(state.path());
+        let machines = timeline.machines();
+        let hears = |transaction, kind| {
+            let request = of_ipxe(transaction, kind);
+            let client = Client::of(&request);
+            let (_, number) = machines.hear(&request, client, "eth0");
+            machines.orders().asks_dhcp(A, client);
+            format!("dhcp={:08x}&uuid=", number.unwrap())
+        };
+        let fetches = async |query: &str| {
+            machines.hear_query(A, query);
+            let by = fetched_by(OURS, Some(query));
+            begins_by(&timeline, A, by, deadline()).await.unwrap();
+            machines.orders().in_script(Some(A), Asks::Itself).once
+        };
+        let boots = async |transaction| {
+            let offered = hears(transaction, MessageType::Discover);
+            let acknowledged = hears(transaction, MessageType::Request);
+            assert_eq!(offered, acknowledged, "one boot");
+            let first = fetches(&acknowledged).await;
+            // Somebody else's message: the same one, or another.
+            for transaction in [transaction, transaction + 1] {
+                hears(transaction, MessageType::Discover);
+                assert_eq!(fetches(&acknowledged).await, first, "it tries again");
+                assert_eq!(fetches("uuid=").await, first, "by the script itself");
+            }
+            first
+        };
+        assert_eq!(boots(7).await.as_deref(), Some("rescue"));
+        // iPXE draws its numbers from the ticks since it was started: the same ones, perhaps.
+        for transaction in [7, 7, 8] {
+            assert_eq!(boots(transaction).await, None);
         }
     }
 

@@ -4,11 +4,14 @@
 //! Anybody can send a DHCP message in a machine's name, so what it says is a claim, kept apart from what the machine itself
 //! said when it fetched its script. The URL of the script that DHCP names to iPXE has a number of the claim in it: the
 //! machine that fetches it by that URL has itself sent the message, and from then on that counts, whatever else is claimed.
+//! A number by which it was fetched is not given out again: the machine's next boot has another one, also where it says
+//! the same, in the same transaction (iPXE draws its `xid` from the ticks since it was started).
 //! These facts choose what a machine boots, and are no proof of who it is.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -42,8 +45,23 @@ const CONFIRMED: Duration = Duration::from_secs(600);
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     machines: Mutex<HashMap<Mac, Heard>>,
-    /// Its key is this process's own: nobody makes another claim with the same number.
-    numbers: RandomState,
+    numbers: Numbers,
+}
+
+/// Numbers of claims, none of which anybody can guess.
+#[derive(Debug, Default)]
+struct Numbers {
+    /// Its key is this process's own.
+    key: RandomState,
+    drawn: AtomicU64,
+}
+
+impl Numbers {
+    fn draw(&self) -> u32 {
+        let number = self.drawn.fetch_add(1, Ordering::Relaxed);
+        let number = self.key.hash_one(number) & u64::from(u32::MAX);
+        u32::try_from(number).unwrap_or_default()
+    }
 }
 
 /// What a DHCP message says in a machine's name.
@@ -57,13 +75,22 @@ struct Claim {
     circuit: Option<Vec<u8>>,
 }
 
+/// What iPXE says in a machine's name.
+#[derive(Debug, Clone)]
+struct NumberedClaim {
+    number: u32,
+    claim: Claim,
+    /// Whether the machine itself has fetched its script by the URL with this number.
+    is_confirmed: bool,
+}
+
 /// A machine, and when it was heard of.
 #[derive(Debug, Clone)]
 pub(crate) struct Heard {
     /// The last claim.
     claimed: Claim,
-    /// Those of iPXE with their numbers, the last one first.
-    claims: VecDeque<(u32, Claim)>,
+    /// Those of iPXE, the last one first.
+    claims: VecDeque<NumberedClaim>,
     /// The one by whose URL the machine itself fetched its script, and when.
     confirmed: Option<(Claim, Instant)>,
     /// What the machine itself said in queries.
@@ -115,6 +142,22 @@ impl Heard {
             ..self.said.clone()
         };
         self.merged(mac, &self.claimed, &said)
+    }
+
+    /// The number of iPXE's last claim: within one boot that of each of its messages.
+    fn number(&mut self, numbers: &Numbers) -> u32 {
+        let mut claims = self.claims.iter();
+        let same = claims.position(|it| it.claim == self.claimed && !it.is_confirmed);
+        let same = same.and_then(|at| self.claims.remove(at));
+        let claim = same.unwrap_or_else(|| NumberedClaim {
+            number: numbers.draw(),
+            claim: self.claimed.clone(),
+            is_confirmed: false,
+        });
+        let number = claim.number;
+        self.claims.push_front(claim);
+        self.claims.truncate(CLAIMS);
+        number
     }
 
     fn merged(&self, mac: Mac, claim: &Claim, said: &KnownMachine) -> KnownMachine {
@@ -197,15 +240,7 @@ impl Facts {
         if let Some(name) = name.filter(|name| crate::catalog::is_host_name(name)) {
             heard.host_name = Some(name.into_owned());
         }
-        let number = request.is_ipxe().then(|| {
-            // Its text, since not all of it can be hashed.
-            let number = self.numbers.hash_one(format!("{:?}", heard.claimed));
-            let number = u32::try_from(number & u64::from(u32::MAX)).unwrap_or_default();
-            heard.claims.retain(|(known, _)| *known != number);
-            heard.claims.push_front((number, heard.claimed.clone()));
-            heard.claims.truncate(CLAIMS);
-            number
-        });
+        let number = request.is_ipxe().then(|| heard.number(&self.numbers));
         (heard.as_claimed(mac), number)
     }
 
@@ -224,14 +259,13 @@ impl Facts {
         let mut machines = self.machines();
         let heard = entry(&mut machines, mac, now);
         heard.at = now;
-        let claim = heard
-            .claims
-            .iter()
-            .find(|(number, _)| Some(*number) == claim);
+        let mut claims = heard.claims.iter_mut();
+        let claim = claims.find(|it| Some(it.number) == claim);
         let known = &mut heard.said;
-        if let Some((_, claim)) = claim {
+        if let Some(claim) = claim {
             // It has the UUID and the card of this boot in it, or says that there is none.
-            heard.confirmed = Some((claim.clone(), now));
+            claim.is_confirmed = true;
+            heard.confirmed = Some((claim.claim.clone(), now));
             (known.uuid, known.nic) = (uuid, nic);
         } else {
             known.uuid = uuid.or(known.uuid);

@@ -7,13 +7,13 @@
 //!
 //! Until that boot ends, the machine gets the same answer however often it fetches its script: it ends when the init
 //! reports that it failed, or with what the machine itself fetches after its firmware asked DHCP again: its loader, or
-//! its script where it does not load one from here; an iPXE that had its script by the URL in an answer of DHCP, by that of
-//! another answer. A DHCP message alone ends nothing: anybody can send it. iPXE asks DHCP
-//! within the boot of the firmware that loaded it; where iPXE is the firmware, its own question counts.
+//! its script where it does not load one from here; an iPXE that had its script by the URL in an answer of DHCP, by that
+//! of another answer. A DHCP message alone ends nothing: anybody can send it. iPXE asks DHCP within the boot of the
+//! firmware that loaded it; where iPXE is the firmware, its own question counts.
 //!
-//! An image that was ordered until another order is on trial until the init has reported that it runs. After three failed attempts
-//! that the init reports of it, in one boot or several, the machine goes back to what it booted before. A boot of which
-//! nothing is heard is no failure: its machine may have been turned off.
+//! An image that was ordered until another order is on trial until the init has reported that it runs. After three failed
+//! attempts that the init reports of it, in one boot or several, the machine goes back to what it booted before. A boot of
+//! which nothing is heard is no failure: its machine may have been turned off.
 
 mod file;
 mod order;
@@ -174,19 +174,27 @@ impl Orders {
         self.all().get(&mac).cloned().unwrap_or_default()
     }
 
-    /// What this machine is ordered to boot, for an answer that takes nothing: what it will boot if it has not fetched its
-    /// script yet, and what it boots.
-    pub(crate) fn expected(&self, mac: Option<Mac>) -> Ordered {
-        self.view(mac, |it| match it.boot.is_over() {
-            true => it.once.as_ref(),
-            false => it.boot.once.as_ref().or(it.once.as_ref()),
-        })
+    /// What this machine is ordered to boot, for an answer that takes nothing: what its script has if it fetches it by this
+    /// now. Where nobody knows by what, a boot goes on as it does for the script itself ([`FetchedBy::IpxeUrl`]).
+    pub(crate) fn expected(&self, mac: Option<Mac>, by: FetchedBy) -> Ordered {
+        self.view(mac, |it| it.taken(by).or(it.once.as_ref()))
     }
 
-    /// The same for a DHCP message of this client: firmware asks for the boot that begins.
-    pub(crate) fn expected_by(&self, mac: Option<Mac>, client: Client) -> Ordered {
+    /// The same for a DHCP message of this client, which has this number if it is iPXE: firmware asks for the boot that
+    /// begins.
+    pub(crate) fn expected_by(
+        &self,
+        mac: Option<Mac>,
+        client: Client,
+        number: Option<u32>,
+    ) -> Ordered {
         match client {
-            Client::Plain | Client::Init | Client::Ipxe(_) => self.expected(mac),
+            Client::Ipxe(_) => {
+                let by = number.map_or(FetchedBy::IpxeUrl, FetchedBy::DhcpUrl);
+                self.expected(mac, by)
+            }
+            // Of the system that was booted.
+            Client::Plain | Client::Init => self.expected(mac, FetchedBy::IpxeUrl),
             _ => self.view(mac, |it| it.once.as_ref()),
         }
     }
@@ -195,9 +203,10 @@ impl Orders {
     pub(crate) fn in_script(&self, mac: Option<Mac>, asks: Asks) -> Ordered {
         match asks {
             Asks::Itself => self.view(mac, |it| it.boot.once.as_ref()),
+            // Over TFTP.
             Asks::MaybeItself => self.view(mac, |it| {
-                let goes_on = it.boot.once.as_ref().filter(|_| !it.boot.is_over());
-                goes_on.or(it.once.as_ref().filter(|_| !it.unwritable))
+                let next = it.once.as_ref().filter(|_| !it.unwritable);
+                it.taken(FetchedBy::FileName).or(next)
             }),
             Asks::Another => Ordered::default(),
         }

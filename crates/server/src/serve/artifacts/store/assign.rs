@@ -5,7 +5,7 @@ use netroot_proto::pxe::client::Client;
 use super::ArtifactStore;
 use super::asking::Asking;
 use crate::catalog::{ArrivedAt, Assigned, Catalog, KnownMachine, Overrides};
-use crate::serve::machines::{self, Asks};
+use crate::serve::machines::{self, Asks, FetchedBy};
 
 impl ArtifactStore {
     /// What a machine does, for an answer that does not use up its order.
@@ -15,19 +15,21 @@ impl ArtifactStore {
         machine: &KnownMachine,
         arrived: &ArrivedAt<'_>,
     ) -> Assigned<'a> {
-        let ordered = self.machines.orders().expected(machine.mac);
+        let orders = self.machines.orders();
+        let ordered = orders.expected(machine.mac, FetchedBy::IpxeUrl);
         self.assign_with(catalog, machine, arrived, &ordered)
     }
 
-    /// The same for the answer to a DHCP message of this client.
+    /// The same for the answer to a DHCP message of this client, which has this number if it is iPXE.
     pub(crate) fn assign_by_dhcp<'a>(
         &self,
         catalog: &'a Catalog,
         machine: &KnownMachine,
         arrived: &ArrivedAt<'_>,
-        client: Client,
+        (client, number): (Client, Option<u32>),
     ) -> Assigned<'a> {
-        let ordered = self.machines.orders().expected_by(machine.mac, client);
+        let orders = self.machines.orders();
+        let ordered = orders.expected_by(machine.mac, client, number);
         self.assign_with(catalog, machine, arrived, &ordered)
     }
 
@@ -51,7 +53,9 @@ impl ArtifactStore {
         match self.who(asking) {
             Asks::Another => self.assign_in_script(catalog, asking),
             Asks::Itself | Asks::MaybeItself => {
-                self.assign(catalog, asking.machine, asking.arrived)
+                let orders = self.machines.orders();
+                let ordered = orders.expected(asking.machine.mac, FetchedBy::FileName);
+                self.assign_with(catalog, asking.machine, asking.arrived, &ordered)
             }
         }
     }

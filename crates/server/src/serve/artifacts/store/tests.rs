@@ -124,9 +124,7 @@ fn what_is_ordered_for_a_machine_is_in_its_own_script_alone() {
     machines.orders().set_once(mac, "rescue").unwrap();
     assert_eq!(boots(Some(unheard)), "rescue", "it is taken with the ACK");
     assert_eq!(boots(Some(own)), "lab", "not taken yet");
-    machines
-        .orders()
-        .fetches_script(mac, FetchedBy::AnotherName);
+    machines.orders().fetches_script(mac, FetchedBy::FileName);
     for (peer, image) in [
         (Some(own), "rescue"),
         (Some(unheard), "rescue"),

@@ -116,7 +116,7 @@ impl Service {
         };
         let catalog = self.artifacts.catalog();
         let artifacts = &self.artifacts;
-        let assigned = artifacts.assign_by_dhcp(&catalog, machine, &arrived, client);
+        let assigned = artifacts.assign_by_dhcp(&catalog, machine, &arrived, (client, *claim));
         self.tell_unknown(asked, &catalog, &assigned);
         self.tell_refused(asked, &assigned);
         let image = assigned.image();

@@ -41,15 +41,16 @@ pub(super) struct Trial {
     pub(super) counted: (String, u64),
 }
 
-/// By what a machine fetches its script.
+/// By what a machine fetches its script: which boot it does so in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FetchedBy {
-    /// By the URL in the answer to the DHCP message with this number, which nobody else has: iPXE asks anew when it starts.
-    Answer(u32),
-    /// By iPXE's name for it: a script does that when it tries again, and an iPXE that has a script of its own.
-    Script,
-    /// By another loader's name.
-    AnotherName,
+    /// By the URL in an answer of DHCP, which has this number: an iPXE that starts again has one with another number.
+    DhcpUrl(u32),
+    /// By iPXE's name for it, without a number: a script does that when it tries again, and an iPXE that has a script of
+    /// its own.
+    IpxeUrl,
+    /// By the name of a file over TFTP, or that of another loader: of any boot.
+    FileName,
 }
 
 /// A boot that goes on.
@@ -59,8 +60,8 @@ pub(super) struct Boot {
     pub(super) once: Option<String>,
     /// The ordered image that the script had which it fetched.
     pub(super) image: Option<String>,
-    /// The number of the answer by which iPXE fetched the script.
-    pub(super) answer: Option<u32>,
+    /// The number in the URL of DHCP by which iPXE fetched the script.
+    pub(super) number: Option<u32>,
     /// Whether other firmware than iPXE asked DHCP before the script was fetched.
     pub(super) has_firmware: bool,
     /// Whether the machine itself has fetched its loader from here.
@@ -72,22 +73,18 @@ pub(super) struct Boot {
 }
 
 impl Boot {
-    /// Whether it has ended if the machine itself fetches its script now.
-    pub(super) fn is_over(&self) -> bool {
+    /// Whether it has ended if the machine itself fetches its script by this now. What a URL of DHCP began, another one of
+    /// DHCP ends, or another loader.
+    fn is_over(&self, by: FetchedBy) -> bool {
         // Firmware that starts again loads its loader again, which ends the boot.
         let by_firmware = self.firmware_asked && !self.has_loader;
-        by_firmware || (self.ipxe_asked && !self.has_firmware)
-    }
-
-    /// Whether it has ended if it is fetched by this. What an answer of DHCP began, no other message ends: an iPXE that
-    /// starts again has the URL of another answer.
-    pub(super) fn is_over_by(&self, by: FetchedBy) -> bool {
-        let goes_on = match by {
-            FetchedBy::Answer(number) => self.answer == Some(number),
-            FetchedBy::Script => self.answer.is_some(),
-            FetchedBy::AnotherName => false,
+        let firmware_starts = by_firmware || (self.ipxe_asked && !self.has_firmware);
+        let is_same = match by {
+            FetchedBy::DhcpUrl(number) => self.number == Some(number),
+            FetchedBy::IpxeUrl => self.number.is_some(),
+            FetchedBy::FileName => false,
         };
-        self.is_over() && !goes_on
+        firmware_starts && !is_same
     }
 }
 
@@ -116,7 +113,7 @@ impl Order {
     pub(super) fn fetches_script(&mut self, by: FetchedBy) -> Option<String> {
         let (boot, unwritable) = (&mut self.boot, self.unwritable);
         boot.image.clone_from(&self.image);
-        if boot.is_over_by(by) {
+        if boot.is_over(by) {
             boot.once = None;
         }
         let firmware_asked = std::mem::take(&mut boot.firmware_asked);
@@ -127,9 +124,9 @@ impl Order {
             return None;
         }
         boot.has_firmware = firmware_asked;
-        boot.answer = match by {
-            FetchedBy::Answer(number) => Some(number),
-            FetchedBy::Script | FetchedBy::AnotherName => None,
+        boot.number = match by {
+            FetchedBy::DhcpUrl(number) => Some(number),
+            FetchedBy::IpxeUrl | FetchedBy::FileName => None,
         };
         let once = self.once.take_if(|_| !unwritable)?;
         boot.once = Some(once.clone());
@@ -169,6 +166,12 @@ impl Order {
             failed,
             to: self.image.clone(),
         })
+    }
+
+    /// The image that a boot took for once, unless that boot has ended if the machine fetches its script by this now.
+    pub(super) fn taken(&self, by: FetchedBy) -> Option<&String> {
+        let taken = self.boot.once.as_ref();
+        taken.filter(|_| !self.boot.is_over(by))
     }
 
     pub(super) fn ordered(&self, once: Option<&String>) -> Ordered {

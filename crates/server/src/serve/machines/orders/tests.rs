@@ -13,7 +13,7 @@ const IPXE: Client = Client::Ipxe(Platform::EfiX64);
 
 /// The image for one boot in the script that the machine itself fetches now.
 fn fetch(orders: &Orders, mac: Mac) -> Option<String> {
-    fetch_by(orders, mac, FetchedBy::AnotherName)
+    fetch_by(orders, mac, FetchedBy::FileName)
 }
 
 fn fetch_by(orders: &Orders, mac: Mac, by: FetchedBy) -> Option<String> {
@@ -32,7 +32,7 @@ fn an_image_for_one_boot_is_taken_by_the_machine_itself_and_no_other() {
     let orders = once();
     assert_eq!(orders.in_script(Some(A), Asks::Another).once, None);
     assert_eq!(fetch(&orders, B), None);
-    let expected = |mac| orders.expected(Some(mac)).once;
+    let expected = |mac| orders.expected(Some(mac), FetchedBy::IpxeUrl).once;
     assert_eq!(expected(A).as_deref(), Some("rescue"), "before it is taken");
     assert_eq!(fetch(&orders, A).as_deref(), Some("rescue"));
     assert_eq!(
@@ -86,9 +86,9 @@ fn a_dhcp_message_in_its_name_does_not_end_a_boot() {
     assert_eq!(boots().as_deref(), Some("rescue"));
     // Somebody else's. Its loader tries again.
     orders.asks_dhcp(A, FIRMWARE);
-    let expected = || orders.expected(Some(A)).once;
+    let expected = || orders.expected(Some(A), FetchedBy::IpxeUrl).once;
     assert_eq!(expected().as_deref(), Some("rescue"));
-    let by_firmware = orders.expected_by(Some(A), FIRMWARE);
+    let by_firmware = orders.expected_by(Some(A), FIRMWARE, None);
     assert_eq!(by_firmware.once, None, "who asks begins a boot");
     assert_eq!(fetch(&orders, A).as_deref(), Some("rescue"));
     assert_eq!(boots(), None);
@@ -110,21 +110,30 @@ fn what_an_answer_of_dhcp_began_ends_with_another_answer() {
     let fetch = |by| fetch_by(&orders, A, by);
     // iPXE is the firmware.
     orders.asks_dhcp(A, IPXE);
-    assert!(fetch(FetchedBy::Answer(1)).is_some());
+    assert!(fetch(FetchedBy::DhcpUrl(1)).is_some());
     for forged in [IPXE, FIRMWARE] {
-        for by in [FetchedBy::Script, FetchedBy::Answer(1)] {
+        for by in [FetchedBy::IpxeUrl, FetchedBy::DhcpUrl(1)] {
             orders.asks_dhcp(A, forged);
+            let expected = orders.expected(Some(A), FetchedBy::IpxeUrl).once;
+            assert_eq!(expected.as_deref(), Some("rescue"), "status says so, too");
+            for client in [Client::Init, Client::Plain] {
+                let expected = orders.expected_by(Some(A), client, None).once;
+                assert_eq!(expected.as_deref(), Some("rescue"), "{client:?}");
+            }
             assert_eq!(fetch(by).as_deref(), Some("rescue"), "{forged:?} {by:?}");
         }
     }
     orders.asks_dhcp(A, IPXE);
-    assert_eq!(fetch(FetchedBy::Answer(2)), None);
+    let answered = |number| orders.expected_by(Some(A), IPXE, Some(number)).once;
+    assert_eq!(answered(1).as_deref(), Some("rescue"));
+    assert_eq!(answered(2), None, "as its script says then");
+    assert_eq!(fetch(FetchedBy::DhcpUrl(2)), None);
     // Firmware that loads its loader from elsewhere.
     orders.set_once(A, "rescue").unwrap();
     let boots = |number| {
         orders.asks_dhcp(A, FIRMWARE);
         orders.asks_dhcp(A, IPXE);
-        fetch(FetchedBy::Answer(number))
+        fetch(FetchedBy::DhcpUrl(number))
     };
     assert!(boots(3).is_some());
     assert_eq!(boots(4), None);
@@ -132,7 +141,7 @@ fn what_an_answer_of_dhcp_began_ends_with_another_answer() {
     orders.set_once(A, "rescue").unwrap();
     assert!(boots(5).is_some());
     orders.asks_dhcp(A, FIRMWARE);
-    assert_eq!(fetch(FetchedBy::AnotherName), None);
+    assert_eq!(fetch(FetchedBy::FileName), None);
 }
 
 #[test]
@@ -147,7 +156,7 @@ fn an_order_that_cannot_be_taken_off_the_disk_is_not_taken_and_waits() {
     let new = state.path().join("orders.json.new");
     std::fs::create_dir(&new).unwrap();
     for is_first in [true, false] {
-        let taken = orders.fetches_script(A, FetchedBy::AnotherName);
+        let taken = orders.fetches_script(A, FetchedBy::FileName);
         assert_eq!(taken.is_some(), is_first);
         let failed = orders.save().unwrap_err();
         assert_eq!(failed.is_first, is_first, "told once");
@@ -182,7 +191,7 @@ fn of_many_fetches_at_once_one_takes_it_and_all_get_it() {
             let orders = Arc::clone(&orders);
             thread::spawn(move || {
                 let mac = if number % 2 == 0 { A } else { B };
-                let taken = orders.fetches_script(mac, FetchedBy::AnotherName);
+                let taken = orders.fetches_script(mac, FetchedBy::FileName);
                 (mac, taken, orders.in_script(Some(mac), Asks::Itself).once)
             })
         });
@@ -219,12 +228,15 @@ fn a_restart_neither_forgets_an_order_nor_boots_it_twice() {
     after.save().unwrap();
     let last = open();
     assert_eq!(fetch(&last, A), None);
-    assert_eq!(last.expected(Some(B)).image.as_deref(), Some("debian"));
+    assert_eq!(
+        last.expected(Some(B), FetchedBy::IpxeUrl).image.as_deref(),
+        Some("debian")
+    );
     last.clear_image(B);
     last.clear_once(B);
     assert_eq!(last.of(B), Order::default());
     last.save().unwrap();
-    assert!(open().expected(Some(B)).image.is_none());
+    assert!(open().expected(Some(B), FetchedBy::IpxeUrl).image.is_none());
 
     std::fs::write(state.path().join("orders.json"), "{\"x\": {}}").unwrap();
     let (empty, error) = Orders::open(state.path());
@@ -236,13 +248,13 @@ fn a_restart_neither_forgets_an_order_nor_boots_it_twice() {
 fn a_machine_goes_back_after_three_failed_attempts_of_what_was_ordered() {
     let orders = Orders::default();
     orders.set_image(A, "old").unwrap();
-    orders.fetches_script(A, FetchedBy::AnotherName);
+    orders.fetches_script(A, FetchedBy::FileName);
     assert!(orders.booted(A) && !orders.booted(A));
     // What it still runs, or fails to, is not what is ordered now.
     orders.set_image(A, "new").unwrap();
     assert_eq!(orders.failed(A, "boot 1", 9), None);
     assert!(!orders.booted(A));
-    orders.fetches_script(A, FetchedBy::AnotherName);
+    orders.fetches_script(A, FetchedBy::FileName);
     assert_eq!(orders.failed(A, "boot 2", 1), None);
     assert_eq!(orders.failed(A, "boot 2", 1), None, "the same again");
     assert_eq!(orders.failed(A, "boot 2", 2), None);
@@ -251,17 +263,17 @@ fn a_machine_goes_back_after_three_failed_attempts_of_what_was_ordered() {
         (back.failed.as_str(), back.to.as_deref()),
         ("new", Some("old"))
     );
-    let ordered = orders.expected(Some(A));
+    let ordered = orders.expected(Some(A), FetchedBy::IpxeUrl);
     assert!(ordered.after_failure && ordered.image.as_deref() == Some("old"));
     // What is known to boot is not given up.
-    orders.fetches_script(A, FetchedBy::AnotherName);
+    orders.fetches_script(A, FetchedBy::FileName);
     assert_eq!(orders.failed(A, "boot 4", 100), None);
 
     // Without one before, the configuration decides.
     orders.set_image(B, "new").unwrap();
-    orders.fetches_script(B, FetchedBy::AnotherName);
+    orders.fetches_script(B, FetchedBy::FileName);
     let back = orders.failed(B, "boot 1", 3).unwrap();
-    assert_eq!((back.to, orders.expected(Some(B)).image), (None, None));
+    assert_eq!((back.to, orders.of(B).image), (None, None));
 }
 
 #[test]
@@ -270,7 +282,7 @@ fn an_image_on_trial_is_nothing_to_go_back_to() {
     for image in ["one", "two", "two"] {
         orders.set_image(A, image).unwrap();
     }
-    orders.fetches_script(A, FetchedBy::AnotherName);
+    orders.fetches_script(A, FetchedBy::FileName);
     let back = orders.failed(A, "boot", 3).unwrap();
     assert_eq!((back.failed.as_str(), back.to), ("two", None));
 }
@@ -310,18 +322,18 @@ proptest! {
                     }
                     orders.set_once(A, "rescue").unwrap();
                 }
-                1 => taken += usize::from(orders.fetches_script(A, FetchedBy::AnotherName).is_some()),
-                9 => taken += usize::from(orders.fetches_script(A, FetchedBy::Script).is_some()),
-                10 => taken += usize::from(orders.fetches_script(A, FetchedBy::Answer(1)).is_some()),
-                11 => taken += usize::from(orders.fetches_script(A, FetchedBy::Answer(2)).is_some()),
-                2 => assert!(orders.fetches_script(B, FetchedBy::AnotherName).is_none()),
+                1 => taken += usize::from(orders.fetches_script(A, FetchedBy::FileName).is_some()),
+                9 => taken += usize::from(orders.fetches_script(A, FetchedBy::IpxeUrl).is_some()),
+                10 => taken += usize::from(orders.fetches_script(A, FetchedBy::DhcpUrl(1)).is_some()),
+                11 => taken += usize::from(orders.fetches_script(A, FetchedBy::DhcpUrl(2)).is_some()),
+                2 => assert!(orders.fetches_script(B, FetchedBy::FileName).is_none()),
                 3 => orders.asks_dhcp(A, FIRMWARE),
                 4 => orders.asks_dhcp(A, IPXE),
                 5 => orders.asks_dhcp(A, Client::Init),
                 6 => orders.fetches_loader(A),
                 7 => {
                     // Nobody saw it: the script was not handed out.
-                    if orders.fetches_script(A, FetchedBy::AnotherName).is_some() {
+                    if orders.fetches_script(A, FetchedBy::FileName).is_some() {
                         orders.put_back(A);
                     }
                 }
