@@ -101,24 +101,28 @@ fn one_boot(boot: &Boot) -> Vec<Line> {
 /// What a boot read of its root, and what the machine has read since.
 fn read_of_root(boot: &Boot) -> Vec<String> {
     let amount = |bytes: u64, calls: u64| {
-        let megabytes = bytes / 1_000_000;
-        format!("{megabytes} MB of its root by {calls} NFS calls")
-    };
-    let mut lines = Vec::new();
-    if boot.nfs_boot_bytes > 0 {
-        let amount = amount(boot.nfs_boot_bytes, boot.nfs_boot_calls);
-        lines.push(format!("read {amount} until it had run for a minute"));
-    }
-    let bytes = boot.nfs_bytes.saturating_sub(boot.nfs_boot_bytes);
-    if bytes > 0 {
-        let calls = boot.nfs_calls.saturating_sub(boot.nfs_boot_calls);
-        let since = match boot.nfs_boot_bytes {
-            0 => "",
-            _ => " since",
+        let size = match bytes {
+            0..1_000_000 => format!("{} KB", bytes.div_ceil(1000)),
+            _ => format!("{} MB", bytes / 1_000_000),
         };
-        lines.push(format!("has read {}{since}", amount(bytes, calls)));
+        format!("{size} of its root by {calls} NFS calls")
+    };
+    let of_boot = amount(boot.nfs_boot_bytes, boot.nfs_boot_calls);
+    let bytes = boot.nfs_bytes.saturating_sub(boot.nfs_boot_bytes);
+    let calls = boot.nfs_calls.saturating_sub(boot.nfs_boot_calls);
+    match (boot.nfs_boot_bytes, bytes) {
+        (0, 0) => Vec::new(),
+        // Whether it has run for a minute is known by what it has read since.
+        (_, 0) if matches!(boot.outcome.as_str(), "booting" | "running" | "handed-over") => {
+            vec![format!("has read {of_boot} so far")]
+        }
+        (_, 0) => vec![format!("read {of_boot}")],
+        (0, _) => vec![format!("has read {}", amount(bytes, calls))],
+        _ => vec![
+            format!("read {of_boot} until it had run for a minute"),
+            format!("has read {} since", amount(bytes, calls)),
+        ],
     }
-    lines
 }
 
 /// The lines that adopt a machine.
@@ -154,7 +158,7 @@ mod tests {
                 "cause": { "text": "no root", "cures": [{ "product": "dnsmasq", "place": "/etc/dnsmasq.conf",
                     "steps": [{ "action": "remove", "text": "dhcp-option=60,PXEClient" }] }] },
                 "steps": [{ "at": 0.0, "count": 2, "text": "asks for an address" }],
-                "steps_left_out": 1, "nfs_calls": 180, "nfs_bytes": 2_500_000, "nfs_boot_calls": 150, "nfs_boot_bytes": 1_500_000,
+                "steps_left_out": 1, "nfs_calls": 150, "nfs_bytes": 1_500_000, "nfs_boot_calls": 150, "nfs_boot_bytes": 1_500_000,
             }],
         });
         let lines = timeline(&serde_json::from_value(json).unwrap(), None);
@@ -167,11 +171,42 @@ mod tests {
                 "boot 3 at x, debian (the default): failed after 24 s",
                 "      0.0 s  asks for an address (2 times)",
                 "           1 more steps are not kept",
-                "           read 1 MB of its root by 150 NFS calls until it had run for a minute",
-                "           has read 1 MB of its root by 30 NFS calls since",
+                "           read 1 MB of its root by 150 NFS calls",
                 "  no root",
                 "    dnsmasq (/etc/dnsmasq.conf)",
                 "      remove  dhcp-option=60,PXEClient",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_read_of_a_root_is_told_as_far_as_the_boot_has_come() {
+        let read = |outcome: &str, boot: [u64; 2], all: [u64; 2]| {
+            let boot = serde_json::json!({
+                "number": 1, "started": "x", "seconds": 24.0, "outcome": outcome, "image": null, "why": null,
+                "cause": null, "steps": [], "steps_left_out": 0, "nfs_boot_calls": boot[0],
+                "nfs_boot_bytes": boot[1], "nfs_calls": all[0], "nfs_bytes": all[1],
+            });
+            read_of_root(&serde_json::from_value(boot).unwrap())
+        };
+        let boot = [150, 48_500_000];
+        assert!(read("running", [0, 0], [0, 0]).is_empty());
+        for outcome in ["booting", "running", "handed-over"] {
+            let lines = read(outcome, boot, boot);
+            assert_eq!(
+                lines,
+                ["has read 48 MB of its root by 150 NFS calls so far"]
+            );
+        }
+        assert_eq!(
+            read("stopped", [2, 300], [2, 300]),
+            ["read 1 KB of its root by 2 NFS calls"]
+        );
+        assert_eq!(
+            read("running", boot, [180, 49_400_000]),
+            [
+                "read 48 MB of its root by 150 NFS calls until it had run for a minute",
+                "has read 900 KB of its root by 30 NFS calls since",
             ]
         );
     }
