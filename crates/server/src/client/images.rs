@@ -5,7 +5,7 @@ use clap::Args;
 
 use crate::client::answers::{Image, Images};
 use crate::client::ask::{ServerArgs, print_json};
-use crate::client::table::{Cell, Column, table};
+use crate::client::table::{Column, table};
 use crate::client::terminal::{Line, Screen, Tone, print, shown};
 
 /// The arguments of `netroot images`.
@@ -32,20 +32,26 @@ pub(crate) fn images(args: &ImagesArgs) -> Result<()> {
     Ok(print(&image_list(&all, screen), screen)?)
 }
 
-/// Name, title, kind, kernel, source, and which is the default.
+/// Of each image.
 const COLUMNS: [Column; 6] = [
+    // Its name.
     Column::needed(0),
+    // Its title.
     Column::detail(4),
+    // Its kind.
     Column::needed(2),
+    // Its kernel.
     Column::needed(3),
+    // Its source.
     Column::detail(5),
+    // Whether it is the default.
     Column::needed(1),
 ];
 
 /// A line for each image.
 pub(crate) fn image_list(images: &Images, screen: Screen) -> Vec<Line> {
     let is_default = |image: &Image| image.name == images.default;
-    let row = |image: &Image| -> Vec<Cell> {
+    let row = |image: &Image| {
         let title = match image.title == image.name {
             true => String::new(),
             false => shown(&image.title),
@@ -54,7 +60,7 @@ pub(crate) fn image_list(images: &Images, screen: Screen) -> Vec<Line> {
             true => "default",
             false => "",
         };
-        vec![
+        [
             (Tone::Plain, shown(&image.name)),
             (Tone::Plain, title),
             (Tone::Soft, shown(&image.kind)),

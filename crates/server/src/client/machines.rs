@@ -5,7 +5,7 @@ use clap::Args;
 
 use crate::client::answers::{History, Machine, Machines, Status};
 use crate::client::ask::{ServerArgs, path_of, print_json};
-use crate::client::table::{Cell, Column, table};
+use crate::client::table::{Column, table};
 use crate::client::terminal::{Line, Screen, Tone, ago, print, shown};
 use crate::client::timeline::timeline;
 use crate::client::wording::{UNSEEN, orders, tone_of, words};
@@ -82,22 +82,30 @@ fn is_unknown(machine: &Machine) -> bool {
     machine.adopt.is_some()
 }
 
-/// Name, hardware address beside it, address, image, state, when it was heard of, firmware, and what is to be said of it.
+/// Of each machine.
 const COLUMNS: [Column; 8] = [
+    // Its name, or its hardware address.
     Column::needed(0),
+    // Its hardware address beside its name.
     Column::detail(6),
+    // Its address.
     Column::detail(4),
+    // Its image.
     Column::needed(2),
+    // Its state.
     Column::needed(1),
+    // When it was heard of.
     Column::detail(5),
+    // Its firmware.
     Column::detail(7),
+    // That it is unknown, and its orders.
     Column::needed(3),
 ];
 
 /// A line for each machine, and below it why it stopped.
 pub(crate) fn rows(machines: &[Machine], screen: Screen) -> Vec<Line> {
     let of = |text: &Option<String>| text.as_deref().map(shown).unwrap_or_default();
-    let row = |machine: &Machine| -> Vec<Cell> {
+    let row = |machine: &Machine| {
         let (tone, state) = state(machine);
         let configured = machine.configured.as_ref();
         // Of one that did not come yet, what it will have.
@@ -116,7 +124,7 @@ pub(crate) fn rows(machines: &[Machine], screen: Screen) -> Vec<Line> {
             Some(name) => (shown(name), of(&machine.mac)),
             None => (of(&machine.mac), String::new()),
         };
-        vec![
+        [
             (Tone::Plain, name),
             (Tone::Soft, mac),
             (Tone::Plain, address),

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use unicode_width::UnicodeWidthChar;
 
 use crate::client::answers::{Images, Machine, Machines, Status};
 use crate::client::ask::{ServerArgs, print_json};
@@ -183,8 +184,15 @@ impl Shown {
     }
 }
 
-/// Interface, address, mode.
-const INTERFACES: [Column; 3] = [Column::needed(0), Column::needed(2), Column::needed(1)];
+/// Of each interface.
+const INTERFACES: [Column; 3] = [
+    // Its name.
+    Column::needed(0),
+    // Its address.
+    Column::needed(2),
+    // Its mode.
+    Column::needed(1),
+];
 
 fn lines(shown_now: &Shown, screen: Screen) -> Vec<Line> {
     let Shown { status, images, .. } = shown_now;
@@ -196,7 +204,7 @@ fn lines(shown_now: &Shown, screen: Screen) -> Vec<Line> {
         span(uptime + shown_now.at.elapsed().as_secs_f64().floor()).replace(".0", "")
     );
     let interfaces = status.interfaces.iter().map(|one| {
-        vec![
+        [
             (Tone::Plain, shown(&one.interface)),
             (Tone::Plain, shown(&one.address)),
             (Tone::Soft, shown(&one.mode)),
@@ -257,7 +265,7 @@ fn draw(shown_now: &Shown) -> Result<()> {
     Ok(out.flush()?)
 }
 
-/// The first `width` characters, with the colours between them.
+/// The first `width` columns, with the colours between them.
 fn cut(line: &str, width: usize) -> String {
     let mut cut = String::new();
     let mut left = width;
@@ -269,9 +277,11 @@ fn cut(line: &str, width: usize) -> String {
         if in_colour {
             cut.push(c);
             in_colour = c != 'm';
-        } else if left > 0 {
-            cut.push(c);
-            left -= 1;
+        } else {
+            // After one that does not fit, nothing does.
+            let after = left.checked_sub(c.width().unwrap_or_default());
+            cut.extend(after.map(|_| c));
+            left = after.unwrap_or_default();
         }
     }
     cut
@@ -286,6 +296,7 @@ mod tests {
     fn a_line_is_cut_to_the_screen_and_ends_its_colours() {
         assert_eq!(cut("\x1b[31mabc\x1b[0mdef", 2), "\x1b[31mab\x1b[0m");
         assert_eq!(cut("abc", 80), "abc");
+        assert_eq!(cut("教室", 3), "教");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Where a terminal is narrower than a table, the columns that matter least leave it: they go on below each row, or, where
 //! every row counts (`status --watch`), those that are details are left out.
 
-use crate::client::terminal::{Screen, Tone, wrapped};
+use crate::client::terminal::{Screen, Tone, wide, wrapped};
 
 /// A cell: what it says, for its colour, and its text.
 pub(crate) type Cell = (Tone, String);
@@ -40,20 +40,24 @@ const BELOW: usize = 6;
 const SPACE: usize = 2;
 
 /// Each row in one line; or in several, if the screen is narrower than the columns. A column without any text takes no room.
-pub(crate) fn table(columns: &[Column], rows: &[Vec<Cell>], screen: Screen) -> Vec<Vec<String>> {
+pub(crate) fn table<const N: usize>(
+    columns: &[Column; N],
+    rows: &[[Cell; N]],
+    screen: Screen,
+) -> Vec<Vec<String>> {
     let width = |at: usize| {
         let cells = rows.iter().filter_map(|row| row.get(at));
-        let widths = cells.map(|(_, text)| text.chars().count());
+        let widths = cells.map(|(_, text)| wide(text));
         widths.max().unwrap_or_default()
     };
-    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
+    let widths: Vec<usize> = (0..N).map(width).collect();
     let beside = beside(columns, &widths, screen.width);
     let is_whole = |at: &usize| beside.contains(at);
     let left_out = |at: &usize| {
         let column = columns.get(*at);
         screen.leaves_out && column.is_some_and(|column| column.is_detail)
     };
-    let row = |row: &Vec<Cell>| {
+    let row = |row: &[Cell; N]| {
         let cell = |at: usize| row.get(at).filter(|(_, text)| !text.is_empty());
         let last = beside.iter().rposition(|at| cell(*at).is_some());
         let mut line = String::new();
@@ -67,10 +71,10 @@ pub(crate) fn table(columns: &[Column], rows: &[Vec<Cell>], screen: Screen) -> V
             line += &" ".repeat(SPACE);
             line += &screen.colours.paint(tone, text);
             if last != Some(number) {
-                line += &" ".repeat(width.saturating_sub(text.chars().count()));
+                line += &" ".repeat(width.saturating_sub(wide(text)));
             }
         }
-        let below = (0..columns.len()).filter(|at| !is_whole(at) && !left_out(at));
+        let below = (0..N).filter(|at| !is_whole(at) && !left_out(at));
         let below: Vec<&Cell> = below.filter_map(cell).collect();
         let first = last.is_some().then_some(line);
         let indent = if first.is_some() { BELOW } else { SPACE };
@@ -84,14 +88,14 @@ pub(crate) fn table(columns: &[Column], rows: &[Vec<Cell>], screen: Screen) -> V
 
 /// The columns that are beside one another, from left to right.
 fn beside(columns: &[Column], widths: &[usize], width: Option<usize>) -> Vec<usize> {
-    let wide = |at: usize| widths.get(at).copied().unwrap_or_default();
+    let width_of = |at: usize| widths.get(at).copied().unwrap_or_default();
     let mut by_rank: Vec<(usize, &Column)> = columns.iter().enumerate().collect();
-    by_rank.retain(|(at, _)| wide(*at) > 0);
+    by_rank.retain(|(at, _)| width_of(*at) > 0);
     by_rank.sort_by_key(|(_, column)| column.rank);
     let mut room = width.unwrap_or(usize::MAX);
     let mut beside = Vec::new();
     for (at, _) in by_rank {
-        let needs = wide(at) + SPACE;
+        let needs = width_of(at) + SPACE;
         // Below it, the others would be nobody's.
         let is_first = beside.is_empty();
         if needs <= room {
@@ -112,7 +116,7 @@ fn flowing(cells: &[&Cell], indent: usize, screen: Screen) -> Vec<String> {
     for (tone, text) in cells {
         let parts = wrapped(text, room);
         for part in parts {
-            let needs = part.chars().count();
+            let needs = wide(&part);
             if length > 0 && length + SPACE + needs > room {
                 lines.push(std::mem::take(&mut line));
                 length = 0;
@@ -147,12 +151,11 @@ mod tests {
         Column::needed(2),
     ];
 
-    fn row(cells: [&str; 4]) -> Vec<Cell> {
-        let cells = cells.map(|text| (Tone::Bad, text.to_owned()));
-        cells.to_vec()
+    fn row(cells: [&str; 4]) -> [Cell; 4] {
+        cells.map(|text| (Tone::Bad, text.to_owned()))
     }
 
-    fn shown(rows: &[Vec<Cell>], screen: Screen) -> Vec<String> {
+    fn shown(rows: &[[Cell; 4]], screen: Screen) -> Vec<String> {
         table(&COLUMNS, rows, screen).concat()
     }
 
@@ -160,6 +163,8 @@ mod tests {
     fn columns_are_aligned_and_empty_ones_left_out() {
         let rows = [row(["a", "", "long", ""]), row(["über", "", "", ""])];
         assert_eq!(shown(&rows, Screen::PLAIN), ["  a     long", "  über"]);
+        let wide = [row(["教室", "", "long", ""]), row(["abc", "", "x", ""])];
+        assert_eq!(shown(&wide, Screen::PLAIN), ["  教室  long", "  abc   x"]);
         let painted = Screen {
             colours: Colours::ALL,
             ..Screen::PLAIN

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Write, stdout};
 
 use netroot_printable::Printable;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Whether colours are used: on a terminal, unless NO_COLOR is set (no-color.org) or it can show none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +56,7 @@ impl Colours {
 /// What is written on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Screen {
-    /// In characters; `None` where lines may have any length.
+    /// In columns; `None` where lines may have any length.
     pub(crate) width: Option<usize>,
     pub(crate) colours: Colours,
     /// Whether a line for every machine matters more than everything about each.
@@ -121,17 +122,22 @@ impl Line {
     }
 }
 
-/// The room that words have at least, in characters.
+/// The room that words have at least, in columns.
 const ROOM: usize = 12;
 
-/// Words in lines of at most `width` characters. One that is longer is cut in pieces.
+/// How many columns a text takes: East Asian characters take two.
+pub(super) fn wide(text: &str) -> usize {
+    text.width()
+}
+
+/// Words in lines of at most `width` columns. One that is longer is cut in pieces.
 pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = String::new();
     let mut length = 0;
     for word in text.split(' ') {
-        let mut rest: Vec<char> = word.chars().collect();
-        if length > 0 && length + 1 + rest.len() > width {
+        let mut rest = word;
+        if length > 0 && length + 1 + wide(rest) > width {
             lines.push(std::mem::take(&mut line));
             length = 0;
         }
@@ -139,19 +145,33 @@ pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
             line.push(' ');
             length += 1;
         }
-        while rest.len() > width {
-            let after = rest.split_off(width);
-            lines.push(rest.into_iter().collect());
+        while wide(rest) > width {
+            let (piece, after) = split(rest, width);
+            if after.is_empty() {
+                break;
+            }
+            lines.push(piece.to_owned());
             rest = after;
         }
-        length += rest.len();
-        line.extend(rest);
+        length += wide(rest);
+        line += rest;
     }
     lines.push(line);
     lines
 }
 
-/// The rows of the terminal that is written to, and how many characters each has; `None` if it is none, or does not say.
+/// What fits into `width` columns, at least one character, and the rest.
+fn split(text: &str, width: usize) -> (&str, &str) {
+    let mut taken = 0;
+    let mut ends = text.char_indices().skip_while(|(at, c)| {
+        taken += c.width().unwrap_or_default();
+        *at == 0 || taken <= width
+    });
+    let end = ends.next().map_or(text.len(), |(at, _)| at);
+    text.split_at_checked(end).unwrap_or((text, ""))
+}
+
+/// The rows of the terminal that is written to, and how many columns each has; `None` if it is none, or does not say.
 pub(crate) fn size() -> Option<(usize, usize)> {
     if !stdout().is_terminal() {
         return None;
@@ -250,6 +270,8 @@ pub(crate) mod tests {
         assert_eq!(line.text(narrow)[0], "  \x1b[31mthe kernel\x1b[0m");
         assert_eq!(wrapped("", 5), [""]);
         assert_eq!(wrapped("ä ö ü", 3), ["ä ö", "ü"]);
+        assert_eq!(wrapped("教室 a", 3), ["教", "室", "a"]);
+        assert_eq!(wrapped("教室", 1), ["教", "室"]);
     }
 
     #[test]
