@@ -24,7 +24,6 @@ with_and_without_capabilities!(
     hard_links_have_the_same_handle,
     content_is_read_from_any_offset,
     content_that_is_not_in_memory_is_read_on_another_thread,
-    a_file_that_has_less_than_its_size_ends_there,
     five_thousand_entries_are_listed_once_each_with_any_size_of_reply,
     the_parent_of_the_root_is_the_root,
     modes_apply_to_everyone_but_root,
@@ -216,21 +215,6 @@ fn content_that_is_not_in_memory_is_read_on_another_thread() {
     let counts = running.server.counts();
     assert_eq!(counts.slow_reads > 0, !in_memory);
     assert_eq!((counts.spliced_reads, counts.pipes_refused), (40, 0));
-}
-
-fn a_file_that_has_less_than_its_size_ends_there() {
-    // As one that is truncated between the question for its size and the READ does.
-    let file = Path::new("/sys/kernel/uevent_seqnum");
-    let content = fs::read(file).unwrap();
-    let size = fs::metadata(file).unwrap().size();
-    assert!(content.len() as u64 + 8 < size);
-    let running = serve(file.parent().unwrap());
-    let mut client = Client::root(running.server.address());
-    let file = client.find("uevent_seqnum");
-    let (data, eof) = client.read(&file, 0, 4096).unwrap();
-    // There may be more digits by now.
-    assert!(data.ends_with(b"\n") && eof, "{data:?}");
-    assert_eq!(client.read(&file, 4000, 96), Ok((Vec::new(), true)));
 }
 
 fn five_thousand_entries_are_listed_once_each_with_any_size_of_reply() {

@@ -250,6 +250,7 @@ pub(super) fn serve(
             Err(error) if is_timeout(&error) => {
                 reader.shrink();
                 out.shrink();
+                state.listings.drop_old();
                 let silent = !called && connection.opened.elapsed() >= FIRST_CALL_TIMEOUT;
                 if silent || is_overdue(record_since) {
                     break;

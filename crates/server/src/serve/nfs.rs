@@ -175,7 +175,8 @@ pub(crate) fn prepare(
         exports.push(export);
     }
     let record = std::env::var_os(RECORD).map(|path| {
-        File::create(&path).map_err(|source| NfsError::Record {
+        let opened = File::options().append(true).create(true).open(&path);
+        opened.map_err(|source| NfsError::Record {
             path: path.into(),
             source,
         })

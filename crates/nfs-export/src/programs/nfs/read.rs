@@ -135,8 +135,8 @@ fn finish(
     let size = u64::try_from(file.stat.st_size).unwrap_or(0);
     let length = u32::try_from(data.length).unwrap_or(0);
     let end = arguments.offset.saturating_add(u64::from(length));
-    // A file that has been truncated since its size was asked, or that has less than its size, as in sysfs. Linux takes an
-    // empty reply that is not at the end for an error.
+    // A file that has been truncated since its size was asked ends here. Linux takes an empty reply that is not
+    // at the end for an error.
     let eof = data.at_end || end >= size;
     let to = &mut header;
     let packed = nfsstat3::NFS3_OK
@@ -164,7 +164,9 @@ pub(super) fn length(reply: &[u8]) -> Option<u32> {
 }
 
 /// Whether the first byte of what is to be read can be had without waiting for a disk. The rest is there too, or being read
-/// ahead. Asking for the last byte would look like random access, and end the reading ahead.
+/// ahead, as a rule; of a file of which only the beginning was used before, the rest is waited for on the connection's thread.
+/// Asking for the last byte would look like random access, and end the reading ahead; `mincore` and `cachestat` tell
+/// nothing of files of other users.
 fn is_in_memory(file: BorrowedFd<'_>, offset: u64) -> bool {
     let mut byte = [0];
     let into = &mut [IoSliceMut::new(&mut byte)];
@@ -224,4 +226,24 @@ fn fill(
         length: filled,
         at_end,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_has_less_than_was_wanted_is_at_its_end() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&[7; 10]).unwrap();
+        for (offset, wanted, length) in [(0, 10, 10), (0, 100, 10), (4, 6, 6), (10, 1, 0)] {
+            let mut buffer = vec![0; wanted];
+            let filled = fill(file.as_fd(), &mut buffer, offset, IoMode::Blocking).unwrap();
+            let at_end = length < wanted;
+            assert_eq!(filled, Filled { length, at_end });
+        }
+    }
 }

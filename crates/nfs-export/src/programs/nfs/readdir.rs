@@ -4,7 +4,6 @@
 //! it does not, it is made of the name (`tree/sorted_entries.rs`). So no state is kept: each call opens the directory,
 //! seeks, and reads on.
 
-use std::cell::OnceCell;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
@@ -81,40 +80,11 @@ fn size(asked: u32) -> usize {
 }
 
 pub(super) fn readdir(request: &Request<'_>, arguments: Arguments, out: &mut ReplyBuffer) {
-    let with = With::Names;
-    list(request, (&arguments, with), out, |_, _, entry, out| {
-        out.pack(&entry)
-    });
+    list(request, (&arguments, Form::Readdir), out);
 }
 
 pub(super) fn readdirplus(request: &Request<'_>, arguments: Arguments, out: &mut ReplyBuffer) {
-    // It takes an access list to tell, which is read once for all entries.
-    let may_search = OnceCell::new();
-    list(
-        request,
-        (&arguments, With::Attributes),
-        out,
-        |request, directory, entry, out| {
-            // Without execute permission LOOKUP is refused, and READDIRPLUS must not get around that.
-            let (name_attributes, name_handle) = match *may_search.get_or_init(|| {
-                Permissions::new(&request.credentials, directory).may(Permission::Execute)
-            }) {
-                true => details(directory, entry.name.as_ref()),
-                false => (Nfs3Option::None, Nfs3Option::None),
-            };
-            let fileid = match &name_attributes {
-                Nfs3Option::Some(attributes) => attributes.fileid,
-                Nfs3Option::None => entry.fileid,
-            };
-            out.pack(&entryplus3 {
-                fileid,
-                name: entry.name,
-                cookie: entry.cookie,
-                name_attributes,
-                name_handle,
-            });
-        },
-    );
+    list(request, (&arguments, Form::Readdirplus), out);
 }
 
 /// What READDIRPLUS adds to READDIR. Both parts are optional: the client will ask for what is left out.
@@ -139,25 +109,20 @@ fn details(directory: &ResolvedFile<'_>, name: &[u8]) -> (post_op_attr, post_op_
     }
 }
 
-/// What a listing has.
+/// Which procedure's results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum With {
-    Names,
-    Attributes,
+enum Form {
+    Readdir,
+    Readdirplus,
 }
 
-fn list(
-    request: &Request<'_>,
-    arguments: (&Arguments, With),
-    out: &mut ReplyBuffer,
-    write: impl Fn(&Request<'_>, &ResolvedFile<'_>, entry3<'_>, &mut ReplyBuffer),
-) {
+fn list(request: &Request<'_>, arguments: (&Arguments, Form), out: &mut ReplyBuffer) {
     let start = out.len();
     let result = request
         .resolve(arguments.0.handle)
         .map_err(|status| (status, Nfs3Option::None))
         .and_then(|directory| {
-            results(request, &directory, arguments, out, write)
+            results(request, &directory, arguments, out)
                 .map_err(|status| (status, directory.attributes()))
         });
     if let Err((status, dir_attributes)) = result {
@@ -170,9 +135,8 @@ fn list(
 fn results(
     request: &Request<'_>,
     directory: &ResolvedFile<'_>,
-    (arguments, with): (&Arguments, With),
+    (arguments, form): (&Arguments, Form),
     out: &mut ReplyBuffer,
-    write: impl Fn(&Request<'_>, &ResolvedFile<'_>, entry3<'_>, &mut ReplyBuffer),
 ) -> Result<(), nfsstat3> {
     if !is_directory(&directory.stat) {
         return Err(nfsstat3::NFS3ERR_NOTDIR);
@@ -187,12 +151,15 @@ fn results(
         return Err(nfsstat3::NFS3ERR_BAD_COOKIE);
     }
     let total = out.reserve(arguments.total + AROUND).saturating_sub(AROUND);
-    let question = (with == With::Attributes).then(|| Question {
+    // Without execute permission LOOKUP is refused, and READDIRPLUS must not get around that.
+    let may_search = (form == Form::Readdirplus)
+        .then(|| Permissions::new(&request.credentials, directory).may(Permission::Execute));
+    let question = may_search.map(|may_search| Question {
         directory: arguments.handle,
         cookie: arguments.cookie,
         names: arguments.names,
         total,
-        may_search: Permissions::new(&request.credentials, directory).may(Permission::Execute),
+        may_search,
         attributes: packed(directory),
     });
     let made = Instant::now();
@@ -220,9 +187,8 @@ fn results(
         .entry_numbers(&directory.node, &directory.stat, &descriptor);
 
     let mut list = List {
-        request,
         directory,
-        write,
+        may_search,
         start,
         total,
         most_names: arguments.names,
@@ -241,7 +207,12 @@ fn results(
     out.pack(&false);
     out.pack(&complete);
     if let Some(question) = question {
-        listings.keep(question, &directory.stat, made, out.tail(reply));
+        listings.keep(
+            (request.client, question),
+            &directory.stat,
+            made,
+            out.tail(reply),
+        );
     }
     Ok(())
 }
@@ -257,10 +228,10 @@ fn packed(directory: &ResolvedFile<'_>) -> [u8; ATTRIBUTES] {
 }
 
 /// A listing in the making.
-struct List<'a, W> {
-    request: &'a Request<'a>,
+struct List<'a> {
     directory: &'a ResolvedFile<'a>,
-    write: W,
+    /// Of READDIRPLUS: whether the caller may know more than the names.
+    may_search: Option<bool>,
     /// Where the results start.
     start: usize,
     /// The most bytes of results.
@@ -271,10 +242,7 @@ struct List<'a, W> {
     any: bool,
 }
 
-impl<W> List<'_, W>
-where
-    W: Fn(&Request<'_>, &ResolvedFile<'_>, entry3<'_>, &mut ReplyBuffer),
-{
+impl List<'_> {
     /// Returns whether the directory has no more entries.
     fn in_own_order(
         &mut self,
@@ -340,7 +308,7 @@ where
             name: filename3(Opaque::borrowed(name)),
             cookie,
         };
-        (self.write)(self.request, directory, entry, out);
+        self.write(entry, out);
         if out.len() - self.start + TAIL > self.total {
             out.truncate(before);
             if self.any {
@@ -350,6 +318,27 @@ where
         }
         self.any = true;
         Ok(true)
+    }
+
+    fn write(&self, entry: entry3<'_>, out: &mut ReplyBuffer) {
+        let Some(may_search) = self.may_search else {
+            return out.pack(&entry);
+        };
+        let (name_attributes, name_handle) = match may_search {
+            true => details(self.directory, entry.name.as_ref()),
+            false => (Nfs3Option::None, Nfs3Option::None),
+        };
+        let fileid = match &name_attributes {
+            Nfs3Option::Some(attributes) => attributes.fileid,
+            Nfs3Option::None => entry.fileid,
+        };
+        out.pack(&entryplus3 {
+            fileid,
+            name: entry.name,
+            cookie: entry.cookie,
+            name_attributes,
+            name_handle,
+        });
     }
 }
 
