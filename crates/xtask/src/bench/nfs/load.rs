@@ -1,4 +1,4 @@
-//! The client (`crates/nfs-export/examples/load.rs`): runs it, and reads what it says.
+//! The client (`crates/nfs-export/examples/load`): runs it, and reads what it says.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use netroot_harness::{Net, paths};
 
-/// The names in the folder `many`, as `crates/nfs-export/examples/load.rs` looks them up.
+/// The names in the folder `many`, as `crates/nfs-export/examples/load` looks them up.
 const NAMES: u32 = 1000;
 /// The size of the file `large`, in MiB.
 const LARGE: u32 = 128;
