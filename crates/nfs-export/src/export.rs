@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::address_list::AddressList;
 use crate::hidden_paths::HiddenPaths;
@@ -20,8 +21,8 @@ pub struct ExportOptions {
     /// The paths that clients mount it by, such as `/debian` and `/`. Each starts with `/`. Handles remain valid as
     /// long as the first name stays the same, or `handles_of`.
     pub names: Vec<String>,
-    /// The names that it had before another export got them. A client that runs from this one, and mounts one of them once
-    /// more, is given this one.
+    /// The names that it had before another export got them. A client that was told what to mount before that
+    /// ([`Server::told_by`](crate::Server::told_by)), or runs from this one, and mounts one of them, is given this one.
     pub earlier: Vec<String>,
     /// The clients that may mount it.
     pub allowed: AddressList,
@@ -87,7 +88,8 @@ pub enum ExportError {
 #[derive(Debug)]
 pub struct Export {
     names: Vec<String>,
-    earlier: Vec<String>,
+    /// With the time when another one got it.
+    earlier: Vec<(String, Instant)>,
     allowed: AddressList,
     tree: Arc<Tree>,
     users: Arc<Users>,
@@ -118,7 +120,7 @@ impl Export {
         })?;
         Ok(Self {
             names: options.names,
-            earlier: options.earlier,
+            earlier: lost(options.earlier, &[]),
             allowed: options.allowed,
             tree: Arc::new(tree),
             users: Arc::default(),
@@ -131,7 +133,7 @@ impl Export {
         check(&names)?;
         Ok(Self {
             names,
-            earlier,
+            earlier: lost(earlier, &self.earlier),
             allowed: self.allowed.clone(),
             tree: Arc::clone(&self.tree),
             users: Arc::clone(&self.users),
@@ -140,8 +142,10 @@ impl Export {
 
     /// It takes the place of another one of the same directory: who used that one uses this one.
     pub(crate) fn with_users_of(self, other: &Self) -> Self {
+        let names = self.earlier.into_iter().map(|(name, _)| name);
         Self {
             users: Arc::clone(&other.users),
+            earlier: lost(names, &other.earlier),
             ..self
         }
     }
@@ -155,9 +159,10 @@ impl Export {
         &self.users
     }
 
-    /// The names that it had earlier.
-    pub(crate) fn earlier(&self) -> &[String] {
-        &self.earlier
+    /// When another export got this name, if this one had it earlier.
+    pub(crate) fn lost(&self, name: &str) -> Option<Instant> {
+        let mut earlier = self.earlier.iter();
+        Some(earlier.find(|(own, _)| own == name)?.1)
     }
 
     /// The paths that clients mount it by.
@@ -210,6 +215,20 @@ impl Export {
     pub(crate) fn tree(&self) -> &Tree {
         &self.tree
     }
+}
+
+/// Names that another export has from now on, or since it got them.
+fn lost(
+    names: impl IntoIterator<Item = String>,
+    known: &[(String, Instant)],
+) -> Vec<(String, Instant)> {
+    let now = Instant::now();
+    let since = |name: String| {
+        let known = known.iter().find(|(own, _)| *own == name);
+        let since = known.map_or(now, |(_, since)| *since);
+        (name, since)
+    };
+    names.into_iter().map(since).collect()
 }
 
 /// The first of the names, if all are fit to be mounted.

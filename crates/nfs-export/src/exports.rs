@@ -18,6 +18,8 @@ const MAX_ALL_REPLACED: usize = 64;
 /// For how long after its last call a client runs from an export, when it mounts a name that this one had earlier. A machine
 /// that runs `mount` has just read that; one that is switched off and on again has not.
 const RUNS: Duration = Duration::from_secs(60);
+/// The longest time from a boot's beginning to its mount.
+const BOOTS: Duration = Duration::from_secs(30 * 60);
 
 /// Exports with distinct names and handles. A value does not change: a call uses the same one from its start to its end.
 #[derive(Debug, Default)]
@@ -197,21 +199,35 @@ impl Exports {
     }
 
     /// The export with the longest name that is a prefix of the path, and the rest of the path. A client that runs from
-    /// one that had this name earlier is given that one.
+    /// one that had this name earlier, or was told to mount it then, is given that one; `told` says how long ago it was told.
     pub(crate) fn by_path<'a>(
         &'a self,
         path: &'a [u8],
         client: IpAddr,
+        told: impl FnOnce(IpAddr) -> Option<Duration>,
     ) -> Option<(&'a Export, &'a [u8])> {
         let (name, export, below) = self
             .iter()
             .flat_map(|export| export.names().iter().map(move |name| (export, name)))
             .filter_map(|(export, name)| Some((name, export, rest_below(name.as_bytes(), path)?)))
             .max_by_key(|(name, _, _)| name.len())?;
+        let earlier = self
+            .iter()
+            .filter_map(|old| Some((old.lost(name)?.elapsed(), old)));
+        let earlier: Vec<(Duration, &Export)> = earlier.collect();
+        if earlier.is_empty() {
+            return Some((export, below));
+        }
+        if let Some(told) = told(client).filter(|told| *told <= BOOTS) {
+            // The one that had the name then is the first that has lost it since.
+            let since = earlier.iter().filter(|(lost, _)| *lost < told);
+            let had = since.max_by_key(|(lost, _)| *lost);
+            return Some((had.map_or(export, |(_, old)| *old), below));
+        }
         let idle = |export: &Export| export.users().idle(client).filter(|idle| *idle <= RUNS);
         let of_name = idle(export);
-        let earlier = self.iter().filter(|old| old.earlier().contains(name));
-        let runs = earlier.filter_map(|old| Some((idle(old)?, old)));
+        let runs = earlier.into_iter();
+        let runs = runs.filter_map(|(_, old)| Some((idle(old)?, old)));
         let runs = runs.min_by_key(|(idle, _)| *idle);
         let runs = runs.filter(|(idle, _)| of_name.is_none_or(|of_name| *idle < of_name));
         Some((runs.map_or(export, |(_, old)| old), below))

@@ -16,7 +16,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
 
@@ -202,6 +202,12 @@ impl Server {
     /// [replace](Server::replace) an export whose directory has been replaced. Only the first one is used.
     pub fn before_mounts(&self, call: impl Fn() + Send + Sync + 'static) {
         self.shared.state.set_before_mount(Box::new(call));
+    }
+
+    /// Has `call` say how long ago the boot of a client began in which it was told what to mount, `None` if that is not known:
+    /// asked where the name that it mounts was another export's earlier. Only the first one is used.
+    pub fn told_by(&self, call: impl Fn(IpAddr) -> Option<Duration> + Send + Sync + 'static) {
+        self.shared.state.set_told_by(Box::new(call));
     }
 
     /// Appends a line to `file` for each call of NFS that is answered from now on, for who wants to know what a machine asks

@@ -1,8 +1,9 @@
 //! What the connections and programs of a server share.
 
 use std::fs::File;
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::counters::Counters;
 use crate::event::Event;
@@ -39,6 +40,9 @@ impl RecordedCalls {
     }
 }
 
+/// How long ago a client was told what to mount.
+pub(crate) type ToldBy = Box<dyn Fn(IpAddr) -> Option<Duration> + Send + Sync>;
+
 /// The state that all connections share.
 pub(crate) struct ServerState {
     pub(crate) exports: ServedExports,
@@ -49,6 +53,7 @@ pub(crate) struct ServerState {
     pub(crate) listings: RecentListings,
     /// Called before a path is looked up for a client that may mount.
     before_mount: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    told_by: OnceLock<ToldBy>,
     recorded_calls: OnceLock<RecordedCalls>,
     pub(crate) watched: Watched,
     events: Box<dyn Fn(Event) + Send + Sync>,
@@ -68,6 +73,7 @@ impl ServerState {
             mounts: MountTable::default(),
             listings: RecentListings::default(),
             before_mount: OnceLock::new(),
+            told_by: OnceLock::new(),
             recorded_calls: OnceLock::new(),
             watched: Watched::default(),
             events,
@@ -83,6 +89,16 @@ impl ServerState {
         if let Some(call) = self.before_mount.get() {
             call();
         }
+    }
+
+    /// Only the first call has an effect.
+    pub(crate) fn set_told_by(&self, call: ToldBy) {
+        let _ = self.told_by.set(call);
+    }
+
+    /// How long ago this client was told what to mount, if that is known.
+    pub(crate) fn told(&self, client: IpAddr) -> Option<Duration> {
+        self.told_by.get()?(client.to_canonical())
     }
 
     /// Only the first call has an effect.

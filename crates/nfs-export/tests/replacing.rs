@@ -6,8 +6,8 @@ mod support;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use netroot_nfs_export::{Exchange, Export, ExportNames, ExportOptions};
 use nfs3_types::mount::dirpath;
@@ -20,7 +20,8 @@ with_and_without_capabilities!(
     a_directory_that_comes_back_has_its_handles_back,
     what_is_released_is_stale,
     exports_come_and_go_while_clients_keep_what_they_have_mounted,
-    who_runs_from_a_tree_mounts_it_again_by_the_name_that_another_one_has_by_now
+    who_runs_from_a_tree_mounts_it_again_by_the_name_that_another_one_has_by_now,
+    a_client_that_boots_is_given_what_had_the_name_when_it_was_told_to_mount_it
 );
 
 /// Two directories with a file `who` each.
@@ -229,6 +230,47 @@ fn who_runs_from_a_tree_mounts_it_again_by_the_name_that_another_one_has_by_now(
     third.server.remember_users("/a@1", &[long_ago]);
     assert_eq!(root_handle(third.server.address(), "/a"), second);
     assert_eq!(third.server.users()[0].users.len(), 1);
+}
+
+fn a_client_that_boots_is_given_what_had_the_name_when_it_was_told_to_mount_it() {
+    let parent = tempfile::tempdir().unwrap();
+    let [old, new] = ["old", "new"].map(|name| parent.path().join(name));
+    for directory in [&old, &new] {
+        fs::create_dir(directory).unwrap();
+    }
+    let open = |directory: &Path, names: &[&str]| {
+        let options = ExportOptions {
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            ..options()
+        };
+        Export::open(directory, options).unwrap()
+    };
+    let running = serve_with(vec![open(&old, &["/a", "/"])]);
+    let told = Arc::new(Mutex::new(None));
+    let known = Arc::clone(&told);
+    running.server.told_by(move |_| *known.lock().unwrap());
+    let exchange = Exchange {
+        renamed: vec![("/a".to_owned(), names(&["/a@1"], &["/a", "/"]))],
+        put: vec![open(&new, &["/a", "/", "/a@2"])],
+        ..Exchange::default()
+    };
+    running.server.exchange(exchange).unwrap();
+    let address = running.server.address();
+    let mount = |ago: Option<u64>, path: &str| {
+        *told.lock().unwrap() = ago.map(std::time::Duration::from_secs);
+        root_handle(address, path)
+    };
+    let [first, second] = [mount(None, "/a@1"), mount(None, "/a@2")];
+    assert_ne!(first, second);
+    // Before the exchange; its first mount may be by another name of the same one.
+    assert_eq!(mount(Some(300), "/a"), first);
+    assert_eq!(mount(Some(300), "/"), first);
+    assert_eq!(mount(Some(300), "/a@2"), second);
+    // Since then, though it ran from the old one a moment ago.
+    assert_eq!(mount(Some(0), "/a"), second);
+    // That was no boot.
+    assert_eq!(mount(None, "/a@2"), second);
+    assert_eq!(mount(Some(24 * 3600), "/a"), second);
 }
 
 #[test]

@@ -130,7 +130,7 @@ fn root_handle(state: &ServerState, client: SocketAddr, path: &[u8]) -> Result<H
     state.before_mount();
     let exports = state.exports.now();
     let (export, below) = exports
-        .by_path(path, client.ip())
+        .by_path(path, client.ip(), |client| state.told(client))
         .ok_or(Refusal::NoSuchExport)?;
     if !export.allows(client.ip()) {
         return Err(Refusal::Address);

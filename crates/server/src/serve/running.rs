@@ -173,6 +173,8 @@ pub(crate) fn until_stopped(
             file_helper: Arc::new(helpers.files.into_client()?),
         };
         if let Some(nfs) = &nfs {
+            let (machines, booted) = (timeline.machines_handle(), Arc::clone(&history));
+            nfs.told_by(move |client| booted.booted(machines.at(client)?));
             let (places, looks) = (followed_roots.places(), looks.clone());
             nfs.before_mounts(move || {
                 if !places.are_as_seen() {
