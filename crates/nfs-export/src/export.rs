@@ -92,6 +92,7 @@ pub struct Export {
     earlier: Vec<(String, Instant)>,
     allowed: AddressList,
     tree: Arc<Tree>,
+    original: Option<PathBuf>,
     users: Arc<Users>,
 }
 
@@ -123,6 +124,7 @@ impl Export {
             earlier: lost(options.earlier, &[]),
             allowed: options.allowed,
             tree: Arc::new(tree),
+            original: options.original,
             users: Arc::default(),
         })
     }
@@ -136,6 +138,7 @@ impl Export {
             earlier: lost(earlier, &self.earlier),
             allowed: self.allowed.clone(),
             tree: Arc::clone(&self.tree),
+            original: self.original.clone(),
             users: Arc::clone(&self.users),
         })
     }
@@ -153,6 +156,11 @@ impl Export {
     /// This client uses it now.
     pub(crate) fn note_use(&self, client: IpAddr) {
         self.users.note(self.tree.export_id(), client);
+    }
+
+    /// Where its directory is, as it was opened with.
+    pub(crate) fn original(&self) -> Option<&Path> {
+        self.original.as_deref()
     }
 
     pub(crate) fn users(&self) -> &Users {

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -240,6 +241,7 @@ impl Exports {
         let users = all.map(|(export, replaced)| ExportUsers {
             names: export.names().to_vec(),
             identity: export.identity(),
+            original: export.original().map(Path::to_owned),
             replaced,
             users: export.users().list(),
         });

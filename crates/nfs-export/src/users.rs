@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ pub struct ExportUsers {
     pub names: Vec<String>,
     /// [`Export::identity`](crate::Export::identity).
     pub identity: u32,
+    /// Where its directory is: [`ExportOptions::original`](crate::ExportOptions::original).
+    pub original: Option<PathBuf>,
     /// Whether it was replaced or taken away, and is kept for these.
     pub replaced: bool,
     /// The clients, in no order.

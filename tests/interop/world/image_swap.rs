@@ -31,8 +31,8 @@ enum By {
 /// Dropped in this order: the users of a network before the network.
 struct Site {
     server: NetrootServe,
-    /// Two machines.
-    clients: [Net; 2],
+    /// Two machines, and one that boots.
+    clients: [Net; 3],
     net: Net,
     folder: tempfile::TempDir,
     by: By,
@@ -50,12 +50,13 @@ impl Site {
         let folder = tempfile::tempdir()?;
         let net = Net::new(name)?;
         let bridge = net.bridge("br0", "10.77.0.1/24")?;
-        let clients = [("66", "eth0"), ("67", "eth1")].map(|(last, card)| -> Result<Net> {
-            let client = Net::new(&format!("{name}-{last}"))?;
-            net.cable(&bridge, &client, card, &format!("10.77.0.{last}/24"))?;
-            Ok(client)
-        });
-        let [first, second] = clients;
+        let clients =
+            [("66", "eth0"), ("67", "eth1"), ("68", "eth2")].map(|(last, card)| -> Result<Net> {
+                let client = Net::new(&format!("{name}-{last}"))?;
+                net.cable(&bridge, &client, card, &format!("10.77.0.{last}/24"))?;
+                Ok(client)
+            });
+        let [first, second, third] = clients;
         open_to_all(folder.path())?;
         fs::create_dir_all(folder.path().join("ipxe"))?;
         fs::create_dir_all(folder.path().join("etc"))?;
@@ -83,7 +84,7 @@ impl Site {
         let server = start(&net, folder.path(), by)?;
         Ok(Self {
             server,
-            clients: [first?, second?],
+            clients: [first?, second?, third?],
             net,
             folder,
             by,
@@ -127,7 +128,7 @@ impl Site {
 
     fn script(&self) -> Result<String> {
         let url = format!("{HTTP}/boot/52-54-00-77-00-01.ipxe");
-        let [client, _] = &self.clients;
+        let [.., client] = &self.clients;
         client.run(&["curl", "-sS", "--fail", "--max-time", "60", &url])
     }
 
@@ -149,7 +150,7 @@ impl Site {
     }
 
     fn machine(&self, number: usize) -> Result<&Net> {
-        self.clients.get(number).context("two machines")
+        self.clients.get(number).context("three machines")
     }
 
     /// A connection of a machine that has this root.
@@ -240,6 +241,8 @@ fn swapped_and_back(name: &str, by: By) -> Result<()> {
         site.text("new")
     );
     ensure!(done.stdout.contains(&says), "{done:?}");
+    // It has its script from before, and has mounted nothing.
+    ensure!(site.handle(2, &path)? == old);
     site.boots(NEW, "@tree2")?;
     // Who boots gets the new one, who runs has the old one, however it asks.
     let new = site.handle(1, &path)?;

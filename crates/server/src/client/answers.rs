@@ -72,6 +72,8 @@ pub(crate) struct Tree {
     pub(crate) tree: Option<u32>,
     pub(crate) directory: PathBuf,
     pub(crate) served: bool,
+    #[serde(default)]
+    pub(crate) let_go: bool,
     pub(crate) machines: Vec<Runner>,
 }
 

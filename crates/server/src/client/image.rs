@@ -158,7 +158,8 @@ fn image_lines(image: &Image) -> Vec<Line> {
     }
     for before in &root.before {
         let (tone, what) = match (before.served, before.tree) {
-            (false, _) => (Tone::Soft, "let go".to_owned()),
+            (false, _) if before.let_go => (Tone::Soft, "let go".to_owned()),
+            (false, _) => (Tone::Warning, "cannot be opened".to_owned()),
             (true, None) => (
                 Tone::Plain,
                 format!("replaced at its path{}", run_from(before)),
@@ -319,7 +320,8 @@ mod tests {
                         { "address": "10.0.0.7", "mac": null, "name": "lab-1", "idle_seconds": 4 },
                         { "address": "10.0.0.8", "mac": null, "name": null, "idle_seconds": 300 },
                     ]},
-                    { "tree": 1, "directory": "/srv/a", "served": false, "machines": [] },
+                    { "tree": 1, "directory": "/srv/a", "served": false, "let_go": true, "machines": [] },
+                    { "tree": 4, "directory": "/srv/d", "served": false, "let_go": false, "machines": [] },
                     { "tree": null, "directory": "/srv/c", "served": true, "machines": [] },
                 ],
             },
@@ -334,6 +336,7 @@ mod tests {
                 "  configured: /srv/a",
                 "  before: /srv/b, kept; run from it: lab-1 (4 s ago), 10.0.0.8 (5 min ago)",
                 "  before: /srv/a, let go",
+                "  before: /srv/d, cannot be opened",
                 "  before: /srv/c, replaced at its path",
             ]
         );

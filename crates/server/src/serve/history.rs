@@ -112,6 +112,16 @@ impl History {
         Some(given.elapsed(now))
     }
 
+    /// How long ago a machine's last boot began in which this server handed out its script; `None` if none is known. Who is
+    /// seen to mount something for the first time was told to by somebody else, or by an earlier run of the server.
+    pub(crate) fn told(&self, mac: Mac) -> Option<Duration> {
+        let now = self.clock.now();
+        let kept = self.kept();
+        let boots = &kept.machines.get(mac)?.boots;
+        let told = boots.iter().rfind(|boot| boot.chosen.is_some())?;
+        Some(told.elapsed(now))
+    }
+
     /// What became of all boots, for the metrics.
     pub(crate) fn boots(&self) -> Boots {
         let kept = self.kept();

@@ -3,11 +3,11 @@
 mod exported;
 mod handle_names;
 mod kept_trees;
+mod runner;
 mod secrets;
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File};
-use std::io;
+use std::fs::File;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,10 @@ use netroot_nfs_export::{
 pub(crate) use self::exported::{Step, Terms, exported, is_booted};
 use self::handle_names::HandleNames;
 use self::kept_trees::KeptTrees;
+pub(crate) use self::kept_trees::TreeUser;
+pub(crate) use self::runner::{Runner, SILENT};
 use crate::catalog::Catalog;
+use crate::error_chain::with_causes;
 use crate::serve::events::{Event, Ignored, Machine, Submounted, Timeline, Warning};
 use crate::serve::listen::Listener;
 use crate::serve::listen::allowed::Allowed;
@@ -149,19 +152,21 @@ pub(crate) fn prepare(
     let (mut exports, mut mounted) = (Vec::new(), Vec::new());
     let mut options = exported(catalog, &terms);
     terms.name_handles(&mut options);
-    options.retain(|(directory, options)| {
-        let Some(error) = is_kept_and_gone(directory, options) else {
-            return true;
-        };
-        let error = format!("cannot open {}: {error}", directory.display());
-        timeline.server(Event::Warning(Warning::TreeGone { error }));
-        false
-    });
+    let mut gone = Vec::new();
     for (directory, options) in &options {
+        // One that is only kept for machines that run from it: the server starts without it.
+        let export = match (Export::open(directory, options.clone()), is_booted(options)) {
+            (Err(error), false) => {
+                let error = with_causes(&error);
+                timeline.server(Event::Warning(Warning::TreeGone { error }));
+                gone.push(directory.clone());
+                continue;
+            }
+            (opened, _) => opened?,
+        };
         for warning in secrets::warnings(directory, &options.hidden) {
             timeline.server(Event::Warning(warning));
         }
-        let export = Export::open(directory, options.clone())?;
         let machines = terms.trees().stuck(directory, export.identity());
         if !machines.is_empty() {
             let root = directory.clone();
@@ -174,6 +179,7 @@ pub(crate) fn prepare(
         }
         exports.push(export);
     }
+    options.retain(|(directory, _)| !gone.contains(directory));
     let record = std::env::var_os(RECORD).map(|path| {
         let opened = File::options().append(true).create(true).open(&path);
         opened.map_err(|source| NfsError::Record {
@@ -189,18 +195,6 @@ pub(crate) fn prepare(
         options,
         record: record.transpose()?,
     }))
-}
-
-/// Why a directory cannot be opened that is only kept for machines that run from it: the server starts without it.
-fn is_kept_and_gone(directory: &Path, options: &ExportOptions) -> Option<io::Error> {
-    if is_booted(options) {
-        return None;
-    }
-    match fs::metadata(directory) {
-        Ok(it) if it.is_dir() => None,
-        Ok(_) => Some(io::ErrorKind::NotADirectory.into()),
-        Err(error) => Some(error),
-    }
 }
 
 /// Opens a root while the server runs, for [`Server::exchange`]. Returns what an administrator should know of it, too.

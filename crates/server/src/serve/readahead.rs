@@ -156,7 +156,7 @@ pub(crate) async fn run(
         let over = nfs.take_used_files().into_iter();
         let boots = over.filter(|used| {
             let mac = timeline.machines().at(used.client);
-            let booted = mac.and_then(|mac| history.booted(mac));
+            let booted = mac.and_then(|mac| history.told(mac));
             is_boot(booted, used.mounted)
         });
         let kept = boots.filter(|used| readahead.keep(&nfs, &catalog, used));

@@ -36,7 +36,6 @@ mod root;
 mod settling;
 mod world;
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -83,8 +82,6 @@ pub(crate) struct RootWatch {
     /// The id of the next image.
     next: u64,
     places: Places,
-    /// Since when directories are kept only for machines that run from them.
-    kept_since: BTreeMap<PathBuf, Instant>,
     /// The configuration, if there is one to follow.
     configured: Option<Configured>,
     loaders: LoaderFiles,
@@ -129,7 +126,6 @@ impl RootWatch {
             images,
             files,
             places,
-            kept_since: BTreeMap::new(),
             configured,
             prepared,
             preparing,

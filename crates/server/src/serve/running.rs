@@ -108,6 +108,7 @@ pub(crate) fn until_stopped(
         swaps,
     } = parts;
     let writer = timeline.start_writer().map_err(ServeError::Runtime)?;
+    let terms = export.as_ref().map(Prepared::terms);
     let nfs = export
         .map(|export| nfs::start(export, timeline.clone()))
         .transpose()?
@@ -121,6 +122,7 @@ pub(crate) fn until_stopped(
         history: Arc::clone(&history),
         counters: Arc::clone(counters),
         nfs: nfs.clone(),
+        terms,
         looks: looks.clone(),
         swaps,
     };
@@ -173,8 +175,8 @@ pub(crate) fn until_stopped(
             file_helper: Arc::new(helpers.files.into_client()?),
         };
         if let Some(nfs) = &nfs {
-            let (machines, booted) = (timeline.machines_handle(), Arc::clone(&history));
-            nfs.told_by(move |client| booted.booted(machines.at(client)?));
+            let (machines, told) = (timeline.machines_handle(), Arc::clone(&history));
+            nfs.told_by(move |client| told.told(machines.at(client)?));
             let (places, looks) = (followed_roots.places(), looks.clone());
             nfs.before_mounts(move || {
                 if !places.are_as_seen() {

@@ -4,13 +4,14 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 
-use netroot_nfs_export::{ExportUser, ExportUsers};
+use netroot_nfs_export::ExportUsers;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::machines::name_of;
 use super::sources::Sources;
 use crate::catalog::{Image, RootLocation, export_path, tree_path};
+use crate::serve::nfs::{Runner, TreeUser};
 
 #[derive(Serialize)]
 struct ShownImages {
@@ -51,6 +52,8 @@ struct ShownTree {
     directory: String,
     /// Whether machines that run from it get what they read.
     served: bool,
+    /// Whether it is not exported any more, since no machine runs from it. Where neither is, it could not be opened.
+    let_go: bool,
     machines: Vec<ShownRunner>,
 }
 
@@ -101,12 +104,17 @@ fn root(sources: &Sources, image: &Image, used: &[ExportUsers]) -> Option<ShownR
     };
     let plain = export_path(&image.name);
     let has = |of: &ExportUsers, name: &String| of.names.contains(name);
+    let is_let_go = |directory: &Path| {
+        let terms = sources.terms.as_ref();
+        terms.is_some_and(|terms| terms.trees().is_let_go(directory))
+    };
     let tree = |tree, directory: &Path, users: Option<&ExportUsers>| ShownTree {
         tree,
         directory: directory.to_string_lossy().into_owned(),
         served: users.is_some(),
+        let_go: users.is_none() && is_let_go(directory),
         machines: users
-            .map(|of| runners(sources, &of.users))
+            .map(|of| runners(sources, directory, of))
             .unwrap_or_default(),
     };
     let of_name = |name: &String| used.iter().find(|of| !of.replaced && has(of, name));
@@ -117,7 +125,11 @@ fn root(sources: &Sources, image: &Image, used: &[ExportUsers]) -> Option<ShownR
         tree(Some(*number), directory, users)
     });
     let replaced = used.iter().filter(|of| of.replaced && has(of, &plain));
-    let replaced = replaced.map(|of| tree(None, directory, Some(of)));
+    let replaced = replaced.map(|of| {
+        // Another path was configured then, perhaps.
+        let path = of.original.as_deref().unwrap_or(directory);
+        tree(None, path, Some(of))
+    });
     let configured = swapped.as_ref().map(|swapped| &swapped.configured);
     Some(ShownRoot {
         configured: configured
@@ -129,17 +141,39 @@ fn root(sources: &Sources, image: &Image, used: &[ExportUsers]) -> Option<ShownR
     })
 }
 
-fn runners(sources: &Sources, users: &[ExportUser]) -> Vec<ShownRunner> {
-    let mut users = users.to_vec();
-    users.sort_by_key(|user| user.client);
-    let shown = |user: ExportUser| {
-        let mac = sources.timeline.machines().at(user.client);
-        ShownRunner {
-            address: user.client,
-            mac: mac.map(|mac| mac.to_string()),
-            name: mac.and_then(|mac| name_of(sources, mac)),
-            idle_seconds: user.idle.as_secs(),
+/// The machines that run from a root still.
+fn runners(sources: &Sources, directory: &Path, of: &ExportUsers) -> Vec<ShownRunner> {
+    let machines = sources.timeline.machines();
+    let terms = sources.terms.as_ref().filter(|_| !of.replaced);
+    let mut users = match terms {
+        Some(terms) => {
+            let mut trees = terms.trees();
+            trees.note(std::slice::from_ref(of), |address| machines.at(address));
+            trees.users_of(directory)
+        }
+        None => {
+            let user = |user: &netroot_nfs_export::ExportUser| TreeUser {
+                address: user.client,
+                mac: machines.at(user.client),
+                idle: user.idle,
+            };
+            of.users.iter().map(user).collect()
         }
     };
-    users.into_iter().map(shown).collect()
+    users.sort_by_key(|user| user.address);
+    let runs = |user: &TreeUser| {
+        let booted = user.mac.and_then(|mac| sources.history.booted(mac));
+        let runner = Runner {
+            idle: user.idle,
+            booted,
+        };
+        !runner.is_gone()
+    };
+    let shown = |user: TreeUser| ShownRunner {
+        address: user.address,
+        mac: user.mac.map(|mac| mac.to_string()),
+        name: user.mac.and_then(|mac| name_of(sources, mac)),
+        idle_seconds: user.idle.as_secs(),
+    };
+    users.into_iter().filter(runs).map(shown).collect()
 }

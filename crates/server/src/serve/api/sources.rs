@@ -8,6 +8,7 @@ use crate::serve::counters::Counters;
 use crate::serve::events::Timeline;
 use crate::serve::history::History;
 use crate::serve::look_requests::Looks;
+use crate::serve::nfs::Terms;
 use crate::serve::status::Status;
 
 /// What the API is made from.
@@ -25,6 +26,8 @@ pub(crate) struct Sources {
     pub(crate) counters: Arc<Counters>,
     /// The export, which has counters of its own.
     pub(crate) nfs: Option<Arc<netroot_nfs_export::Server>>,
+    /// What is known of who runs from which root.
+    pub(crate) terms: Option<Terms>,
     /// Who is asked to look at everything.
     pub(crate) looks: Looks,
     /// Where the helpers read which roots were exchanged.

@@ -35,6 +35,7 @@ fn api() -> Arc<Api> {
         history: Arc::new(History::new()),
         counters: Arc::default(),
         nfs: None,
+        terms: None,
         looks: Looks::new().0,
         swaps: "/var/lib/netroot-swaps/swaps.json".into(),
     };

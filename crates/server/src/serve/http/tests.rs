@@ -66,6 +66,7 @@ fn site_of(content: &[u8], big: Option<Content>) -> (SocketAddr, Arc<Counters>) 
         history: Arc::clone(&history),
         counters: Arc::clone(&counters),
         nfs: None,
+        terms: None,
         looks: Looks::new().0,
         swaps: "/var/lib/netroot-swaps/swaps.json".into(),
     };

@@ -28,7 +28,7 @@ use crate::serve::privileged_helper::ImageNumber;
 use crate::settings::{CatalogSettings, RootSettings};
 
 /// The roots' directories that were opened for a change, by their paths.
-type Trees = BTreeMap<PathBuf, Arc<RootTree>>;
+pub(super) type Trees = BTreeMap<PathBuf, Arc<RootTree>>;
 
 impl RootWatch {
     /// Serves it, or leaves everything as it was.
@@ -118,7 +118,7 @@ impl RootWatch {
     }
 
     /// Opens what is exported anew, and exchanges the exports.
-    async fn export(
+    pub(super) async fn export(
         &self,
         configuration: u64,
         settings: &CatalogSettings,

@@ -1,37 +1,15 @@
 //! When a directory that was a root is exported no longer: once the last machine that runs from it is gone. And who runs from
 //! which, on the disk.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use netroot_nfs_export::{Exchange, ExportUser, ExportUsers};
+use netroot_nfs_export::{Exchange, ExportOptions, ExportUsers};
 
 use super::{RootWatch, World};
 use crate::serve::events::{Change, Event};
-use crate::serve::nfs;
-
-/// How long a machine makes no call that has booted since: no longer those of the root that it ran from, which it made while
-/// it was shut down.
-const GONE: Duration = Duration::from_secs(2 * 60);
-/// The same of one that was not seen to boot. It may sleep over a weekend.
-const SILENT: Duration = Duration::from_secs(7 * 24 * 3600);
-
-/// A machine that ran from a directory.
-#[derive(Debug, Clone, Copy)]
-struct Runner {
-    /// How long it has made no call.
-    idle: Duration,
-    /// How long ago its last boot began in which it was given a script, if one is known.
-    booted: Option<Duration>,
-}
-
-impl Runner {
-    fn is_gone(self) -> bool {
-        let has_booted = self.booted.is_some_and(|ago| ago < self.idle);
-        self.idle >= SILENT || (has_booted && self.idle >= GONE)
-    }
-}
+use crate::serve::nfs::{self, Runner, SILENT, Step, Terms, TreeUser};
 
 /// Whether nobody runs from a directory any more, of which it is known for so long who does.
 fn is_free(runners: &[Runner], known: Duration) -> bool {
@@ -42,42 +20,55 @@ fn is_free(runners: &[Runner], known: Duration) -> bool {
 }
 
 impl World {
-    fn runner(&self, user: ExportUser) -> Runner {
-        let mac = self.timeline.machines().at(user.client);
+    fn runner(&self, user: TreeUser) -> Runner {
         Runner {
             idle: user.idle,
-            booted: mac.and_then(|mac| self.history.booted(mac)),
+            booted: user.mac.and_then(|mac| self.history.booted(mac)),
         }
+    }
+
+    /// The directories that nobody runs from any more, with their names, of those that are only kept for who does.
+    fn free_trees(
+        &self,
+        terms: &Terms,
+        used: &[ExportUsers],
+        exports: &[(PathBuf, ExportOptions)],
+    ) -> Vec<(PathBuf, Vec<String>)> {
+        let machines = self.timeline.machines();
+        let mut trees = terms.trees();
+        trees.note(used, |address| machines.at(address));
+        let mut free = Vec::new();
+        for (directory, options) in exports {
+            if nfs::is_booted(options) {
+                trees.is_booted(directory);
+                continue;
+            }
+            let users = trees.users_of(directory).into_iter();
+            let runners: Vec<_> = users.map(|user| self.runner(user)).collect();
+            if is_free(&runners, trees.kept_for(directory)) {
+                free.push((directory.clone(), options.names.clone()));
+            }
+        }
+        free
     }
 }
 
 impl RootWatch {
-    /// Lets go of the directories that nobody runs from any more, and keeps who runs from the others.
+    /// Lets go of the directories that nobody runs from any more, opens those that could not be opened, and keeps who runs
+    /// from them.
     pub(super) async fn let_go_of_trees(&mut self) {
+        self.open_missing_trees().await;
         let Some(nfs) = self.world.nfs.clone() else {
             return;
         };
-        let used = nfs.users();
         let Some(configured) = &mut self.configured else {
             return;
         };
         let Some(terms) = configured.terms.clone() else {
             return;
         };
-        let mut free = Vec::new();
-        for (directory, options) in &configured.exports {
-            if nfs::is_booted(options) {
-                self.kept_since.remove(directory);
-                continue;
-            }
-            let users = export_of(&used, options.names.first()).map(|of| &of.users);
-            let runners = users.into_iter().flatten();
-            let runners: Vec<_> = runners.map(|user| self.world.runner(*user)).collect();
-            let since = self.kept_since.entry(directory.clone());
-            if is_free(&runners, since.or_insert_with(Instant::now).elapsed()) {
-                free.push((directory.clone(), options.names.clone()));
-            }
-        }
+        let users = nfs.users();
+        let free = self.world.free_trees(&terms, &users, &configured.exports);
         let mut released = Vec::new();
         for (directory, names) in free {
             let exchange = Exchange {
@@ -92,35 +83,64 @@ impl RootWatch {
                 nfs.release(&replaced);
             }
             configured.exports.retain(|(other, _)| *other != directory);
-            self.kept_since.remove(&directory);
             terms.trees().let_go(&directory);
             released.push(directory);
         }
         let exports = configured.exports.iter();
-        let kept: Vec<(PathBuf, u32, Vec<ExportUser>)> = exports
-            .filter_map(|(directory, options)| {
-                let of = export_of(&used, options.names.first())?;
-                Some((directory.clone(), of.identity, of.users.clone()))
-            })
-            .collect();
+        let exported: BTreeSet<PathBuf> = exports.map(|(path, _)| path.clone()).collect();
         let roots = configured.catalog.roots();
         let before: BTreeSet<PathBuf> = roots
             .filter_map(|(_, root)| root.swapped.as_ref())
             .flat_map(|swapped| swapped.before.iter().map(|(_, path)| path.clone()))
             .collect();
-        let written = tokio::task::spawn_blocking(move || terms.trees().keep(kept, &before));
-        // At worst a tree is kept for longer, or for fewer; that the folder cannot be written is told at the start.
-        let _ = written.await;
+        let unwritten = terms.trees().keep(&exported, &before);
+        if let Some(unwritten) = unwritten {
+            // At worst a tree is kept for longer, or for fewer; that the folder cannot be written is told at the start.
+            let _ = tokio::task::spawn_blocking(move || unwritten.write()).await;
+        }
         for root in released {
             self.say(Event::Change(Change::TreeLetGo { root }));
         }
     }
-}
 
-/// The export with this first name.
-fn export_of<'a>(used: &'a [ExportUsers], first: Option<&String>) -> Option<&'a ExportUsers> {
-    let mut used = used.iter();
-    used.find(|of| !of.replaced && of.names.first() == first)
+    /// Opens the roots of before that could not be opened: their disk is mounted by now, say.
+    async fn open_missing_trees(&mut self) {
+        let (Some(nfs), Some(configured)) = (self.world.nfs.clone(), &self.configured) else {
+            return;
+        };
+        let Some(terms) = configured.terms.clone() else {
+            return;
+        };
+        let (digest, settings) = (configured.digest, configured.catalog.clone());
+        let mut wanted = nfs::exported(&self.world.artifacts.catalog(), &terms);
+        terms.name_handles(&mut wanted);
+        let is_missing = |(directory, options): &(PathBuf, ExportOptions)| {
+            let mut exports = configured.exports.iter();
+            !nfs::is_booted(options) && !exports.any(|(other, _)| other == directory)
+        };
+        wanted.retain(is_missing);
+        for (directory, options) in wanted {
+            let step = Step {
+                open: vec![(directory.clone(), options.clone())],
+                ..Step::default()
+            };
+            let mut opened = BTreeMap::new();
+            // It is looked for again in a minute.
+            if self
+                .export(digest, &settings, &step, &mut opened)
+                .await
+                .is_err()
+                || opened.is_empty()
+            {
+                continue;
+            }
+            if let (Some(first), Some(configured)) = (options.names.first(), &mut self.configured) {
+                let identity = nfs.identity_of(first).unwrap_or_default();
+                nfs.remember_users(first, &terms.trees().users(&directory, identity));
+                configured.exports.push((directory, options));
+            }
+        }
+    }
 }
 
 #[cfg(test)]
