@@ -185,6 +185,7 @@ fn settings(state: &Path, cache: &Path, root: &Path) -> Settings {
         api: netroot::ApiSettings::default(),
         json: false,
         roots: Vec::new(),
+        swaps_at_start: std::collections::BTreeSet::new(),
         config: None,
     }
 }

@@ -83,6 +83,7 @@ fn main() -> Result<()> {
         api: netroot::ApiSettings::default(),
         json: true,
         roots: Vec::new(),
+        swaps_at_start: std::collections::BTreeSet::new(),
         config: None,
     })
 }

@@ -39,7 +39,7 @@ Examples:
   netroot status --watch                                   the machines, as they boot
   netroot boot-once lab-1 rescue                           another image, next time only
   netroot reload                                           after an upgrade: take it over now
-  netroot image swap debian /srv/debian-13.2               another root for all that boot; those that run keep theirs
+  netroot image swap debian /srv/debian-13.2               another root for machines that boot; those that run keep theirs
   netroot initrd --root /srv/debian -o initrd.img          only the initrd
   netroot check eth0 /srv/debian                           before anything boots: will it?
   netroot check-kernel /boot/config-6.1.0-50-amd64         can this kernel boot from NFS?
@@ -98,7 +98,7 @@ pub(crate) enum Command {
     Machines(MachinesArgs),
     /// List the images of the running server.
     Images(ImagesArgs),
-    /// Show which directory each image's root is and who runs from those before; swap it for another, or go back.
+    /// Show which directory each image's root is and which machines still run from an earlier one; swap it, or go back.
     #[command(args_conflicts_with_subcommands = true)]
     Image(ImageArgs),
     /// Have a machine boot another image, next time only.

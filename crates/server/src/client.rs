@@ -5,7 +5,7 @@
 //! machines    netroot machines; timeline of one      order     netroot boot-once, netroot assign
 //! images      netroot images                         reload    netroot reload
 //! status      netroot status                         bundle    netroot bundle
-//! image       netroot image, swap and rollback
+//! image       netroot image, swap, rollback and forget
 //! ```
 
 pub(crate) mod answers;

@@ -44,10 +44,8 @@ fn given(args: ServeArgs) -> Result<Settings> {
 
 /// The settings with the roots that were exchanged.
 fn swapped(mut settings: Settings) -> Settings {
-    let file = swaps::file::path(&settings.state);
-    if let Ok(read) = swaps::file::read(&file) {
-        swaps::apply(&mut settings.catalog, &read, &file);
-    }
+    // What is wrong with the file is told by the start.
+    let _ = swaps::file::at_start(&mut settings);
     settings
 }
 

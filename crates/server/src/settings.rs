@@ -6,6 +6,7 @@
 mod api;
 mod catalog;
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -55,6 +56,8 @@ pub struct Settings {
     /// The folders in which the directories of images that are added while the server runs may be, beside those that are
     /// served from the start. A server that may mount (`CAP_SYS_ADMIN`) takes them from anywhere.
     pub roots: Vec<PathBuf>,
+    /// The swaps of roots that were written for the start of this server (`netroot image swap --at-restart`), by their numbers.
+    pub swaps_at_start: BTreeSet<u64>,
     /// Where the configuration was read from and is followed; `None` for the command line alone.
     pub config: Option<ConfigPlace>,
 }
@@ -120,6 +123,7 @@ impl Default for Settings {
             api: ApiSettings::default(),
             json: false,
             roots: Vec::new(),
+            swaps_at_start: BTreeSet::new(),
             config: None,
         }
     }

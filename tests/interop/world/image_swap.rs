@@ -91,6 +91,15 @@ impl Site {
         })
     }
 
+    /// Another root with the new kernel.
+    fn add_root(&self, name: &str) -> Result<()> {
+        let root = self.path(name);
+        put_kernel(&root, NEW)?;
+        put_modules(&root, NEW)?;
+        open_to_all(&root)?;
+        Ok(fs::write(root.join("who"), name)?)
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -237,7 +246,7 @@ fn swapped_and_back(name: &str, by: By) -> Result<()> {
     let done = site.swap("new")?;
     ensure!(done.status.success(), "{done:?}");
     let says = format!(
-        "boots {} now; 1 machine runs from another",
+        "boots {} now; 1 machine still runs from an earlier root",
         site.text("new")
     );
     ensure!(done.stdout.contains(&says), "{done:?}");
@@ -333,7 +342,7 @@ fn what_cannot_be_served_changes_nothing() -> Result<()> {
         ensure!(!file.exists());
     }
     let done = site.netroot(&["image", "rollback", "debian"])?;
-    ensure!(done.stderr.contains("never exchanged"), "{done:?}");
+    ensure!(done.stderr.contains("never swapped"), "{done:?}");
     let done = site.netroot(&["image", "swap", "debina", &site.text("new")])?;
     ensure!(done.stderr.contains("there are: debian"), "{done:?}");
     let done = site.swap("old")?;
@@ -376,7 +385,7 @@ fn a_start_serves_the_configured_root_where_the_exchanged_one_cannot_be() -> Res
             let events = site.server.events();
             events.iter().any(|(_, event)| event.text.contains(words))
         };
-        ensure!(told(&site, "an exchanged root is not served"), "{by:?}");
+        ensure!(told(&site, "a swapped root is not served"), "{by:?}");
         assert_eq!(who(&mut site.connected(1, new)?), "new");
         // Somebody else could have written what is to be served.
         let file = site.path("state-swaps/swaps.json");
@@ -393,6 +402,88 @@ fn a_start_serves_the_configured_root_where_the_exchanged_one_cannot_be() -> Res
         ensure!(site.netroot(&["reload"])?.status.success());
     }
     Ok(())
+}
+
+#[test]
+fn a_start_serves_the_root_before_the_one_that_cannot_be() -> Result<()> {
+    for by in [By::File, By::Directory] {
+        let mut site = Site::new(&format!("swap-before-{by:?}").to_lowercase(), by)?;
+        site.add_root("third")?;
+        ensure!(site.swap("new")?.status.success());
+        ensure!(site.swap("third")?.status.success());
+        site.boots(NEW, "@tree3")?;
+        fs::remove_dir_all(site.path("third/boot"))?;
+        site.restart()?;
+        site.boots(NEW, "@tree2")?;
+        let done = site.netroot(&["image", "rollback", site.image()])?;
+        ensure!(done.status.success(), "{by:?}: {done:?}");
+        site.boots(NEW, "@tree2")?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_swap_counts_as_long_as_one_of_its_roots_is_configured() -> Result<()> {
+    let mut site = Site::new("swap-counts", By::File)?;
+    site.add_root("third")?;
+    let old = site.handle(0, "/debian")?;
+    assert_eq!(who(&mut site.connected(0, old.clone())?), "old");
+    // The server that runs does not obey it, whatever it looks at.
+    let new = site.text("new");
+    let done = site.netroot(&["image", "swap", "debian", &new, "--at-restart"])?;
+    ensure!(done.status.success(), "{done:?}");
+    ensure!(site.netroot(&["reload"])?.status.success());
+    site.boots(OLD, "")?;
+    site.restart()?;
+    site.boots(NEW, "@tree2")?;
+    let said = format!(
+        "machines boot {new}, not the configured {}",
+        site.text("old")
+    );
+    let told = |site: &Site, words: &str| {
+        let events = site.server.events();
+        events.iter().any(|(_, event)| event.text.contains(words))
+    };
+    ensure!(told(&site, &said), "{said}");
+    // What was swapped to is configured for good.
+    let configure = |site: &Site, from: &str, to: &str| -> Result<Finished> {
+        let file = site.path("etc/netroot.toml");
+        let line = |root: &str| format!("root = \"{}\"", site.text(root));
+        let main = fs::read_to_string(&file)?.replace(&line(from), &line(to));
+        fs::write(&file, main)?;
+        site.netroot(&["reload"])
+    };
+    let done = configure(&site, "old", "new")?;
+    ensure!(done.status.success(), "{done:?}");
+    site.boots(NEW, "@tree2")?;
+    assert_eq!(who(&mut site.connected(0, old.clone())?), "old");
+    site.restart()?;
+    assert_eq!(who(&mut site.connected(0, old.clone())?), "old");
+    ensure!(
+        site.netroot(&["image", "rollback", "debian"])?
+            .status
+            .success()
+    );
+    site.boots(OLD, "@tree1")?;
+    // Without a server, for its next start.
+    site.server.program().kill()?;
+    let done = site.netroot(&["image", "rollback", "debian", "--at-restart"])?;
+    ensure!(done.status.success(), "{done:?}");
+    site.server = start(&site.net, site.folder.path(), site.by)?;
+    site.boots(NEW, "@tree2")?;
+    // Another one is booted, and the entry is told and dropped.
+    let done = configure(&site, "new", "third")?;
+    site.boots(NEW, "")?;
+    ensure!(
+        done.stdout
+            .contains("`netroot image forget debian` drops the entry"),
+        "{done:?}"
+    );
+    let done = site.netroot(&["image", "forget", "debian"])?;
+    ensure!(done.status.success(), "{done:?}");
+    ensure!(!site.path("state-swaps/swaps.json").exists());
+    configure(&site, "third", "old")?;
+    site.boots(OLD, "")
 }
 
 #[test]

@@ -1,23 +1,21 @@
-//! `netroot image`: which directory the root of each image is, and who runs from those before; `swap` and `rollback` exchange
-//! it.
+//! `netroot image`: which directory the root of each image is, and which machines still run from an earlier one; `swap`,
+//! `rollback` and `forget` change it.
 //!
 //! The command, not the server, writes which directory it is, into a file that only root may write (`swaps::file`); then it
 //! asks the running server to take that over, and puts the file back where it does not.
 
+mod exchange;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
-use netroot_printable::Printable;
 
-use crate::client::answers::{Image, Images, Root, Runner, Tree};
-use crate::client::ask::{ServerArgs, print_json};
-use crate::client::reload::reload;
+use self::exchange::{LocalArgs, Wanted, exchange, machine, no_such, path};
+use crate::client::answers::{Image, Images, Runner, Tree};
+use crate::client::ask::ServerArgs;
 use crate::client::terminal::{Line, Screen, Tone, ago, print, shown};
-use crate::settings;
-use crate::swaps::Swaps;
-use crate::swaps::file::{self, Locked};
 
 /// The arguments of `netroot image`.
 #[derive(Debug, Clone, Args)]
@@ -51,42 +49,68 @@ enum ImageCommand {
         #[arg(value_name = "DIR")]
         directory: PathBuf,
 
-        /// Only write it down, for the next start of the server: for one that may not read the directory while it runs.
+        /// Takes effect when the server restarts; use this when the running server may not read DIR.
         #[arg(long)]
         at_restart: bool,
 
         #[command(flatten)]
-        server: ServerArgs,
+        local: LocalArgs,
     },
-    /// Make the directory that was the root before the last swap the root again.
+    /// Go back to the root that the image had before the last swap.
     #[command(after_help = ROLLBACK_EXAMPLES)]
     Rollback {
         /// The image.
         #[arg(value_name = "NAME")]
         name: String,
 
+        /// Takes effect when the server restarts; use this when the server does not start.
+        #[arg(long)]
+        at_restart: bool,
+
         #[command(flatten)]
-        server: ServerArgs,
+        local: LocalArgs,
+    },
+    /// Forget the swaps of an image: machines boot the configured root.
+    #[command(after_help = FORGET_EXAMPLES)]
+    Forget {
+        /// The image.
+        #[arg(value_name = "NAME")]
+        name: String,
+
+        /// Also where machines run from another root than the configured one: they lose it.
+        #[arg(long)]
+        force: bool,
+
+        #[command(flatten)]
+        local: LocalArgs,
     },
 }
 
 const SWAP_EXAMPLES: &str = "\
-Kernel, modules and initrd of the new root are prepared first; where they cannot be, nothing changes and this exits with 1.
-From then on machines boot the new root. Those that run from the old one keep it, also over a restart of the server, until
-the last of them has booted something else and has made no call for two minutes, or none at all for a week.
+Kernel, modules and initrd of the new root are prepared first; where they cannot be, or the command is interrupted, nothing
+changes and this exits with 1 (or by the signal). From then on machines boot the new root. Those that run from an earlier one
+keep it, also over a restart of the server, until the last of them has booted something else and has made no call for two
+minutes, or none at all for a week.
+
+A swap is written to netroot-swaps/swaps.json beside the state directory (/var/lib). It counts while the configuration's root
+is the directory that was swapped from, or one that was swapped to, such as DIR; that one is booted then. With any other root
+in the configuration, that is booted, the log says so once, and the entry is dropped by the next swap, rollback or forget.
 
 Examples:
   netroot image swap debian /srv/debian-13.2
-  netroot image                                 who still runs from the old one
-  netroot image rollback debian                 back again
-
-It is remembered in netroot-swaps/swaps.json beside the state directory (/var/lib), and counts until another root is configured.";
+  netroot image                                 which machines still run from an earlier root
+  netroot image rollback debian                 back again";
 
 const ROLLBACK_EXAMPLES: &str = "\
-Machines that boot get the root of before; those that run from the newer one keep that. A second rollback takes the first back.
+Machines that boot get the root that the image had before the last swap; those that run from the newer one keep it. A second
+rollback takes the first back.
 
 Examples:
   netroot image rollback debian";
+
+const FORGET_EXAMPLES: &str = "\
+Examples:
+  netroot image forget debian";
 
 /// Does it.
 ///
@@ -99,42 +123,44 @@ pub(crate) fn run(args: &ImageArgs) -> Result<ExitCode> {
             name,
             directory,
             at_restart,
-            server,
+            local,
         }) => {
-            let directory = usable(directory)?;
-            let change = |swaps: &mut Swaps, configured: &Path| {
-                swaps.swap(name, configured, &directory)?;
-                Ok(directory.clone())
-            };
-            exchange(name, server, *at_restart, change)
+            let wanted = Wanted::Swap(usable(directory)?);
+            exchange(name, local, &wanted, *at_restart)
         }
-        Some(ImageCommand::Rollback { name, server }) => {
-            let change =
-                |swaps: &mut Swaps, configured: &Path| Ok(swaps.roll_back(name, configured)?);
-            exchange(name, server, false, change)
+        Some(ImageCommand::Rollback {
+            name,
+            at_restart,
+            local,
+        }) => exchange(name, local, &Wanted::RollBack, *at_restart),
+        Some(ImageCommand::Forget { name, force, local }) => {
+            exchange(name, local, &Wanted::Forget(*force), false)
         }
     }
 }
 
 fn show(args: &ImageArgs) -> Result<()> {
+    let is_meant = |name: &str| args.name.as_ref().is_none_or(|meant| meant == name);
     if args.json {
-        return print_json(&args.server, "/images");
+        let mut all: serde_json::Value = args.server.json("GET", "/images", None)?;
+        if let Some(images) = all.get_mut("images").and_then(|it| it.as_array_mut()) {
+            let name = |image: &serde_json::Value| image.get("name")?.as_str().map(is_meant);
+            images.retain(|image| name(image).unwrap_or_default());
+        }
+        println!("{}", crate::json::to_string(&all)?);
+        return Ok(());
     }
     let all: Images = args.server.json("GET", "/images", None)?;
     let screen = Screen::of_stdout();
-    let mut lines = Vec::new();
-    for image in &all.images {
-        if args.name.as_ref().is_none_or(|name| *name == image.name) {
-            lines.extend(image_lines(image));
-        }
-    }
+    let images = all.images.iter().filter(|image| is_meant(&image.name));
+    let lines: Vec<Line> = images.flat_map(image_lines).collect();
     if let Some(name) = args.name.as_ref().filter(|_| lines.is_empty()) {
         bail!("{}", no_such(&all, name));
     }
     Ok(print(&lines, screen)?)
 }
 
-/// An image, its root, and those before.
+/// An image, its root, and the earlier ones.
 fn image_lines(image: &Image) -> Vec<Line> {
     let mut lines = vec![Line::words(0, Tone::Good, shown(&image.name))];
     let Some(root) = &image.root else {
@@ -172,34 +198,18 @@ fn image_lines(image: &Image) -> Vec<Line> {
     lines
 }
 
-fn path(path: &Path) -> String {
-    shown(&path.to_string_lossy())
-}
-
 /// How many machines are named; the others are counted.
 const NAMED: usize = 8;
 
 fn run_from(tree: &Tree) -> String {
-    let machine = |one: &Runner| {
-        let name = one.name.as_deref().unwrap_or(&one.address);
-        format!("{} ({})", shown(name), ago(one.idle_seconds))
-    };
-    let named: Vec<String> = tree.machines.iter().take(NAMED).map(machine).collect();
+    let named = |one: &Runner| format!("{} ({})", machine(one), ago(one.idle_seconds));
+    let named: Vec<String> = tree.machines.iter().take(NAMED).map(named).collect();
     let more = tree.machines.len().saturating_sub(NAMED);
     match (named.as_slice(), more) {
         ([], _) => String::new(),
         (named, 0) => format!("; run from it: {}", named.join(", ")),
         (named, more) => format!("; run from it: {} and {more} more", named.join(", ")),
     }
-}
-
-fn no_such(all: &Images, name: &str) -> String {
-    let names: Vec<String> = all.images.iter().map(|image| shown(&image.name)).collect();
-    format!(
-        "there is no image {}; there are: {}",
-        shown(name),
-        names.join(", ")
-    )
 }
 
 /// The directory as root will find it again, if it is fit to be one.
@@ -217,91 +227,6 @@ fn usable(directory: &Path) -> Result<PathBuf> {
         bail!("cannot use {named} as a root: it is this machine's own");
     }
     Ok(real)
-}
-
-/// Changes what is written, has the server take it over, and puts it back where it does not.
-fn exchange(
-    name: &str,
-    server: &ServerArgs,
-    at_restart: bool,
-    change: impl FnOnce(&mut Swaps, &Path) -> Result<PathBuf>,
-) -> Result<ExitCode> {
-    if server.server.is_some() {
-        bail!(
-            "the root of an image is exchanged on the server's own machine: run this there, as root"
-        );
-    }
-    if !rustix::process::geteuid().is_root() {
-        bail!("only root may say what machines boot: run this as root");
-    }
-    let (all, root) = ask(name, server)?;
-    let state = server
-        .state
-        .as_deref()
-        .unwrap_or(Path::new(settings::STATE));
-    let file = file::path(state);
-    // It is compared, not believed: the server does not say what is written.
-    match &all.swaps {
-        Some(theirs) if *theirs == file => {}
-        Some(theirs) => bail!(
-            "the server reads {}, not {}; name its state directory: --state DIR",
-            path(theirs),
-            file.display()
-        ),
-        None => bail!("the server is too old for this; restart it"),
-    }
-    let cannot_write = || format!("cannot write {}", file.display());
-    let locked = Locked::open(&file).with_context(cannot_write)?;
-    let before = locked.read()?;
-    let mut swaps = before.clone();
-    let wanted = change(&mut swaps, &root.configured)?;
-    locked.write(&swaps).with_context(cannot_write)?;
-    if at_restart {
-        println!(
-            "{name}: machines boot {} from the next start of the server on",
-            path(&wanted)
-        );
-        return Ok(ExitCode::SUCCESS);
-    }
-    let mut told = Vec::new();
-    let done = reload(server, |text| {
-        println!("{}", Printable(text));
-        told.push(text.to_owned());
-    })
-    .and_then(|_| Ok(ask(name, server)?.1));
-    let why = match done {
-        Ok(now) if now.now.directory == wanted => {
-            println!("{}", summary(name, &now));
-            return Ok(ExitCode::SUCCESS);
-        }
-        Ok(_) => anyhow!("the server did not take it over; what it said is above"),
-        Err(error) => error,
-    };
-    locked.write(&before).with_context(cannot_write)?;
-    // So that it does not come to it later, by itself; it may have ended.
-    let _ = reload(server, |_| {});
-    Err(why.context(format!("the root of {name} is as it was")))
-}
-
-fn ask(name: &str, server: &ServerArgs) -> Result<(Images, Root)> {
-    let all: Images = server.json("GET", "/images", None)?;
-    let Some(image) = all.images.iter().find(|image| image.name == name) else {
-        bail!("{}", no_such(&all, name));
-    };
-    let Some(root) = image.root.clone() else {
-        bail!("{name} has no root that this server exports, so there is none to exchange");
-    };
-    Ok((all, root))
-}
-
-fn summary(name: &str, root: &Root) -> String {
-    let running: usize = root.before.iter().map(|tree| tree.machines.len()).sum();
-    let those = match running {
-        0 => "no machine is known to run from another".to_owned(),
-        1 => "1 machine runs from another, and keeps it".to_owned(),
-        more => format!("{more} machines run from others, and keep them"),
-    };
-    format!("{name}: boots {} now; {those}", path(&root.now.directory))
 }
 
 #[cfg(test)]
@@ -339,12 +264,6 @@ mod tests {
                 "  before: /srv/d, cannot be opened",
                 "  before: /srv/c, replaced at its path",
             ]
-        );
-        let root = image.root.unwrap();
-        let said = summary("debian", &root);
-        assert_eq!(
-            said,
-            "debian: boots /srv/c now; 2 machines run from others, and keep them"
         );
     }
 

@@ -52,19 +52,26 @@ pub(crate) fn read(
     start: &Settings,
 ) -> Result<(Settings, Vec<String>), Mistakes> {
     let file = swaps::file::path(&start.state);
+    let obeyed = &start.swaps_at_start;
     let Some(place) = &start.config else {
         let mut same = start.clone();
-        let doubts = swaps::apply(&mut same.catalog, &snapshot.swaps, &file);
+        let doubts = swaps::apply(&mut same.catalog, &snapshot.swaps, &file, obeyed);
         return Ok((same, doubts));
     };
     let parsed = config::read(place, &snapshot.files).whole()?;
     let mut doubts: Vec<String> = parsed.doubts.iter().map(ToString::to_string).collect();
     let mut read = parsed.settings;
-    doubts.extend(swaps::apply(&mut read.catalog, &snapshot.swaps, &file));
+    doubts.extend(swaps::apply(
+        &mut read.catalog,
+        &snapshot.swaps,
+        &file,
+        obeyed,
+    ));
     let settings = Settings {
         // Given on the command line, where it was.
         json: start.json,
         control: start.control.clone(),
+        swaps_at_start: start.swaps_at_start.clone(),
         ..read
     };
     Ok((settings, doubts))

@@ -27,7 +27,7 @@ use crate::serve::clock::Clock;
 use crate::serve::counters::Counters;
 use crate::serve::dhcp::rogue_dhcp;
 use crate::serve::error::ServeError;
-use crate::serve::events::{Format, Timeline, Warning};
+use crate::serve::events::{Event, Format, Timeline, Warning};
 use crate::serve::history::History;
 use crate::serve::isolation;
 use crate::serve::listen::allowed::Allowed;
@@ -56,20 +56,21 @@ pub(crate) fn run(settings: &Settings, left_out: Vec<String>) -> Result<(), Serv
     let mut settings = settings.clone();
     untold.extend(swapped::apply(&mut settings));
     crate::generations::at_start(&mut settings.catalog);
+    let mut tried = swapped::Tried::new();
     loop {
         let Err(error) = serve(&settings, std::mem::take(&mut untold), is_whole) else {
             return Ok(());
         };
-        if let Some((left, warning)) = swapped::without(&settings, &error) {
-            settings = left;
-            is_whole = false;
-            untold.push(warning);
-            continue;
-        }
-        // Nothing has been served so far: everything that was opened is closed again.
+        // An error about an image comes before anything is served: everything that was opened is closed again.
         if let Some(left) = left_out::without_generation(&settings, &error) {
             // It is tried again while serving, and told then.
             settings = left;
+            continue;
+        }
+        if let Some((left, warning)) = swapped::without(&settings, &error, &mut tried) {
+            settings = left;
+            is_whole = false;
+            untold.push(warning);
             continue;
         }
         match left_out::without_drop_in(&settings, &error) {
@@ -229,6 +230,9 @@ fn serve(settings: &Settings, untold: Vec<Warning>, is_whole: bool) -> Result<()
             told.notify_one();
         };
         isolation.watch(ended).map_err(ServeError::Runtime)?;
+    }
+    for change in swapped::told(settings) {
+        timeline.server(Event::Change(change));
     }
     running::until_stopped(parts, &timeline, &counters)
 }

@@ -1,6 +1,7 @@
 //! The settings that the options are.
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{self, PathBuf};
 
 use super::ServeOptions;
 use crate::settings::{
@@ -59,7 +60,9 @@ impl ServeOptions {
             },
         };
         let hidden = hidden(args.hide, args.hide_secrets);
-        let image = |directory| {
+        let image = |directory: PathBuf| {
+            // What is remembered of it is remembered by its path.
+            let directory = path::absolute(&directory).unwrap_or(directory);
             CatalogSettings::of_one(ImageSettings {
                 name: None,
                 title: None,
@@ -96,6 +99,7 @@ impl ServeOptions {
             api: ApiSettings::default(),
             json: false,
             roots: Vec::new(),
+            swaps_at_start: BTreeSet::new(),
             config: None,
         }
     }

@@ -1,18 +1,30 @@
 //! The file in which it is written which directories the images' roots are: beside the state folder, since that belongs to
 //! the server's user. `/var/lib/netroot-swaps/swaps.json`, for a state in `/var/lib/netroot`.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, OFlags};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
 
-use super::Swaps;
+use super::{Swaps, apply};
+use crate::settings::Settings;
 
 /// What is added to the state folder's name.
 const BESIDE: &str = "-swaps";
 const NAME: &str = "swaps.json";
+/// What it was before a change that is not finished.
+const BEFORE: &str = "swaps.json.before";
+/// What it is to be.
+const NEW: &str = "swaps.json.new";
+/// Only root opens it, so nobody else holds up who changes the file.
+const LOCK: &str = "swaps.lock";
+/// How long somebody else who changes the file is waited for: an initrd may be built meanwhile.
+const PATIENCE: Duration = Duration::from_secs(5 * 60);
 /// The longest file that is read, in bytes.
 const LONGEST: u64 = 1 << 20;
 /// The bits of a mode by which others than the owner may write.
@@ -39,6 +51,16 @@ pub(crate) enum FileError {
         path: PathBuf,
         /// What is wrong with it.
         why: &'static str,
+    },
+    /// Somebody else changes it.
+    #[error(
+        "{} is being changed by another netroot image command for {} minutes; end that one and try again",
+        path.display(),
+        PATIENCE.as_secs() / 60
+    )]
+    Busy {
+        /// Its path.
+        path: PathBuf,
     },
     /// It makes no sense.
     #[error("{} is damaged ({error}); remove it to serve the configured roots", path.display())]
@@ -69,35 +91,40 @@ pub(crate) fn read(path: &Path) -> Result<Swaps, FileError> {
     read_of(path, 0)
 }
 
+/// Gives each image the root that it has by the file, and has what was written for the next start obeyed, now and later.
+///
+/// # Errors
+/// [`FileError`].
+pub(crate) fn at_start(settings: &mut Settings) -> Result<(), FileError> {
+    let file = path(&settings.state);
+    let read = read(&file)?;
+    settings.swaps_at_start = read.at_restart();
+    // What does not count is told when the configuration is looked at the first time.
+    let obeyed = &settings.swaps_at_start;
+    apply(&mut settings.catalog, &read, &file, obeyed);
+    Ok(())
+}
+
 /// The same for a file that `owner` may have written, beside root.
 fn read_of(path: &Path, owner: u32) -> Result<Swaps, FileError> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    match open_folder(folder, OFlags::PATH, owner)? {
+        Some(folder) => read_in(folder.as_fd(), path, owner),
+        None => Ok(Swaps::default()),
+    }
+}
+
+fn read_in(folder: BorrowedFd<'_>, path: &Path, owner: u32) -> Result<Swaps, FileError> {
     let failed = |error: io::Error| FileError::Read {
         path: path.to_owned(),
         error,
     };
-    let folder = path.parent().unwrap_or(Path::new("/"));
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let mut options = OpenOptions::new();
-    let options = options.read(true).custom_flags(flags.bits().cast_signed());
-    let file = match options.open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Swaps::default()),
-        opened => opened.map_err(failed)?,
+    let file = match rustix::fs::openat(folder, NAME, flags, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(Swaps::default()),
+        opened => File::from(opened.map_err(|errno| failed(errno.into()))?),
     };
-    let its = file.metadata().map_err(failed)?;
-    let folders = fs::symlink_metadata(folder).map_err(failed)?;
-    for (path, metadata, is_one) in [
-        (path, &its, its.is_file()),
-        (folder, &folders, folders.is_dir()),
-    ] {
-        let why = match metadata {
-            _ if !is_one => "is a link or no regular file",
-            other if ![0, owner].contains(&other.uid()) => "does not belong to root",
-            other if other.mode() & OTHERS_WRITE != 0 => "can be written by others than root",
-            _ => continue,
-        };
-        let path = path.to_owned();
-        return Err(FileError::NotRoots { path, why });
-    }
+    trust(path, &file, owner, std::fs::Metadata::is_file).map_err(failed)??;
     let mut text = String::new();
     file.take(LONGEST)
         .read_to_string(&mut text)
@@ -108,29 +135,101 @@ fn read_of(path: &Path, owner: u32) -> Result<Swaps, FileError> {
     })
 }
 
+/// The folder, if it is there and root's.
+fn open_folder(folder: &Path, access: OFlags, owner: u32) -> Result<Option<File>, FileError> {
+    let failed = |error: io::Error| FileError::Read {
+        path: folder.to_owned(),
+        error,
+    };
+    let flags = access | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let opened = match rustix::fs::open(folder, flags, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(None),
+        opened => File::from(opened.map_err(|errno| failed(errno.into()))?),
+    };
+    trust(folder, &opened, owner, std::fs::Metadata::is_dir).map_err(failed)??;
+    Ok(Some(opened))
+}
+
+/// Whether nobody but root can have made it what it is.
+fn trust(
+    path: &Path,
+    opened: &File,
+    owner: u32,
+    is_one: impl Fn(&std::fs::Metadata) -> bool,
+) -> io::Result<Result<(), FileError>> {
+    let metadata = opened.metadata()?;
+    let why = match &metadata {
+        other if !is_one(other) => "is no regular file",
+        other if ![0, owner].contains(&other.uid()) => "does not belong to root",
+        other if other.mode() & OTHERS_WRITE != 0 => "can be written by others than root",
+        _ => return Ok(Ok(())),
+    };
+    let path = path.to_owned();
+    Ok(Err(FileError::NotRoots { path, why }))
+}
+
 /// The file while it is changed: nobody else changes it until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Locked {
     path: PathBuf,
     folder: File,
+    owner: u32,
+    /// Whether there was a file before it was written; `None` as long as it has not been.
+    was_there: Option<bool>,
+    /// Locked while it is open.
+    _lock: OwnedFd,
 }
 
 impl Locked {
-    /// Makes the folder if need be, and waits for who else changes the file.
+    /// Makes the folder if need be, and waits for who else changes the file, which is `told` once.
     ///
     /// # Errors
-    /// The system's.
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+    /// [`FileError`].
+    pub(crate) fn open(path: &Path, told: impl FnOnce()) -> Result<Self, FileError> {
+        Self::open_of(path, 0, told)
+    }
+
+    fn open_of(path: &Path, owner: u32, told: impl FnOnce()) -> Result<Self, FileError> {
         let folder = path.parent().unwrap_or(Path::new("/"));
+        let failed = |error: io::Error| FileError::Read {
+            path: folder.to_owned(),
+            error,
+        };
         match DirBuilder::new().mode(0o755).create(folder) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            made => made?,
+            made => made.map_err(failed)?,
         }
-        let folder = File::open(folder)?;
-        rustix::fs::flock(&folder, FlockOperation::LockExclusive)?;
+        let opened = open_folder(folder, OFlags::RDONLY, owner)?;
+        let opened = opened.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mode = Mode::RUSR | Mode::WUSR;
+        let lock = rustix::fs::openat(&opened, LOCK, flags, mode);
+        let lock = lock.map_err(|errno| failed(errno.into()))?;
+        let until = Instant::now() + PATIENCE;
+        let mut told = Some(told);
+        loop {
+            match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+                Err(Errno::WOULDBLOCK) if Instant::now() < until => {}
+                Err(Errno::WOULDBLOCK) => {
+                    let path = path.to_owned();
+                    return Err(FileError::Busy { path });
+                }
+                locked => {
+                    locked.map_err(|errno| failed(errno.into()))?;
+                    break;
+                }
+            }
+            if let Some(told) = told.take() {
+                told();
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
         Ok(Self {
             path: path.to_owned(),
-            folder,
+            folder: opened,
+            owner,
+            was_there: None,
+            _lock: lock,
         })
     }
 
@@ -139,47 +238,102 @@ impl Locked {
     /// # Errors
     /// [`FileError`].
     pub(crate) fn read(&self) -> Result<Swaps, FileError> {
-        read(&self.path)
+        read_in(self.folder.as_fd(), &self.path, self.owner)
     }
 
-    /// Exchanges it as a whole, durably. Without an image in it there is no file.
+    /// Changes it as a whole, durably, and keeps what it was until [`Locked::accept`]. Without an image in it there is no file.
     ///
     /// # Errors
     /// The system's.
-    pub(crate) fn write(&self, swaps: &Swaps) -> io::Result<()> {
+    pub(crate) fn write(&mut self, swaps: &Swaps) -> io::Result<()> {
+        self.accept()?;
+        let folder = &self.folder;
+        let kept = rustix::fs::linkat(folder, NAME, folder, BEFORE, AtFlags::empty());
+        self.was_there = Some(match kept {
+            Err(Errno::NOENT) => false,
+            kept => kept.map(|()| true)?,
+        });
         if swaps.is_empty() {
-            return match fs::remove_file(&self.path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-                removed => removed.and_then(|()| self.folder.sync_all()),
-            };
+            return self.remove(NAME);
         }
         let mut text = serde_json::to_vec_pretty(swaps)?;
         text.push(b'\n');
-        let new = self.path.with_extension("json.new");
-        let mut options = OpenOptions::new();
-        let flags = OFlags::NOFOLLOW.bits().cast_signed();
-        let options = options.write(true).create(true).truncate(true).mode(0o644);
-        let mut file = options.custom_flags(flags).open(&new)?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
+        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(0o644);
+        let mut file = File::from(rustix::fs::openat(folder, NEW, flags, mode)?);
         file.write_all(&text)?;
         // The command's umask may be narrower than what the server's helpers need.
-        rustix::fs::fchmod(&file, rustix::fs::Mode::from_raw_mode(0o644))?;
+        rustix::fs::fchmod(&file, mode)?;
         file.sync_all()?;
-        fs::rename(&new, &self.path)?;
-        self.folder.sync_all()
+        rustix::fs::renameat(folder, NEW, folder, NAME)?;
+        folder.sync_all()
+    }
+
+    /// Makes it what it was before [`Locked::write`]. That takes no space.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(crate) fn restore(&self) -> io::Result<()> {
+        match self.was_there {
+            None => Ok(()),
+            Some(false) => self.remove(NAME),
+            Some(true) => {
+                rustix::fs::renameat(&self.folder, BEFORE, &self.folder, NAME)?;
+                self.folder.sync_all()
+            }
+        }
+    }
+
+    /// What was written stays.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(crate) fn accept(&self) -> io::Result<()> {
+        self.remove(BEFORE)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        match rustix::fs::unlinkat(&self.folder, name, AtFlags::empty()) {
+            Err(Errno::NOENT) => Ok(()),
+            removed => {
+                removed?;
+                self.folder.sync_all()
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
+    use super::super::{Served, When};
     use super::*;
 
-    fn swapped() -> Swaps {
+    fn swapped_to(root: &str) -> Swaps {
         let mut swaps = Swaps::default();
-        let done = swaps.swap("debian", Path::new("/srv/a"), Path::new("/srv/b"));
-        done.unwrap();
+        let [a, b] = ["/srv/a", root].map(Path::new);
+        let of = Served {
+            configured: a,
+            now: a,
+        };
+        let when = (When::Now, &(|_: &Path| false) as &dyn Fn(&Path) -> bool);
+        swaps.swap("debian", of, b, when).unwrap();
         swaps
+    }
+
+    fn swapped() -> Swaps {
+        swapped_to("/srv/b")
+    }
+
+    fn own() -> u32 {
+        rustix::process::geteuid().as_raw()
+    }
+
+    fn locked(path: &Path) -> Locked {
+        Locked::open_of(path, own(), || {}).unwrap()
     }
 
     #[test]
@@ -191,27 +345,61 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_and_nothing_is_left_of_nothing() {
+    fn what_is_written_is_read_and_can_be_put_back() {
         let folder = tempfile::tempdir().unwrap();
         let path = path(&folder.path().join("state"));
-        let own = rustix::process::geteuid().as_raw();
-        assert_eq!(read_of(&path, own).unwrap(), Swaps::default());
-        let locked = Locked::open(&path).unwrap();
+        let read = || read_of(&path, own()).unwrap();
+        assert_eq!(read(), Swaps::default());
+        let mut locked = locked(&path);
         locked.write(&swapped()).unwrap();
-        assert_eq!(read_of(&path, own).unwrap(), swapped());
+        assert_eq!((read(), locked.read().unwrap()), (swapped(), swapped()));
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o644);
-        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
-        locked.write(&Swaps::default()).unwrap();
+        locked.restore().unwrap();
         assert!(!path.exists());
-        locked.write(&Swaps::default()).unwrap();
+        locked.write(&swapped()).unwrap();
+        locked.accept().unwrap();
+        for after in [swapped_to("/srv/c"), Swaps::default()] {
+            locked.write(&after).unwrap();
+            assert_eq!(read(), after);
+            locked.restore().unwrap();
+            assert_eq!(read(), swapped());
+        }
+        // What was not changed is not taken back.
+        drop(locked);
+        let unchanged = super::tests::locked(&path);
+        unchanged.restore().unwrap();
+        assert_eq!(read(), swapped());
+        // Nothing but the file and its lock.
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn one_changes_it_at_a_time_and_who_waits_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = path(&folder.path().join("state"));
+        let first = locked(&path);
+        let mut first = Some(first);
+        let waits = || drop(first.take());
+        Locked::open_of(&path, own(), waits).unwrap();
+        assert!(first.is_none());
+        let lock = path.with_file_name(LOCK);
+        assert_eq!(fs::metadata(&lock).unwrap().mode() & 0o777, 0o600);
+        // Somebody else's folder.
+        let parent = path.parent().unwrap();
+        fs::set_permissions(parent, PermissionsExt::from_mode(0o777)).unwrap();
+        let refused = Locked::open_of(&path, own(), || {}).unwrap_err();
+        assert!(
+            refused.to_string().contains("-swaps can be written"),
+            "{refused}"
+        );
     }
 
     #[test]
     fn what_others_can_write_says_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = path(&folder.path().join("state"));
-        let own = rustix::process::geteuid().as_raw();
-        Locked::open(&path).unwrap().write(&swapped()).unwrap();
+        let own = own();
+        locked(&path).write(&swapped()).unwrap();
         let refused = || read_of(&path, own).unwrap_err().to_string();
         let mode = |path: &Path, mode| {
             fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();

@@ -255,9 +255,16 @@ mod tests {
         let passed = Snapshot::of_file(snapshot.to_file().unwrap()).unwrap();
         assert_eq!(passed, snapshot);
         let mut swapped = snapshot.clone();
-        let done = swapped
-            .swaps
-            .swap("debian", Path::new("/srv/a"), Path::new("/srv/b"));
+        let [a, b] = ["/srv/a", "/srv/b"].map(Path::new);
+        let of = swaps::Served {
+            configured: a,
+            now: a,
+        };
+        let when = (
+            swaps::When::Now,
+            &(|_: &Path| false) as &dyn Fn(&Path) -> bool,
+        );
+        let done = swapped.swaps.swap("debian", of, b, when);
         done.unwrap();
         assert_ne!(swapped.digest(), snapshot.digest());
         let other = Snapshot::of_file(swapped.to_file().unwrap()).unwrap();

@@ -74,6 +74,15 @@ pub(crate) enum Change {
         /// The one before, from which machines run.
         before: PathBuf,
     },
+    /// The server starts with a root that was swapped before.
+    SwapServed {
+        /// The image's name.
+        image: String,
+        /// The directory that machines boot.
+        root: PathBuf,
+        /// The configured one.
+        configured: PathBuf,
+    },
     /// No machine runs from a directory any more that was an image's root, and it is not exported any more.
     TreeLetGo {
         /// The directory.
@@ -166,6 +175,16 @@ impl Display for Change {
                 root.display(),
                 before.display()
             ),
+            Self::SwapServed {
+                image,
+                root,
+                configured,
+            } => write!(
+                f,
+                "{image}: machines boot {}, not the configured {} (netroot image swap)",
+                root.display(),
+                configured.display()
+            ),
             Self::TreeLetGo { root } => write!(
                 f,
                 "no machine runs from {} any more; it is closed",
@@ -210,6 +229,7 @@ pub(super) fn kind(change: &Change) -> &'static str {
         Change::NewBoots { .. } => "new-boots",
         Change::NicInitrd { .. } => "nic-initrd",
         Change::ImageSwapped { .. } => "image-swapped",
+        Change::SwapServed { .. } => "swap-served",
         Change::TreeLetGo { .. } => "tree-let-go",
         Change::LoaderReplaced { .. } => "loader-replaced",
         Change::GenerationsLimited { .. } => "generations-limited",
@@ -232,6 +252,15 @@ pub(super) fn add_fields(fields: &mut Fields, change: &Change) {
             fields.add("image", image.as_str());
             fields.add("path", root.to_string_lossy());
             fields.add("before", before.to_string_lossy());
+        }
+        Change::SwapServed {
+            image,
+            root,
+            configured,
+        } => {
+            fields.add("image", image.as_str());
+            fields.add("path", root.to_string_lossy());
+            fields.add("configured", configured.to_string_lossy());
         }
         Change::RootReplaced { root }
         | Change::RootReleased { root }

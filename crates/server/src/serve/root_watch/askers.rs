@@ -59,6 +59,7 @@ impl Askers {
                     | Change::LoaderReplaced { .. }
                     | Change::ImageAdded { .. }
                     | Change::ImageChanged { .. }
+                    | Change::ImageSwapped { .. }
                     | Change::ImageRemoved { .. }
                     | Change::AssignmentsChanged
             )
@@ -123,8 +124,14 @@ mod tests {
                 ..
             })
         ));
+        askers.tell(&Event::Change(Change::ImageSwapped {
+            image: "debian".to_owned(),
+            root: "/srv/b".into(),
+            before: "/srv/a".into(),
+        }));
+        assert!(matches!(heard.try_recv(), Ok(Told::Line { .. })));
         askers.answer(false, true);
         assert_eq!(answered.load(Ordering::Relaxed), 2);
-        assert_eq!(heard.try_recv(), Ok(Told::Done { changes: 1 }));
+        assert_eq!(heard.try_recv(), Ok(Told::Done { changes: 2 }));
     }
 }

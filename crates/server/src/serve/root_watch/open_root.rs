@@ -45,8 +45,9 @@ fn by_path(directory: &Path) -> Result<RootTree, String> {
         match is_denied {
             // Landlock, since this process may pass over permissions.
             true => format!(
-                "cannot read {}: without CAP_SYS_ADMIN netroot reads only what was named when it started; restart it, or \
-                 name a folder that all roots are in as `roots` in [server] and restart it once",
+                "cannot read {}: without CAP_SYS_ADMIN netroot reads only what was named when it started; restart it (after \
+                 `netroot image swap --at-restart`, if this is a swap), or name a folder that all roots are in as `roots` in \
+                 [server] and restart it once",
                 directory.display()
             ),
             false => with_causes(&error),

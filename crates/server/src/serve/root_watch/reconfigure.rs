@@ -8,6 +8,7 @@ use super::RootWatch;
 use super::configured::{MOST_ATTEMPTS, Preparing, QUIET};
 use super::prepare::{Job, Outcome, SHOWN, prepare};
 use super::settling::Counts;
+use crate::generations;
 use crate::serve::config_files::Comparison;
 use crate::serve::events::{Change, Event, Warning};
 use crate::settings::{CatalogSettings, RootSettings};
@@ -159,9 +160,13 @@ impl RootWatch {
 
 /// What is told of a change of what machines boot.
 pub(super) fn told(comparison: &Comparison, swapped: &[Change]) -> Vec<Event> {
+    // With its generations.
     let is_swapped = |name: &String| {
         let mut swapped = swapped.iter();
-        swapped.any(|one| matches!(one, Change::ImageSwapped { image, .. } if image == name))
+        swapped.any(|one| {
+            matches!(one, Change::ImageSwapped { image, .. }
+                if image == name || generations::number_in(name, image).is_some())
+        })
     };
     let changed = comparison.changed.iter().filter(|name| !is_swapped(name));
     let changes = (comparison.added.iter())
@@ -183,7 +188,8 @@ pub(super) fn told(comparison: &Comparison, swapped: &[Change]) -> Vec<Event> {
 pub(super) fn swapped(before: &CatalogSettings, now: &CatalogSettings) -> Vec<Change> {
     let roots = |settings: &CatalogSettings| -> Vec<(Option<String>, RootSettings)> {
         let images = settings.images.iter();
-        images
+        let written = images.filter(|image| !generations::is_one(image));
+        written
             .filter_map(|image| Some((image.name.clone(), image.source.root()?.clone())))
             .collect()
     };

@@ -6,19 +6,23 @@ use crate::generations;
 use crate::serve::error::ServeError;
 use crate::settings::{Choice, ImageSettings, Origin, Settings};
 
-/// Says of an error which image it is about, if that is configured in a file.
+/// Says of an error which image it is about, if that is configured in a file or has a root that was swapped.
 pub(super) fn about<T>(
     image: &ImageSettings,
     done: Result<T, impl Into<ServeError>>,
 ) -> Result<T, ServeError> {
     done.map_err(|error| match &image.origin {
-        Origin::CommandLine => error.into(),
-        origin @ Origin::File { .. } => ServeError::OfImage {
+        Origin::CommandLine if !is_swapped(image) => error.into(),
+        origin => ServeError::OfImage {
             origin: origin.clone(),
             name: image.name.clone().unwrap_or_default(),
             source: Box::new(error.into()),
         },
     })
+}
+
+fn is_swapped(image: &ImageSettings) -> bool {
+    (image.source.root()).is_some_and(|root| root.swapped.is_some())
 }
 
 /// The settings without the generation of a root that an error is about; `None` if it is about none. An old one that

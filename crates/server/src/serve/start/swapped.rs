@@ -1,57 +1,84 @@
-//! Starting with the roots that were exchanged (`netroot image swap`); without one that cannot be served, as without a drop-in:
-//! it must not keep every machine from booting after a power cut.
+//! Starting with the roots that were swapped (`netroot image swap`); without one that cannot be served, as without a drop-in: it
+//! must not keep every machine from booting after a power cut.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::catalog::name_of_directory;
 use crate::error_chain::with_causes;
+use crate::generations;
 use crate::serve::error::ServeError;
-use crate::serve::events::Warning;
+use crate::serve::events::{Change, Warning};
 use crate::settings::{ImageSource, Settings};
 use crate::swaps;
 
+/// The numbers of the roots that cannot be served, by image.
+pub(super) type Tried = BTreeMap<String, BTreeSet<u32>>;
+
 /// Gives each image the root that it has by the file, and returns what is wrong with that.
 pub(super) fn apply(settings: &mut Settings) -> Vec<Warning> {
-    let file = swaps::file::path(&settings.state);
-    let read = match swaps::file::read(&file) {
-        Ok(read) => read,
-        Err(error) => {
-            let error = error.to_string();
-            return vec![Warning::SwapNotServed { error }];
+    for image in &mut settings.catalog.images {
+        // That of the command line: what is remembered of it is remembered by its name.
+        if let (None, ImageSource::Root(root)) = (&image.name, &image.source) {
+            image.name = name_of_directory(&root.directory).ok();
         }
-    };
-    let idle = swaps::apply(&mut settings.catalog, &read, &file).into_iter();
-    idle.map(|error| Warning::SwapNotServed { error }).collect()
+    }
+    let done = swaps::file::at_start(settings).map_err(|error| Warning::SwapNotServed {
+        error: error.to_string(),
+    });
+    done.err().into_iter().collect()
 }
 
-/// The settings with the configured root of the image that an error is about, and what is told of that. `None` if it is about
-/// none whose root was exchanged.
-pub(super) fn without(settings: &Settings, error: &ServeError) -> Option<(Settings, Warning)> {
-    let mut left = settings.clone();
-    let is_meant = |name: &Option<String>| match error {
-        ServeError::OfImage { name: of, .. } => name.as_deref() == Some(of),
-        // That of the command line.
-        _ => settings.config.is_none(),
+/// The images that do not boot the configured root.
+pub(super) fn told(settings: &Settings) -> Vec<Change> {
+    let images = settings.catalog.images.iter();
+    let told = images.filter(|image| !generations::is_one(image));
+    let told = told.filter_map(|image| {
+        let root = image.source.root()?;
+        let configured = root.swapped.as_ref()?.configured.clone();
+        (configured != root.directory).then(|| Change::SwapServed {
+            image: image.name.clone().unwrap_or_default(),
+            root: root.directory.clone(),
+            configured,
+        })
+    });
+    told.collect()
+}
+
+/// The settings with an earlier root of the image that an error is about, and of its generations, and what is told of that.
+/// `None` if it is about none that was swapped, or all have been `tried`.
+pub(super) fn without(
+    settings: &Settings,
+    error: &ServeError,
+    tried: &mut Tried,
+) -> Option<(Settings, Warning)> {
+    let ServeError::OfImage { name, .. } = error else {
+        return None;
     };
-    for image in &mut left.catalog.images {
-        let name = image.name.clone().unwrap_or_default();
-        let ImageSource::Root(root) = &mut image.source else {
-            continue;
-        };
-        if !is_meant(&image.name) {
-            continue;
-        }
-        let Some(without) = swaps::without_swap(root) else {
-            continue;
-        };
-        let told = Warning::SwapNotServed {
-            error: format!(
-                "{name}: {} cannot be served, machines boot {} as configured: {}; `netroot image rollback {name}` makes \
-                 that the root again",
-                root.directory.display(),
-                without.directory.display(),
-                with_causes(error)
-            ),
-        };
-        *root = without;
-        return Some((left, told));
-    }
-    None
+    let mut left = settings.clone();
+    left.catalog = generations::without(&left.catalog);
+    let mut images = left.catalog.images.iter_mut();
+    let image = images.find(|image| image.name.as_ref() == Some(name))?;
+    let ImageSource::Root(root) = &mut image.source else {
+        return None;
+    };
+    let tried = tried.entry(name.clone()).or_default();
+    tried.insert(root.swapped.as_ref()?.tree);
+    let without = swaps::without_swap(root, tried)?;
+    let instead = without.directory.display();
+    // A rollback gives the one before what the file says.
+    let cure = match tried.len() {
+        1 => format!("`netroot image rollback {name}`"),
+        _ => format!("`netroot image swap {name} {instead}`"),
+    };
+    let warning = Warning::SwapNotServed {
+        error: format!(
+            "{name}: {} cannot be served, machines boot {instead}: {}; `netroot reload` tries it again, {cure} makes {instead} \
+             the root for good; until then the server takes over no other change of the configuration",
+            root.directory.display(),
+            with_causes(error)
+        ),
+    };
+    *root = without;
+    generations::at_start(&mut left.catalog);
+    Some((left, warning))
 }

@@ -508,6 +508,11 @@ fn changes() -> Vec<Change> {
             root: "/srv/new".into(),
             before: root(),
         },
+        Change::SwapServed {
+            image: image(),
+            root: "/srv/new".into(),
+            configured: root(),
+        },
         Change::TreeLetGo { root: root() },
         Change::LoaderReplaced {
             loader: "snponly.efi".to_owned(),
@@ -679,6 +684,7 @@ fn is_sampled(event: &Event) -> bool {
             | Change::KernelFound { .. }
             | Change::NewBoots { .. }
             | Change::ImageSwapped { .. }
+            | Change::SwapServed { .. }
             | Change::TreeLetGo { .. }
             | Change::LoaderReplaced { .. }
             | Change::GenerationsLimited { .. }

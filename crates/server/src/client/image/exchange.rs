@@ -1,0 +1,372 @@
+//! Changes which directory an image's root is: writes it down, has the running server take it over, and puts the file back where
+//! it does not, or where somebody ends the command meanwhile.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::Args;
+use netroot_printable::Printable;
+use nix::sys::signal::{SigSet, Signal};
+
+use crate::client::answers::{Images, Root, Runner};
+use crate::client::ask::ServerArgs;
+use crate::client::reload::reload;
+use crate::client::terminal::shown;
+use crate::settings;
+use crate::swaps::file::{self, Locked};
+use crate::swaps::{Served, Swaps, When};
+
+/// Which server's images are meant: one on this machine.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct LocalArgs {
+    /// The server's socket [default: /run/netroot-server/control, or control in the directory of --state].
+    #[arg(long, value_name = "PATH")]
+    control: Option<PathBuf>,
+
+    /// The directory that the server was given with --state; the server of this one is asked first [default:
+    /// /var/lib/netroot].
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+}
+
+impl LocalArgs {
+    fn server(&self) -> ServerArgs {
+        ServerArgs {
+            control: self.control.clone(),
+            state: self.state.clone(),
+            ..ServerArgs::default()
+        }
+    }
+}
+
+/// What becomes of the root.
+#[derive(Debug)]
+pub(super) enum Wanted {
+    /// It is this directory.
+    Swap(PathBuf),
+    /// It is what it was before.
+    RollBack,
+    /// It is the configured one; if this is set, even where machines run from others.
+    Forget(bool),
+}
+
+/// Changes the root of the image `name`.
+///
+/// # Errors
+/// What the server refuses, and what cannot be written.
+pub(super) fn exchange(
+    name: &str,
+    local: &LocalArgs,
+    wanted: &Wanted,
+    at_restart: bool,
+) -> Result<ExitCode> {
+    if !rustix::process::geteuid().is_root() {
+        bail!("only root may say what machines boot: run this as root");
+    }
+    let server = &local.server();
+    let state = local.state.as_deref();
+    let file = file::path(state.unwrap_or(Path::new(settings::STATE)));
+    let asked = ask(name, server);
+    // A server that cannot start is not needed.
+    let alone =
+        matches!(wanted, Wanted::RollBack if at_restart) || matches!(wanted, Wanted::Forget(_));
+    let answer = match asked {
+        Err(error) if alone => {
+            eprintln!("netroot: {error:#}; only {} is changed", file.display());
+            None
+        }
+        asked => Some(asked?),
+    };
+    if let Some((all, _)) = &answer {
+        is_read_by_the_server(all, &file)?;
+    }
+    let root = answer.as_ref().map(|(_, root)| root);
+    if let (Wanted::Forget(false), Some(root)) = (wanted, root) {
+        nobody_loses(name, root)?;
+    }
+    let cannot_write = || format!("cannot write {}", file.display());
+    end_on_signals()?;
+    let waits = || eprintln!("netroot: another netroot image command is at work; waiting for it");
+    let locked = Locked::open(&file, waits).with_context(cannot_write)?;
+    let before = locked.read()?;
+    let mut swaps = before.clone();
+    let when = if at_restart {
+        When::AtRestart(nanoseconds())
+    } else {
+        When::Now
+    };
+    let directory = change(&mut swaps, name, wanted, root, when)?;
+    if let Some((all, _)) = &answer {
+        for image in &all.images {
+            if let Some(root) = &image.root {
+                swaps.drop_idle(&image.name, &root.configured);
+            }
+        }
+    }
+    let undone = Undo::until_done(locked, name, &directory)?;
+    let written = undone.write(&swaps).with_context(cannot_write);
+    if written.is_ok() && (at_restart || answer.is_none()) {
+        undone.done();
+        println!(
+            "{name}: machines boot {} when the server has been restarted",
+            path(&directory)
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
+    let done = written.and_then(|()| take_over(name, server));
+    let why = match done {
+        Ok(now) if now.now.directory == directory => {
+            undone.done();
+            println!("{}", summary(name, &now));
+            return Ok(ExitCode::SUCCESS);
+        }
+        Ok(_) => anyhow!("the server did not take it over; what it said is above"),
+        Err(error) => error,
+    };
+    let as_it_was = undone.undo();
+    // So that it does not come to it later, by itself; it may have ended.
+    let _ = reload(server, |_| {});
+    Err(why.context(as_it_was))
+}
+
+/// Returns what the root is then.
+fn change(
+    swaps: &mut Swaps,
+    name: &str,
+    wanted: &Wanted,
+    root: Option<&Root>,
+    when: When,
+) -> Result<PathBuf> {
+    let served = root.map(|root| Served {
+        configured: &root.configured,
+        now: &root.now.directory,
+    });
+    match (wanted, served) {
+        (Wanted::Swap(to), Some(served)) => {
+            let is_closed = |directory: &Path| {
+                let mut before = root.iter().flat_map(|root| &root.before);
+                before.any(|tree| tree.directory == directory && tree.let_go)
+            };
+            swaps.swap(name, served, to, (when, &is_closed))?;
+            Ok(to.clone())
+        }
+        (Wanted::Swap(_), None) => bail!("no server runs"),
+        (Wanted::RollBack, served) => Ok(swaps.roll_back(name, served, when)?),
+        (Wanted::Forget(_), served) => {
+            if !swaps.forget(name) {
+                bail!("nothing is remembered of the root of {name}");
+            }
+            let configured = served.map(|served| served.configured.to_owned());
+            Ok(configured.unwrap_or_else(|| "the configured root".into()))
+        }
+    }
+}
+
+/// It is compared, not believed: the server does not say what is written.
+fn is_read_by_the_server(all: &Images, file: &Path) -> Result<()> {
+    match &all.swaps {
+        Some(theirs) if *theirs == file => Ok(()),
+        Some(theirs) => bail!(
+            "the server reads {}, not {}; name its state directory: --state DIR",
+            path(theirs),
+            file.display()
+        ),
+        None => bail!("the server is too old for this; restart it"),
+    }
+}
+
+fn nobody_loses(name: &str, root: &Root) -> Result<()> {
+    let now = Some(&root.now).filter(|now| now.directory != root.configured);
+    let others = root
+        .before
+        .iter()
+        .filter(|tree| tree.directory != root.configured);
+    let trees = now.into_iter().chain(others);
+    let machines: Vec<String> = trees.flat_map(|tree| &tree.machines).map(machine).collect();
+    if !machines.is_empty() {
+        bail!(
+            "these machines run from another root than {}, and would lose it: {}; restart them first, or add --force ({name} \
+             keeps its roots)",
+            path(&root.configured),
+            machines.join(", ")
+        );
+    }
+    Ok(())
+}
+
+fn take_over(name: &str, server: &ServerArgs) -> Result<Root> {
+    reload(server, |text| println!("{}", Printable(text)))?;
+    Ok(ask(name, server)?.1)
+}
+
+fn ask(name: &str, server: &ServerArgs) -> Result<(Images, Root)> {
+    let all: Images = server.json("GET", "/images", None)?;
+    let Some(image) = all.images.iter().find(|image| image.name == name) else {
+        bail!("{}", no_such(&all, name));
+    };
+    let Some(root) = image.root.clone() else {
+        bail!("{name} has no root that this server exports, so there is none to swap");
+    };
+    Ok((all, root))
+}
+
+fn nanoseconds() -> u64 {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(now.as_nanos()).unwrap_or_default()
+}
+
+/// Ctrl-C and the like end no thread by themselves from now on.
+fn end_on_signals() -> Result<()> {
+    ending().thread_block().context("cannot block signals")
+}
+
+fn ending() -> SigSet {
+    SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])
+}
+
+/// A change of the file that is taken back unless it is done.
+#[derive(Debug, Clone)]
+struct Undo {
+    locked: Arc<Mutex<Option<Locked>>>,
+    name: String,
+    directory: PathBuf,
+}
+
+impl Undo {
+    /// Takes it back where the command is ended, too.
+    fn until_done(locked: Locked, name: &str, directory: &Path) -> Result<Self> {
+        let undo = Self {
+            locked: Arc::new(Mutex::new(Some(locked))),
+            name: name.to_owned(),
+            directory: directory.to_owned(),
+        };
+        let ended = undo.clone();
+        let wait = move || {
+            let Ok(signal) = ending().wait() else {
+                return;
+            };
+            // Until the process ends nobody else has it.
+            let locked = ended.lock();
+            let as_it_was = ended.taken_back(locked.as_ref());
+            eprintln!("netroot: ended by {signal}: {as_it_was}");
+            std::process::exit(128 + signal as i32);
+        };
+        let thread = std::thread::Builder::new().name("signals".to_owned());
+        thread.spawn(wait).context("cannot start a thread")?;
+        Ok(undo)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Locked>> {
+        self.locked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, swaps: &Swaps) -> std::io::Result<()> {
+        self.lock()
+            .as_mut()
+            .map_or(Ok(()), |locked| locked.write(swaps))
+    }
+
+    /// What was written stays.
+    fn done(&self) {
+        if let Some(locked) = self.lock().take() {
+            // Only the copy of what it was is left.
+            let _ = locked.accept();
+        }
+    }
+
+    /// Takes it back, and says what the root is.
+    fn undo(&self) -> String {
+        let mut locked = self.lock();
+        let as_it_was = self.taken_back(locked.as_ref());
+        // The server may be told now, and who waits may go on.
+        locked.take();
+        as_it_was
+    }
+
+    fn taken_back(&self, locked: Option<&Locked>) -> String {
+        let Self {
+            name, directory, ..
+        } = self;
+        match locked.map(Locked::restore) {
+            None => format!("the root of {name} is {}", directory.display()),
+            Some(Ok(())) => format!("the root of {name} is as it was"),
+            Some(Err(error)) => format!(
+                "what was written cannot be taken back ({error}), and the next start of the server boots {}; `netroot image \
+                 rollback {name} --at-restart` takes it back",
+                directory.display()
+            ),
+        }
+    }
+}
+
+fn summary(name: &str, root: &Root) -> String {
+    let running: usize = root.before.iter().map(|tree| tree.machines.len()).sum();
+    let those = match running {
+        0 => "no machine is known to run from an earlier root".to_owned(),
+        1 => "1 machine still runs from an earlier root, and keeps it".to_owned(),
+        more => format!("{more} machines still run from earlier roots, and keep them"),
+    };
+    format!("{name}: boots {} now; {those}", path(&root.now.directory))
+}
+
+pub(super) fn machine(one: &Runner) -> String {
+    shown(one.name.as_deref().unwrap_or(&one.address))
+}
+
+pub(super) fn path(path: &Path) -> String {
+    shown(&path.to_string_lossy())
+}
+
+pub(super) fn no_such(all: &Images, name: &str) -> String {
+    let names: Vec<String> = all.images.iter().map(|image| shown(&image.name)).collect();
+    format!(
+        "there is no image {}; there are: {}",
+        shown(name),
+        names.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root() -> Root {
+        let json = serde_json::json!({
+            "configured": "/srv/a", "tree": 2, "directory": "/srv/b", "served": true, "machines": [],
+            "before": [
+                { "tree": 1, "directory": "/srv/a", "served": true, "machines": [
+                    { "address": "10.0.0.7", "mac": null, "name": "lab-1", "idle_seconds": 4 },
+                ]},
+                { "tree": 3, "directory": "/srv/c", "served": true, "machines": [
+                    { "address": "10.0.0.8", "mac": null, "name": null, "idle_seconds": 300 },
+                ]},
+            ],
+        });
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn a_change_ends_with_what_machines_boot_and_how_many_keep_another() {
+        assert_eq!(
+            summary("debian", &root()),
+            "debian: boots /srv/b now; 2 machines still run from earlier roots, and keep them"
+        );
+    }
+
+    #[test]
+    fn an_entry_is_not_forgotten_from_which_machines_run() {
+        let refused = nobody_loses("debian", &root()).unwrap_err().to_string();
+        assert!(
+            refused.contains("10.0.0.8") && !refused.contains("lab-1"),
+            "{refused}"
+        );
+        let mut left = root();
+        left.before.pop();
+        nobody_loses("debian", &left).unwrap();
+    }
+}
