@@ -103,7 +103,7 @@ impl RootWatch {
         }
     }
 
-    /// Opens the roots of before that could not be opened: their disk is mounted by now, say.
+    /// Opens the earlier roots that could not be opened: their disk is mounted by now, say.
     async fn open_missing_trees(&mut self) {
         let (Some(nfs), Some(configured)) = (self.world.nfs.clone(), &self.configured) else {
             return;

@@ -153,7 +153,7 @@ impl Display for Warning {
             Self::SwapNotServed { error } => write!(f, "a swapped root is not served: {error}"),
             Self::TreeGone { error } => write!(
                 f,
-                "machines that run from a root of before are stuck until they boot anew: {error}"
+                "machines that run from an earlier root are stuck until they boot anew: {error}"
             ),
             Self::OtherHandles { root, machines } => {
                 let named: Vec<String> = machines.iter().take(NAMED).map(ToString::to_string).collect();
