@@ -307,7 +307,7 @@ fn swapped_and_back(name: &str, by: By) -> Result<()> {
     ensure!(
         !warnings
             .iter()
-            .any(|(_, event)| event.text.contains("root of before")),
+            .any(|(_, event)| event.text.contains("an earlier root")),
         "{warnings:?}"
     );
     Ok(())
