@@ -578,7 +578,7 @@ fn each_answer_names_the_thing_its_holder_and_the_cure() -> Result<()> {
     );
     holds(
         &said(&["br0", "./nowhere"])?,
-        &["cannot open the root directory ./nowhere: No such file or directory"],
+        &["cannot open the root directory /nowhere: No such file or directory"],
     );
     holds(
         &said(&["brO"])?,
