@@ -3,6 +3,8 @@
 //! Beside what the files say by themselves it looks at what they name: directories, kernels, modules, certificates, interfaces
 //! ([`crate::serve::preflight`]).
 
+mod swapped;
+
 use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::ExitCode;
@@ -18,7 +20,7 @@ use crate::confinement::identity;
 use crate::generations;
 use crate::json;
 use crate::serve::config_files::Snapshot;
-use crate::serve::preflight::{Host, Preflight};
+use crate::serve::preflight::{Host, Preflight, SwappedRoots};
 use crate::settings::{ConfigPlace, MachineSettings, NetworkSettings, Settings};
 
 /// Exits with 1 if there is a mistake.
@@ -109,9 +111,10 @@ fn check(place: &ConfigPlace, snapshot: &Snapshot, host: Option<&Host>, builds: 
         mut doubts,
         places,
     } = config::read(place, &snapshot.files);
+    doubts.extend(swapped::apply(&mut settings, &places));
     generations::at_start(&mut settings.catalog);
     let mut preflight = Preflight::new(&settings, &places);
-    let opened = preflight.files();
+    let opened = preflight.files(SwappedRoots::LookedAt);
     if builds {
         // A server that may not start at all says so itself.
         preflight.initrds(&opened, identity::choose().ok().flatten());

@@ -9,7 +9,7 @@ use crate::cli::{Cli, ServeArgs};
 use crate::config::{self, Mistake, Mistakes, Parsed, Places};
 use crate::error_chain::with_causes;
 use crate::serve::config_files::Snapshot;
-use crate::serve::preflight::Preflight;
+use crate::serve::preflight::{Preflight, SwappedRoots};
 use crate::serve::{ServeError, without_file};
 use crate::settings::{CONFIG, ConfigPlace, Settings, once_each};
 use crate::swaps;
@@ -42,7 +42,7 @@ fn given(args: ServeArgs) -> Result<Settings> {
     Ok(settings)
 }
 
-/// The settings with the roots that were exchanged.
+/// The settings with the roots that were swapped.
 fn swapped(mut settings: Settings) -> Settings {
     // What is wrong with the file is told by the start.
     let _ = swaps::file::at_start(&mut settings);
@@ -57,7 +57,7 @@ fn without_mistakes(mut settings: Settings, places: &Places) -> Result<(Settings
     let mut left_out = Vec::new();
     loop {
         let mut preflight = Preflight::new(&settings, places);
-        preflight.files();
+        preflight.files(SwappedRoots::LeftToTheStart);
         let mut mistakes = preflight.mistakes;
         if mistakes.is_empty() {
             return Ok((settings, left_out));
@@ -105,7 +105,7 @@ fn configured(args: ServeArgs) -> Result<(Settings, Vec<String>)> {
         mut left_out,
     ) = config::parse_to_start(&place, &snapshot.files)
         .context("the configuration is not valid")?;
-    // What is wrong with a root that was exchanged is told, and the configured one served.
+    // What is wrong with a root that was swapped is told, and the configured one served.
     let (mut settings, mistakes) = without_mistakes(swapped(settings), &places)?;
     left_out.extend(mistakes);
     settings.json |= args.json;

@@ -22,6 +22,15 @@ use crate::serve::opened::Opened;
 use crate::serve::privileged_helper::reach_hook;
 use crate::settings::{Generations, ImageSettings, ImageSource, InitrdSource, Origin, Settings};
 
+/// What becomes of images whose roots were swapped (`netroot image swap`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SwappedRoots {
+    /// They are opened as any other.
+    LookedAt,
+    /// They are left out: the start has earlier roots to fall back on.
+    LeftToTheStart,
+}
+
 /// A configuration that is looked at.
 #[derive(Debug)]
 pub(crate) struct Preflight<'a> {
@@ -45,12 +54,12 @@ impl<'a> Preflight<'a> {
     }
 
     /// Everything that has to be there: the images' files and directories, and those of the other tables.
-    pub(crate) fn files(&mut self) -> Vec<(Opened<'a>, Image)> {
+    pub(crate) fn files(&mut self, swapped: SwappedRoots) -> Vec<(Opened<'a>, Image)> {
         self.tables();
         let mut opened = Vec::new();
         for image in &self.settings.catalog.images {
-            // The start has the configured one to fall back on.
-            if (image.source.root()).is_some_and(|root| root.swapped.is_some()) {
+            let is_swapped = (image.source.root()).is_some_and(|root| root.swapped.is_some());
+            if is_swapped && swapped == SwappedRoots::LeftToTheStart {
                 continue;
             }
             match Opened::open(image) {

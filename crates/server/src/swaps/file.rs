@@ -97,12 +97,15 @@ pub(crate) fn read(path: &Path) -> Result<Swaps, FileError> {
 /// [`FileError`].
 pub(crate) fn at_start(settings: &mut Settings) -> Result<(), FileError> {
     let file = path(&settings.state);
-    let read = read(&file)?;
-    settings.swaps_at_start = read.at_restart();
     // What does not count is told when the configuration is looked at the first time.
-    let obeyed = &settings.swaps_at_start;
-    apply(&mut settings.catalog, &read, &file, obeyed);
+    apply_at_start(settings, &read(&file)?, &file);
     Ok(())
+}
+
+/// The same with what was read from the file. Returns what counts for nothing, a sentence each.
+pub(crate) fn apply_at_start(settings: &mut Settings, swaps: &Swaps, file: &Path) -> Vec<String> {
+    settings.swaps_at_start = swaps.at_restart();
+    apply(&mut settings.catalog, swaps, file, &settings.swaps_at_start)
 }
 
 /// The same for a file that `owner` may have written, beside root.
