@@ -66,10 +66,14 @@ type Frame = BTreeMap<&'static str, String>;
 fn decode(capture: &Path) -> Result<Vec<Frame>> {
     let mut tshark = Command::new("tshark");
     tshark.arg("-n").arg("-r").arg(capture);
-    // The port of our HTTP server is no usual one.
+    // The port of our HTTP server is no usual one; a client's port, any below 1024, may be another protocol's: 988 is Lustre's.
     tshark.args([
         "-d",
         "tcp.port==8069,http",
+        "-d",
+        "tcp.port==2049,rpc",
+        "-d",
+        "tcp.port==111,rpc",
         "-T",
         "fields",
         "-E",
