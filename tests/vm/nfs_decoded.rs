@@ -35,7 +35,7 @@ const FIELDS: [&str; 16] = [
 const ERROR: u32 = 0x0080_0000;
 
 /// Errors that may be answered: where, which, and why. `*` stands for any text at the end.
-const EXPLAINED: [[&str; 3]; 3] = [
+const EXPLAINED: [[&str; 3]; 4] = [
     [
         "NFS 3",
         "2",
@@ -50,6 +50,11 @@ const EXPLAINED: [[&str; 3]; 3] = [
         "expert of a DHCP request",
         "Non standard compliant option data",
         "iPXE's user class (option 77) is text, and no list as RFC 3004 has it",
+    ],
+    [
+        "HTTP 404",
+        "http://10.77.0.1:8069/readahead/*",
+        "what a boot reads is noted in the first one of an image, which has no list to read ahead yet",
     ],
 ];
 
