@@ -69,11 +69,9 @@ pub fn write(files: &[ListedFile]) -> String {
         let _ = write!(line, "{}", Octal(&file.path));
         if let Use::Content(ranges) = &file.used {
             for (offset, length) in ranges.iter().take(MOST_RANGES) {
-                if content.saturating_add(*length) > MOST_CONTENT {
-                    continue;
+                if takes(&mut content, *length) {
+                    let _ = write!(line, " {offset}+{length}");
                 }
-                content += length;
-                let _ = write!(line, " {offset}+{length}");
             }
         }
         if text.len() + line.len() >= MOST_BYTES {
@@ -96,7 +94,24 @@ pub fn read(text: &str) -> Vec<ListedFile> {
     if lines.next() != Some(HEADER) {
         return Vec::new();
     }
-    lines.filter_map(file).take(MOST_FILES).collect()
+    let mut files: Vec<ListedFile> = lines.filter_map(file).take(MOST_FILES).collect();
+    let mut content = 0;
+    for file in &mut files {
+        if let Use::Content(ranges) = &mut file.used {
+            ranges.retain(|(_, length)| takes(&mut content, *length));
+        }
+    }
+    files
+}
+
+/// Counts a range of this length to the `content` of a list, unless that would be too much.
+fn takes(content: &mut u64, length: u64) -> bool {
+    let more = content.saturating_add(length);
+    if more > MOST_CONTENT {
+        return false;
+    }
+    *content = more;
+    true
 }
 
 fn file(line: &str) -> Option<ListedFile> {
@@ -193,6 +208,14 @@ mod tests {
         let text = write(&files);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[2..], ["F b", "F c 0+4096"]);
+        // Whoever wrote it.
+        let text = format!(
+            "{HEADER}\nF a 0+1 0+{MOST_CONTENT} 1+1\nF b 0+{}\n",
+            MOST_CONTENT - 1
+        );
+        let read = read(&text);
+        assert_eq!(read[0], listed(b"a", Use::Content(vec![(0, 1), (1, 1)])));
+        assert_eq!(read[1], listed(b"b", Use::Content(vec![])));
     }
 
     proptest! {
