@@ -1,5 +1,6 @@
 //! The server: what its owner can do with it. [`shared`] is its threads.
 
+mod calls;
 mod connection;
 mod connections;
 mod listening;
@@ -20,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
 
-use self::connection::Serving;
+use self::calls::Serving;
 pub use self::listening::Listeners;
 use self::listening::Listening;
 use self::polling::Pollers;

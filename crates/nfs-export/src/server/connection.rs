@@ -1,36 +1,20 @@
-//! One TCP connection.
+//! One TCP connection: what the thread that serves it ([`calls`](super::calls)) and others may do with it.
 
-use std::io::{self, ErrorKind, Read};
-use std::net::{SocketAddr, TcpStream};
+use std::io;
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
-use crate::counters::count;
-use crate::programs::procedure::{Ends, IoMode};
-use crate::programs::{self, Outcome};
-use crate::rpc::record::RecordReader;
 use crate::rpc::reply_buffer::ReplyBuffer;
 use crate::server::polling::{Pollers, Polling, Turn};
-use crate::server::thread_pool::ThreadPool;
 use crate::server::write_deadline::{Patience, SEND_TIMEOUT, WriteDeadline};
-use crate::server_state::ServerState;
 
 /// The most calls of one connection that wait for a disk at the same time on threads of the pool.
 const MAX_BLOCKED: u32 = 4;
-
-/// A connection without a first call is closed after this time.
-const FIRST_CALL_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// A call must have arrived whole this long after its first byte. Clients send a call at once; a lost segment is
-/// repeated within seconds.
-const RECORD_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// How often a connection whose client is silent is looked at, as long as it has something to free or to wait for.
-const TICK: Duration = Duration::from_secs(5);
 
 /// What other threads may do with a connection while its own serves it.
 #[derive(Debug)]
@@ -84,7 +68,7 @@ impl Connection {
     /// The time without a call that used a file or mounted a root.
     pub(super) fn idle(&self) -> Duration {
         let last = self.last_use.load(Ordering::Relaxed);
-        Duration::from_millis(self.age().saturating_sub(last))
+        Duration::from_millis(self.age_ms().saturating_sub(last))
     }
 
     /// Whether it has not used a file or mounted a root yet.
@@ -102,23 +86,41 @@ impl Connection {
     pub(super) fn stalled(&self) -> Duration {
         match self.sending_since.load(Ordering::Relaxed) {
             0 => Duration::ZERO,
-            since => Duration::from_millis(self.age().saturating_sub(since)),
+            since => Duration::from_millis(self.age_ms().saturating_sub(since)),
         }
     }
 
-    /// Milliseconds since it was opened.
-    fn age(&self) -> u64 {
-        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
+    /// How long it has been open.
+    pub(super) fn age(&self) -> Duration {
+        self.opened.elapsed()
     }
 
-    fn note_use(&self, calls: u64) {
+    /// The same in milliseconds.
+    fn age_ms(&self) -> u64 {
+        u64::try_from(self.age().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    pub(super) fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    /// Counts a call that waits for a disk until [`Connection::unblock`]; whether there are few enough of them.
+    pub(super) fn block(&self) -> bool {
+        self.blocked.fetch_add(1, Ordering::Relaxed) < MAX_BLOCKED
+    }
+
+    pub(super) fn unblock(&self) {
+        self.blocked.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn note_use(&self, calls: u64) {
         self.calls.fetch_add(calls, Ordering::Relaxed);
-        self.last_use.store(self.age(), Ordering::Relaxed);
+        self.last_use.store(self.age_ms(), Ordering::Relaxed);
         self.used.store(true, Ordering::Relaxed);
     }
 
     /// What comes while its client is waited for awake; `None` if that is nothing, or an error that the next read has too.
-    fn receive_awake(
+    pub(super) fn receive_awake(
         &self,
         space: &mut [u8],
         pollers: &Pollers,
@@ -146,7 +148,7 @@ impl Connection {
         let all = out.len_with_content();
         let mut deadline = WriteDeadline::new(self.patience, all);
         self.sending_since
-            .store(self.age().max(1), Ordering::Relaxed);
+            .store(self.age_ms().max(1), Ordering::Relaxed);
         let followed = out.content().is_some();
         self.write_bytes(out.as_bytes(), followed, &mut deadline)?;
         if let Some((content, padding)) = out.content() {
@@ -186,7 +188,7 @@ impl Connection {
         Ok(())
     }
 
-    fn send(&self, out: &mut ReplyBuffer) -> io::Result<()> {
+    pub(super) fn send(&self, out: &mut ReplyBuffer) -> io::Result<()> {
         let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let sent = self.write(out);
         if sent.is_err() {
@@ -199,233 +201,13 @@ impl Connection {
     }
 }
 
-/// What the connections of a server share to be served.
-pub(super) struct Serving {
-    /// For calls that wait for a disk.
-    pub(super) pool: ThreadPool,
-    /// The connections that wait awake for the next call.
-    pub(super) pollers: Pollers,
-}
-
-/// Serves a connection until it is closed. `relieve` is called when its client got a shorter reply because replies to
-/// others take up the memory.
-pub(super) fn serve(
-    state: &Arc<ServerState>,
-    serving: &Serving,
-    connection: &Arc<Connection>,
-    client: SocketAddr,
-    relieve: &dyn Fn(),
-) {
-    let Ok(here) = connection.stream.local_addr() else {
-        return connection.close();
-    };
-    let ends = Ends {
-        client,
-        server: here.ip(),
-        protocol: nfs3_types::portmap::IPPROTO_TCP,
-    };
-    let mut reader = RecordReader::new(state.replies.budget(), client.ip());
-    let mut out = ReplyBuffer::for_socket(&state.replies, client.ip());
-    let (mut called, mut record_since) = (false, None);
-    let mut timeout = None;
-    let (mut polling, mut replied) = (Polling::default(), Instant::now());
-    loop {
-        let waits = !called || record_since.is_some();
-        let next = (waits || reader.holds_memory() || out.holds_memory()).then_some(TICK);
-        if next != timeout {
-            if connection.stream.set_read_timeout(next).is_err() {
-                break;
-            }
-            timeout = next;
-        }
-        let space = reader.space();
-        let received = match connection.receive_awake(space, &serving.pollers, &mut polling) {
-            None => (&connection.stream).read(space),
-            Some(length) => Ok(length),
-        };
-        match received {
-            Ok(0) => break,
-            Ok(length) => reader.received(length),
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Err(error) if is_timeout(&error) => {
-                reader.shrink();
-                out.shrink();
-                state.listings.drop_old();
-                let silent = !called && connection.opened.elapsed() >= FIRST_CALL_TIMEOUT;
-                if silent || is_overdue(record_since) {
-                    break;
-                }
-                continue;
-            }
-            Err(_) => break,
-        }
-        polling.called(replied.elapsed());
-        let refused = state.replies.refused();
-        match answer_all(
-            state,
-            &serving.pool,
-            connection,
-            ends,
-            &mut reader,
-            &mut out,
-        ) {
-            Ok(0) => {}
-            Ok(_) => (called, record_since) = (true, None),
-            Err(Closed) => break,
-        }
-        replied = Instant::now();
-        if state.replies.refused() != refused {
-            relieve();
-        }
-        if !reader.is_within_record() {
-            record_since = None;
-        } else if is_overdue(record_since) {
-            break;
-        } else {
-            record_since = record_since.or_else(|| Some(Instant::now()));
-        }
-    }
-    connection.close();
-}
-
-/// Whether the rest of a record has taken too long.
-fn is_overdue(record_since: Option<Instant>) -> bool {
-    record_since.is_some_and(|since| since.elapsed() >= RECORD_TIMEOUT)
-}
-
-/// The connection must be closed.
-struct Closed;
-
-/// Answers every complete call; returns how many.
-fn answer_all(
-    state: &Arc<ServerState>,
-    pool: &ThreadPool,
-    connection: &Arc<Connection>,
-    ends: Ends,
-    reader: &mut RecordReader,
-    out: &mut ReplyBuffer,
-) -> Result<u32, Closed> {
-    let (mut answered, mut used) = (0, 0);
-    loop {
-        let message = match reader.next() {
-            Ok(Some(message)) => message,
-            Ok(None) => break,
-            Err(_) => {
-                count(&state.counters.bad_records);
-                let _ = connection.send(out);
-                return Err(Closed);
-            }
-        };
-        let record = out.begin_record();
-        match programs::answer(state, ends, message, out, IoMode::NonBlocking) {
-            Outcome::Replied { useful } => {
-                out.end_record(record);
-                answered += 1;
-                used += u64::from(useful);
-            }
-            Outcome::Ignored => out.truncate(record),
-            Outcome::WouldBlock => {
-                out.truncate(record);
-                // Finished replies must not wait for the disk too.
-                flush(connection, out)?;
-                answer_blocking(state, pool, connection, ends, message, out)?;
-                answered += 1;
-                used += 1;
-            }
-        }
-        if out.is_full() {
-            flush(connection, out)?;
-        }
-    }
-    if used > 0 {
-        connection.note_use(used);
-    }
-    flush(connection, out)?;
-    Ok(answered)
-}
-
-fn flush(connection: &Connection, out: &mut ReplyBuffer) -> Result<(), Closed> {
-    if out.len() > 0 {
-        connection.send(out).map_err(|_| Closed)?;
-    }
-    out.clear();
-    Ok(())
-}
-
-/// One of the calls of a connection that wait for a disk; until it is dropped, also by a panic.
-struct Blocked {
-    connection: Arc<Connection>,
-    /// Whether the client got its reply. Otherwise it would wait for it on this connection.
-    answered: bool,
-}
-
-impl Blocked {
-    /// `None` when the connection has enough of them.
-    fn new(connection: &Arc<Connection>) -> Option<Self> {
-        let before = connection.blocked.fetch_add(1, Ordering::Relaxed);
-        let free = before < MAX_BLOCKED;
-        // Dropping one that is too many counts it out again; its call is answered elsewhere.
-        let blocked = Self {
-            connection: Arc::clone(connection),
-            answered: !free,
-        };
-        free.then_some(blocked)
-    }
-}
-
-impl Drop for Blocked {
-    fn drop(&mut self) {
-        self.connection.blocked.fetch_sub(1, Ordering::Relaxed);
-        if !self.answered {
-            self.connection.close();
-        }
-    }
-}
-
-/// Answers a call that has to wait for a disk, on a thread of the pool if one is free.
-fn answer_blocking(
-    state: &Arc<ServerState>,
-    pool: &ThreadPool,
-    connection: &Arc<Connection>,
-    ends: Ends,
-    message: &[u8],
-    out: &mut ReplyBuffer,
-) -> Result<(), Closed> {
-    count(&state.counters.slow_reads);
-    let Some(mut blocked) = Blocked::new(connection) else {
-        answer_on_this_thread(state, ends, message, out);
-        return flush(connection, out);
-    };
-    let (state, message) = (Arc::clone(state), message.to_vec());
-    let job = move || {
-        let mut out = ReplyBuffer::for_socket(&state.replies, ends.client.ip());
-        answer_on_this_thread(&state, ends, &message, &mut out);
-        blocked.answered = blocked.connection.send(&mut out).is_ok();
-    };
-    if let Err(job) = pool.run(Box::new(job)) {
-        job();
-    }
-    Ok(())
-}
-
-fn answer_on_this_thread(state: &ServerState, ends: Ends, message: &[u8], out: &mut ReplyBuffer) {
-    let record = out.begin_record();
-    match programs::answer(state, ends, message, out, IoMode::Blocking) {
-        Outcome::Replied { .. } => out.end_record(record),
-        Outcome::Ignored | Outcome::WouldBlock => out.truncate(record),
-    }
-}
-
-fn is_timeout(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs::File;
-    use std::io::Write;
+    use std::io::{ErrorKind, Read, Write};
     use std::net::TcpListener;
     use std::os::fd::AsFd;
+    use std::sync::Arc;
 
     use rustix::net::{AddressFamily, SocketType, connect, socket, sockopt};
 

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
 
-use super::connection::{self, Connection, Serving};
+use super::calls::{self, Serving};
+use super::connection::Connection;
 use super::connections::{ConnectionTable, OpenConnection};
 use super::listening::Listening;
 use super::thread_pool::STACK_SIZE;
@@ -167,7 +168,7 @@ impl Shared {
                 move || {
                     let shared = &slot.shared;
                     let relieve = || shared.relieve();
-                    connection::serve(
+                    calls::serve(
                         &shared.state,
                         &shared.serving,
                         &slot.connection,
