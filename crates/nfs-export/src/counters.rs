@@ -45,8 +45,8 @@ counters! {
     spliced_reads,
     /// Long READs answered with a copy, because too many others, of the same client or in total, had not been read yet.
     pipes_refused,
-    /// READs that had to wait for a disk: those whose beginning was not in memory. Of a READ of 32 KiB or more the rest may
-    /// have been waited for without being counted.
+    /// READs that had to wait for a disk. Of a READ of 32 KiB or more, the first and the last byte and one each 128 KiB are looked
+    /// at: a hole between them may have been waited for without being counted.
     slow_reads,
     /// Records longer than any call, or in too many fragments; the connection was closed.
     bad_records,

@@ -24,6 +24,7 @@ with_and_without_capabilities!(
     hard_links_have_the_same_handle,
     content_is_read_from_any_offset,
     content_that_is_not_in_memory_is_read_on_another_thread,
+    a_long_read_of_a_file_whose_beginning_alone_is_in_memory_does_not_wait_on_the_connections_thread,
     five_thousand_entries_are_listed_once_each_with_any_size_of_reply,
     the_parent_of_the_root_is_the_root,
     modes_apply_to_everyone_but_root,
@@ -215,6 +216,28 @@ fn content_that_is_not_in_memory_is_read_on_another_thread() {
     let counts = running.server.counts();
     assert_eq!(counts.slow_reads > 0, !in_memory);
     assert_eq!((counts.spliced_reads, counts.pipes_refused), (40, 0));
+}
+
+fn a_long_read_of_a_file_whose_beginning_alone_is_in_memory_does_not_wait_on_the_connections_thread()
+ {
+    use std::os::unix::fs::FileExt;
+    let root = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let path = root.path().join("initrd");
+    let content: Vec<u8> = (0..1_u32 << 20).map(|at| (at % 251) as u8).collect();
+    write(&path, &content, 0o644);
+    let file = fs::File::open(&path).unwrap();
+    file.sync_all().unwrap();
+    for advice in [rustix::fs::Advice::DontNeed, rustix::fs::Advice::Random] {
+        rustix::fs::fadvise(&file, 0, None, advice).unwrap();
+    }
+    file.read_exact_at(&mut [0; 65_536], 0).unwrap();
+    let running = serve(root.path());
+    let mut client = Client::root(running.server.address());
+    let file = client.find("initrd");
+    let (data, eof) = client.read(&file, 0, 1 << 20).unwrap();
+    assert!(data == content && eof);
+    let in_memory = rustix::fs::statfs(root.path()).unwrap().f_type == 0x0102_1994;
+    assert_eq!(running.server.counts().slow_reads > 0, !in_memory);
 }
 
 fn five_thousand_entries_are_listed_once_each_with_any_size_of_reply() {

@@ -29,6 +29,9 @@ const HEADER: usize = 4 + 4 + 84 + 4 + 4 + 4;
 /// A READ of so many bytes or more is spliced: of fewer, copying takes less time than three more system calls.
 const SPLICED: usize = 32 * 1024;
 
+/// How far Linux reads ahead by default, in bytes (`/sys/block/*/queue/read_ahead_kb`).
+const READ_AHEAD: usize = 128 * 1024;
+
 /// The most bytes after the data.
 const PADDING: usize = 3;
 
@@ -88,7 +91,9 @@ fn content(
     let room = wanted.min(usize::try_from(left).unwrap_or(usize::MAX));
 
     if room >= SPLICED {
-        if request.io_mode == IoMode::NonBlocking && !is_in_memory(descriptor, arguments.offset) {
+        if request.io_mode == IoMode::NonBlocking
+            && !is_in_memory(descriptor, arguments.offset, room)
+        {
             return Err(Failure::WouldBlock);
         }
         match out.splice(descriptor, arguments.offset, room) {
@@ -163,15 +168,26 @@ pub(super) fn length(reply: &[u8]) -> Option<u32> {
     Some(u32::from_be_bytes(*count))
 }
 
-/// Whether the first byte of what is to be read can be had without waiting for a disk. The rest is there too, or being read
-/// ahead, as a rule; of a file of which only the beginning was used before, the rest is waited for on the connection's thread.
-/// Asking for the last byte would look like random access, and end the reading ahead; `mincore` and `cachestat` tell
-/// nothing of files of other users.
-fn is_in_memory(file: BorrowedFd<'_>, offset: u64) -> bool {
-    let mut byte = [0];
-    let into = &mut [IoSliceMut::new(&mut byte)];
-    let read = rustix::io::preadv2(file, into, offset, ReadWriteFlags::NOWAIT);
-    !matches!(read, Err(Errno::AGAIN))
+/// Whether what is to be read can be had without waiting for a disk, as far as a few of its bytes tell: `splice` waits whatever
+/// it is told, and `mincore` and `cachestat` tell nothing of files of other users. A hole of less than a window of reading ahead
+/// between them is waited for.
+fn is_in_memory(file: BorrowedFd<'_>, offset: u64, length: usize) -> bool {
+    probed(offset, length).all(|position| {
+        let mut byte = [0];
+        let into = &mut [IoSliceMut::new(&mut byte)];
+        let read = rustix::io::preadv2(file, into, position, ReadWriteFlags::NOWAIT);
+        !matches!(read, Err(Errno::AGAIN))
+    })
+}
+
+/// The first and the last byte, and one of each window of reading ahead between them. In this order, so that the kernel sees a
+/// file that is read from its beginning.
+fn probed(offset: u64, length: usize) -> impl Iterator<Item = u64> {
+    let length = u64::try_from(length).unwrap_or(u64::MAX);
+    let last = length.checked_sub(1);
+    let each = (0..length).step_by(READ_AHEAD);
+    each.chain(last)
+        .map(move |position| offset.saturating_add(position))
 }
 
 fn open<'a>(request: &Request<'_>, file: &'a ResolvedFile<'_>) -> Result<BorrowedFd<'a>, nfsstat3> {
@@ -234,6 +250,17 @@ mod tests {
     use std::os::fd::AsFd;
 
     use super::*;
+
+    #[test]
+    fn bytes_of_each_window_are_asked_for_from_the_first_to_the_last() {
+        let probed = |offset, length| probed(offset, length).collect::<Vec<_>>();
+        assert_eq!(probed(7, SPLICED), [7, 7 + 32_767]);
+        assert_eq!(probed(131_072, READ_AHEAD), [131_072, 262_143]);
+        assert_eq!(probed(0, READ_AHEAD + 1), [0, 131_072, 131_072]);
+        assert_eq!(probed(0, 1 << 20).len(), 9);
+        assert!(probed(5, 0).is_empty());
+        assert!(probed(u64::MAX, 2).iter().all(|at| *at == u64::MAX));
+    }
 
     #[test]
     fn a_file_that_has_less_than_was_wanted_is_at_its_end() {
