@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketType, bind, connect, recv, send, socket, sockopt,
 };
@@ -17,8 +18,12 @@ pub(crate) const SMALL: u32 = 16 * 1024;
 
 pub(crate) struct Client {
     stream: OwnedFd,
+    /// Whether it looks for a reply until there is one, and does not sleep.
+    awake: bool,
     xid: u32,
     call: Vec<u8>,
+    /// How many bytes of the reply have come.
+    have: usize,
     pub(crate) reply: Vec<u8>,
 }
 
@@ -29,6 +34,7 @@ pub(crate) struct Server {
     pub(crate) nfs_port: u16,
     pub(crate) export: String,
     pub(crate) sources: Option<Ipv4Addr>,
+    pub(crate) awake: bool,
 }
 
 impl Server {
@@ -46,8 +52,10 @@ impl Server {
             .unwrap();
         Client {
             stream: stream.into(),
+            awake: self.awake,
             xid: 1,
             call: Vec::new(),
+            have: 0,
             reply: vec![0; 2 << 20],
         }
     }
@@ -105,33 +113,44 @@ impl Client {
 
     /// Receives a reply; of one that is longer than `kept` bytes, no more than those. Returns its whole length.
     pub(crate) fn receive(&mut self, kept: usize) -> usize {
+        loop {
+            if let Some(length) = self.arrived(kept) {
+                return length;
+            }
+        }
+    }
+
+    /// Receives what there is of a reply; its whole length once there is all of it. One that is not awake waits for it.
+    pub(crate) fn arrived(&mut self, kept: usize) -> Option<usize> {
         let kept = kept.min(self.reply.len());
-        let mut have = 0;
-        while have < 28 {
-            have += self.more(have, kept, RecvFlags::empty());
+        while self.have < 28 {
+            self.have += self.more(kept, RecvFlags::empty())?;
         }
         let length = 4 + (word(&self.reply, 0) & 0x7fff_ffff) as usize;
         assert_eq!(word(&self.reply, 4), self.xid, "a reply to another call");
         assert_eq!(&self.reply[12..28], &[0; 16], "the call failed");
-        while have < length {
-            have += if have < kept {
-                self.more(have, kept.min(length), RecvFlags::empty())
+        while self.have < length {
+            self.have += if self.have < kept {
+                self.more(kept.min(length), RecvFlags::empty())?
             } else {
-                self.more(have, length, RecvFlags::TRUNC | RecvFlags::WAITALL)
+                self.more(length, RecvFlags::TRUNC | RecvFlags::WAITALL)?
             };
         }
-        length
+        self.have = 0;
+        Some(length)
     }
 
-    pub(crate) fn more(&mut self, from: usize, to: usize, flags: RecvFlags) -> usize {
-        let (got, _) = recv(&self.stream, &mut self.reply[from..to], flags).unwrap();
+    fn more(&mut self, to: usize, flags: RecvFlags) -> Option<usize> {
+        let flags = match self.awake {
+            true => flags | RecvFlags::DONTWAIT,
+            false => flags,
+        };
+        let got = match recv(&self.stream, &mut self.reply[self.have..to], flags) {
+            Err(Errno::AGAIN) if self.awake => return None,
+            got => got.unwrap().0,
+        };
         assert!(got > 0, "the server has closed the connection");
-        got
-    }
-
-    pub(crate) fn getattr(&mut self, file: &[u8]) {
-        let found = self.call(NFS, 1, file);
-        assert_eq!(word(found, 0), 0);
+        Some(got)
     }
 
     pub(crate) fn lookup(&mut self, dir: &[u8], name: &[u8]) -> Option<Vec<u8>> {
@@ -143,21 +162,28 @@ impl Client {
         Some(opaque(&found[8..8 + length]))
     }
 
-    /// The bytes that were read.
-    pub(crate) fn read(&mut self, file: &[u8], offset: u64, count: u32) -> u64 {
+    /// Asks for bytes of a file, of whose reply [`Client::kept`] are looked at.
+    pub(crate) fn ask_read(&mut self, file: &[u8], offset: u64, count: u32) {
         let arguments = [file, &offset.to_be_bytes()[..], &count.to_be_bytes()].concat();
         self.send(NFS, 6, &arguments);
-        self.receive(if count > SMALL { HEAD } else { usize::MAX });
-        assert_eq!(word(&self.reply, 28), 0, "READ failed");
-        assert_eq!(word(&self.reply, 32), 1, "a READ without attributes");
-        u64::from(word(&self.reply, 36 + 84))
     }
 
-    /// One READDIRPLUS; the cookie and verifier of the next, unless it was the last, and how many entries there were.
-    pub(crate) fn list(&mut self, dir: &[u8], from: [u8; 16]) -> (Option<[u8; 16]>, u64) {
+    /// The bytes that were read.
+    pub(crate) fn was_read(&self) -> u32 {
+        assert_eq!(word(&self.reply, 28), 0, "READ failed");
+        assert_eq!(word(&self.reply, 32), 1, "a READ without attributes");
+        word(&self.reply, 36 + 84)
+    }
+
+    pub(crate) fn ask_list(&mut self, dir: &[u8], from: [u8; 16]) {
         let (cookie, verifier) = from.split_at(8);
         let counts = [8192_u32.to_be_bytes(), 32_768_u32.to_be_bytes()].concat();
-        let found = self.call(NFS, 17, &[dir, cookie, verifier, &counts].concat());
+        self.send(NFS, 17, &[dir, cookie, verifier, &counts].concat());
+    }
+
+    /// The cookie and verifier of the next READDIRPLUS, unless it was the last, and how many entries there were.
+    pub(crate) fn was_listed(&self) -> (Option<[u8; 16]>, u64) {
+        let found = &self.reply[28..];
         assert_eq!(word(found, 0), 0, "READDIRPLUS failed");
         let mut at = 8 + if word(found, 4) == 1 { 84 } else { 0 };
         let mut next = [0; 16];

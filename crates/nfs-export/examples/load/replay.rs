@@ -78,36 +78,76 @@ pub(crate) fn handle_of(
     handle
 }
 
+/// A machine that makes the recorded calls one after the other.
+struct Machine<'a> {
+    client: Client,
+    calls: std::slice::Iter<'a, Recorded>,
+    bytes: u64,
+    /// When it had all, in seconds.
+    end: Option<f64>,
+}
+
+impl<'a> Machine<'a> {
+    fn new(server: &Server, number: usize, calls: &'a [Recorded]) -> Self {
+        Self {
+            client: server.nfs(number),
+            calls: calls.iter(),
+            bytes: 0,
+            end: None,
+        }
+    }
+
+    /// Sends the next call, if there is one.
+    fn ask(&mut self, begun: Instant) {
+        match self.calls.next() {
+            Some(call) => self.client.send(NFS, call.procedure, &call.arguments),
+            None => self.end = Some(begun.elapsed().as_secs_f64()),
+        }
+    }
+
+    /// Looks for a reply, and sends the next call when it has come.
+    fn look(&mut self, begun: Instant) {
+        if let Some(length) = self.client.arrived(HEAD) {
+            self.bytes += length as u64;
+            self.ask(begun);
+        }
+    }
+}
+
 /// So many machines make the recorded calls at once, each one after the other.
 pub(crate) fn replay(server: &Server, record: &str, machines: usize) {
     let calls = recorded(server, record);
-    let barrier = Barrier::new(machines + 1);
-    let mut ends: Vec<f64> = Vec::new();
-    let mut bytes = 0;
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..machines)
-            .map(|number| {
-                let (calls, barrier) = (&calls, &barrier);
-                scope.spawn(move || {
-                    let mut client = server.nfs(number);
-                    barrier.wait();
-                    let begun = Instant::now();
-                    let mut bytes = 0;
-                    for call in calls {
-                        client.send(NFS, call.procedure, &call.arguments);
-                        bytes += client.receive(HEAD) as u64;
-                    }
-                    (begun.elapsed().as_secs_f64(), bytes)
-                })
-            })
-            .collect();
-        barrier.wait();
-        for thread in threads {
-            let (end, read) = thread.join().unwrap();
-            ends.push(end);
-            bytes += read;
+    let all = (0..machines).map(|number| Machine::new(server, number, &calls));
+    let mut all: Vec<Machine<'_>> = all.collect();
+    match server.awake {
+        true => {
+            let begun = Instant::now();
+            all.iter_mut().for_each(|machine| machine.ask(begun));
+            while all.iter().any(|machine| machine.end.is_none()) {
+                for machine in all.iter_mut().filter(|machine| machine.end.is_none()) {
+                    machine.look(begun);
+                }
+            }
         }
-    });
+        false => {
+            let barrier = Barrier::new(machines);
+            std::thread::scope(|scope| {
+                for machine in &mut all {
+                    let barrier = &barrier;
+                    scope.spawn(move || {
+                        barrier.wait();
+                        let begun = Instant::now();
+                        machine.ask(begun);
+                        while machine.end.is_none() {
+                            machine.look(begun);
+                        }
+                    });
+                }
+            });
+        }
+    }
+    let bytes: u64 = all.iter().map(|machine| machine.bytes).sum();
+    let mut ends: Vec<f64> = all.iter().filter_map(|machine| machine.end).collect();
     ends.sort_by(f64::total_cmp);
     let (first, last) = (ends[0], ends[ends.len() - 1]);
     println!(

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::client::{Client, NFS, Server};
+use crate::client::{Client, HEAD, NFS, Server};
 use crate::measures::report;
 use crate::worker::Target;
 
@@ -29,9 +29,12 @@ pub(crate) fn stuck(server: &Server, others: usize, seconds: f64) {
     while begun.elapsed().as_secs_f64() < seconds {
         let before = Instant::now();
         if times.len() % 2 == 0 {
-            fast.getattr(&target.large);
+            fast.call(NFS, 1, &target.large);
         } else {
-            bytes += fast.read(&target.large, (times.len() as u64 % 4096) * 4096, 131_072);
+            let at = (times.len() as u64 % 4096) * 4096;
+            fast.ask_read(&target.large, at, 131_072);
+            fast.receive(HEAD);
+            bytes += u64::from(fast.was_read());
         }
         times.push(before.elapsed().as_micros() as u32);
     }

@@ -1,6 +1,6 @@
 //! What connections ask for, one call after the other.
 
-use crate::client::{Client, NFS, Server, opaque, word};
+use crate::client::{Client, HEAD, NFS, SMALL, Server, opaque, word};
 
 /// What is asked for.
 pub(crate) struct Target {
@@ -67,6 +67,8 @@ pub(crate) struct Worker<'a> {
     what: What,
     round: usize,
     pub(crate) next: [u8; 16],
+    /// How many bytes of the block have been read.
+    done: u32,
     pub(crate) bytes: u64,
 }
 
@@ -84,36 +86,72 @@ impl<'a> Worker<'a> {
             what,
             round: first,
             next: [0; 16],
+            done: 0,
             bytes: 0,
         }
     }
 
+    /// Makes a call, and waits for its reply.
     pub(crate) fn step(&mut self) {
-        let (client, target) = (&mut self.client, self.target);
+        self.ask();
+        while !self.is_answered() {}
+    }
+
+    /// Sends the next call.
+    pub(crate) fn ask(&mut self) {
+        let target = self.target;
         match self.what {
-            What::Getattr => client.getattr(&target.large),
+            What::Getattr => self.client.send(NFS, 1, &target.large),
             What::Lookup => {
                 let name = &target.names[self.round % target.names.len()];
-                client.lookup(&target.many, name).unwrap();
+                self.client.send(NFS, 3, &[&target.many[..], name].concat());
+            }
+            What::Readdirplus => self.client.ask_list(&target.many, self.next),
+            What::Read(size) => {
+                let at = self.block(size) + u64::from(self.done);
+                self.client.ask_read(&target.large, at, size - self.done);
+            }
+        }
+    }
+
+    /// Where in the file a block begins.
+    fn block(&self, size: u32) -> u64 {
+        let blocks = (self.target.size / u64::from(size)).max(1) as usize;
+        (self.round % blocks) as u64 * u64::from(size)
+    }
+
+    /// Whether the reply has come. A shorter one than was asked for is asked about again, as clients do.
+    pub(crate) fn is_answered(&mut self) -> bool {
+        let kept = match self.what {
+            What::Read(size) if size > SMALL => HEAD,
+            _ => usize::MAX,
+        };
+        if self.client.arrived(kept).is_none() {
+            return false;
+        }
+        match self.what {
+            What::Getattr | What::Lookup => {
+                assert_eq!(word(&self.client.reply, 28), 0, "the call failed");
             }
             What::Readdirplus => {
-                let (next, entries) = client.list(&target.many, self.next);
+                let (next, entries) = self.client.was_listed();
                 self.next = next.unwrap_or_default();
                 self.bytes += entries;
             }
             What::Read(size) => {
-                let blocks = (target.size / u64::from(size)).max(1) as usize;
-                let offset = (self.round % blocks) as u64 * u64::from(size);
-                // A shorter reply is asked about again, as clients do.
-                let mut done = 0;
-                while done < size && offset + u64::from(done) < target.size {
-                    let got = client.read(&target.large, offset + u64::from(done), size - done);
-                    assert!(got > 0, "a READ of nothing");
-                    done += got as u32;
+                let got = self.client.was_read();
+                assert!(got > 0, "a READ of nothing");
+                self.done += got;
+                let at_end = self.block(size) + u64::from(self.done) >= self.target.size;
+                if self.done < size && !at_end {
+                    self.ask();
+                    return false;
                 }
-                self.bytes += u64::from(done);
+                self.bytes += u64::from(self.done);
+                self.done = 0;
             }
         }
         self.round += 1;
+        true
     }
 }
