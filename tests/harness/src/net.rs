@@ -161,6 +161,17 @@ impl Net {
         self.spawn_as(name, argv, Streams::default())
     }
 
+    /// The same on one processor, if one is named: it, its threads and what it starts.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn_on(&self, processor: Option<usize>, argv: &[&str]) -> Result<Program> {
+        let Some(processor) = processor.map(|it| it.to_string()) else {
+            return self.spawn(argv);
+        };
+        self.spawn(&[&["taskset", "--cpu-list", &processor], argv].concat())
+    }
+
     pub(crate) fn spawn_as(&self, name: &str, argv: &[&str], streams: Streams) -> Result<Program> {
         let serial = self.serial.fetch_add(1, Ordering::Relaxed);
         let log = self.logs.join(format!("{serial:02}-{name}.log"));

@@ -8,12 +8,17 @@ use netroot_harness::{Net, Program};
 /// How long it may take to start.
 const STARTING: Duration = Duration::from_secs(60);
 
-/// Starts it on an interface as the only DHCP server, without DNS and without this host's configuration; `more` are its
+/// Starts it on a processor, if one is named, and on an interface as the only DHCP server, without DNS and without this host's configuration; `more` are its
 /// further arguments, among them `--dhcp-range`.
 ///
 /// # Errors
 /// When it does not start.
-pub(super) fn start(net: &Net, interface: &str, more: &[&str]) -> Result<Program> {
+pub(super) fn start(
+    net: &Net,
+    processor: Option<usize>,
+    interface: &str,
+    more: &[&str],
+) -> Result<Program> {
     let interface = format!("--interface={interface}");
     let mut argv = vec![
         "dnsmasq",
@@ -27,7 +32,7 @@ pub(super) fn start(net: &Net, interface: &str, more: &[&str]) -> Result<Program
         &interface,
     ];
     argv.extend(more);
-    let program = net.spawn(&argv)?;
+    let program = net.spawn_on(processor, &argv)?;
     let started = program.stderr().wait_for("started", "dnsmasq", STARTING);
     started.context("the bench's dnsmasq")?;
     Ok(program)

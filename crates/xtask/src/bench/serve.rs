@@ -5,6 +5,7 @@ mod arena;
 mod contestants;
 mod dhcp;
 mod http;
+mod processors;
 mod storm;
 mod storm_client;
 pub(super) mod table;
@@ -14,6 +15,7 @@ mod tftp_client;
 use anyhow::Result;
 
 use self::arena::Arena;
+use self::processors::Processors;
 use crate::privileges::needs_root;
 use crate::{build, setup};
 
@@ -29,6 +31,9 @@ pub(crate) struct Options {
     /// Measure target/release/netroot as it is.
     #[arg(long)]
     no_build: bool,
+    /// Let servers and clients share all processors, instead of one for the server and the others for its clients.
+    #[arg(long)]
+    no_pin: bool,
 }
 
 /// A part of the bench.
@@ -54,7 +59,19 @@ pub(crate) fn run_bench(options: &Options) -> Result<()> {
         build::bench()?;
     }
     needs_root("this makes network namespaces", "bench serve")?;
-    let arena = Arena::make()?;
+    let processors = if options.no_pin {
+        None
+    } else {
+        Processors::divide()?
+    };
+    match &processors {
+        Some(processors) => println!(
+            "Each server runs on processor {}, clients on the others.",
+            processors.servers
+        ),
+        None => println!("Servers and clients share all processors."),
+    }
+    let arena = Arena::make(processors)?;
     let rounds = options.rounds;
     let wanted = |part| options.only.is_empty() || options.only.contains(&part);
     if wanted(Part::Tftp) {

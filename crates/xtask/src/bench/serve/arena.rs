@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use netroot_harness::{Net, TinyRoot, paths};
+use netroot_harness::{Net, Program, TinyRoot, paths};
 
+use super::processors::Processors;
 use crate::bench::spread::percentile;
 
 /// The servers' address.
@@ -52,12 +53,14 @@ pub(super) struct Arena {
     pub(super) rooms: Vec<Net>,
     pub(super) root: TinyRoot,
     folder: PathBuf,
+    /// The one that servers run on; any, if there is none.
+    pub(super) processor: Option<usize>,
 }
 
 impl Arena {
     /// # Errors
     /// When the networks or the files cannot be made.
-    pub(super) fn make() -> Result<Self> {
+    pub(super) fn make(processors: Option<Processors>) -> Result<Self> {
         let servers = Net::new("bench-serve-servers")?;
         let clients = Net::new("bench-serve-clients")?;
         let bridge = servers.bridge(INTERFACE, &format!("{SERVER}/16"))?;
@@ -84,7 +87,16 @@ impl Arena {
             rooms,
             root: TinyRoot::make()?,
             folder,
+            processor: processors.map(|it| it.servers),
         })
+    }
+
+    /// Starts a server on the servers' processor.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub(super) fn start(&self, argv: &[&str]) -> Result<Program> {
+        self.servers.spawn_on(self.processor, argv)
     }
 
     /// The folder with the files.

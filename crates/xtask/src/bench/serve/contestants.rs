@@ -37,7 +37,7 @@ pub(super) fn netroot(arena: &Arena) -> Result<Contestant> {
     let (root, initrd) = (arena.root.path(), arena.initrd()?);
     let program = paths::target().join("release/netroot");
     let text = |path: &std::path::Path| path.display().to_string();
-    let program = arena.servers.spawn(&[
+    let program = arena.start(&[
         &text(&program),
         "serve",
         &text(root),
@@ -64,6 +64,7 @@ pub(super) fn dnsmasq(arena: &Arena) -> Result<Contestant> {
     let leases = arena.leases()?.join("dnsmasq.leases");
     let program = dnsmasq::start(
         &arena.servers,
+        arena.processor,
         INTERFACE,
         &[
             &format!("--dhcp-leasefile={}", leases.display()),
@@ -81,7 +82,7 @@ pub(super) fn dnsmasq(arena: &Arena) -> Result<Contestant> {
 /// atftpd, single-threaded as it is by default.
 pub(super) fn atftpd(arena: &Arena) -> Result<Contestant> {
     let folder = arena.folder().display().to_string();
-    let program = arena.servers.spawn(&[
+    let program = arena.start(&[
         "atftpd",
         "--daemon",
         "--no-fork",
@@ -97,7 +98,7 @@ pub(super) fn atftpd(arena: &Arena) -> Result<Contestant> {
 pub(super) fn tftpd_hpa(arena: &Arena) -> Result<Contestant> {
     let program = bench_tools::folder().join("usr/sbin/in.tftpd");
     let folder = arena.folder().display().to_string();
-    let program = arena.servers.spawn(&[
+    let program = arena.start(&[
         &program.display().to_string(),
         "--foreground",
         "--user=root",
@@ -112,7 +113,7 @@ pub(super) fn tftpd_hpa(arena: &Arena) -> Result<Contestant> {
 pub(super) fn rs_tftpd(arena: &Arena) -> Result<Contestant> {
     let folder = arena.folder().display().to_string();
     let program = bench_tools::folder().join("bin/tftpd");
-    let program = arena.servers.spawn(&[
+    let program = arena.start(&[
         &program.display().to_string(),
         "--ip-address",
         SERVER,
@@ -138,7 +139,7 @@ server {{ listen 8069; root {}; }} }}",
     );
     let path = arena.servers.path("/run/nginx.conf");
     std::fs::write(&path, configuration).with_context(|| format!("write {}", path.display()))?;
-    let program = arena.servers.spawn(&["nginx", "-c", "/run/nginx.conf"])?;
+    let program = arena.start(&["nginx", "-c", "/run/nginx.conf"])?;
     listening(&arena.servers, "tcp", 8069)?;
     Ok(Contestant { program })
 }
@@ -159,7 +160,7 @@ pub(super) fn kea(arena: &Arena) -> Result<Contestant> {
         .shell("mkdir -p /run/kea /run/lock/kea; rm -f /run/kea/*")?;
     let path = arena.servers.path("/run/kea/kea.json");
     std::fs::write(&path, configuration).with_context(|| format!("write {}", path.display()))?;
-    let program = arena.servers.spawn(&[
+    let program = arena.start(&[
         "env",
         "KEA_LOCKFILE_DIR=/run/kea",
         "KEA_PIDFILE_DIR=/run/kea",

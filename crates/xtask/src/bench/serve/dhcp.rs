@@ -1,7 +1,7 @@
 //! DHCP: whole exchanges (DISCOVER to ACK) at rising rates, from tens of thousands of machines.
 //!
 //! For a quiet machine: perfdhcp counts an answer as lost after a second, a file system that others write to makes nothing durable
-//! for as long now and then, and perfdhcp's two threads never sleep, so that on two processors everybody shares with them.
+//! for as long now and then. perfdhcp never sleeps, with one thread on a processor of its own, with two (`--no-pin`) otherwise.
 //!
 //! perfdhcp is a relay that passes on their requests. No offer waits for a ping: netroot probes by ARP ahead of its offers,
 //! dnsmasq has `--no-ping`, and Kea pings no address by default. All have their leases on the same disk, and only netroot waits
@@ -149,13 +149,15 @@ impl fmt::Display for Cell {
 fn exchange(arena: &Arena, rate: u32) -> Result<Outcome> {
     let (rate, seconds) = (rate.to_string(), SECONDS.to_string());
     // The last answers are waited for, for a second (in microseconds). Its exit status is 3 when some were lost.
-    let said = arena.clients.run_for(
-        &[
-            "perfdhcp", "-4", "-l", CLIENT, "-r", &rate, "-p", &seconds, "-R", "45000", "-W",
-            "1000000", "-x", "t", SERVER,
-        ],
-        Duration::from_secs(120),
-    )?;
+    let mut argv = vec![
+        "perfdhcp", "-4", "-l", CLIENT, "-r", &rate, "-p", &seconds, "-R", "45000", "-W",
+        "1000000", "-x", "t",
+    ];
+    if arena.processor.is_some() {
+        argv.extend(["-g", "single"]);
+    }
+    argv.push(SERVER);
+    let said = arena.clients.run_for(&argv, Duration::from_secs(120))?;
     outcome(&said.stdout).with_context(|| {
         let tail: Vec<&str> = said.stdout.lines().rev().take(20).collect();
         format!("perfdhcp said {tail:?} and {}", said.stderr)

@@ -1,4 +1,7 @@
 //! HTTP: 64 MiB again and again, over one connection, and over 64 of four clients.
+//!
+//! With 64 connections on two processors the clients' one is used up before the server's: the rate is then that of the four `wrk`, and
+//! what tells servers apart is their processor time.
 
 use std::time::Duration;
 

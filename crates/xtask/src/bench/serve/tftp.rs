@@ -1,12 +1,12 @@
 //! TFTP: one client, with the block sizes and windows that firmware and loaders ask for.
 //!
 //! What is known of it (two processors, KVM, Linux 6.18):
-//! * With one block at a time nearly all is the kernel's: of two programs that do nothing but `recv` and `send` (1468 bytes, `chrt -f`), a
-//!   block takes 35 µs if both sleep until the other has answered, 21 if the server does not, 7 if neither does. Waking a halted processor
-//!   is the rest. netroot waits awake for a client that answers at once (`serve/tftp/polling.rs`); the client here sleeps.
-//! * On a busy machine these rows are noise; `chrt -f 10 cargo xtask bench serve --only tftp --no-build` runs servers and
-//!   client before everything else, and its rounds are within a tenth of each other.
-//! * With windows of four blocks the same two programs take 38, 24 and 10 µs for a window, of sixteen 43, 31 and 17.
+//! * Nearly all is the kernel's: of two programs that do nothing but `recv` and `send` (1468 bytes), a block takes 35 µs if both sleep
+//!   until the other has answered, 21 if the server does not, 7 if neither does; a window of four blocks 38, 24 and 10 µs, of sixteen 43,
+//!   31 and 17. Waking a halted processor is the rest. netroot waits awake for a client that answers at once
+//!   (`serve/tftp/polling.rs`), and so does the client here, like firmware, where it has a processor of its own (not with `--no-pin`).
+//! * On a busy machine these rows are noise; `chrt -r 10 cargo xtask bench serve --only tftp --no-build` runs servers and
+//!   client before everything else.
 //! * Blocks larger than the interface's MTU are not granted, by netroot and by dnsmasq: `negotiate::Limits` says why. So 8192 x 16
 //!   compares windows of 16 x 1468 bytes with the others' of 16 x 8192, in six fragments each.
 //! * tftpd-hpa's processor time is that of children that nobody waits for.
@@ -70,6 +70,7 @@ pub(super) fn race(arena: &Arena, rounds: u32) -> Result<()> {
                     length: file.mib << 20,
                     block,
                     window,
+                    awake: arena.processor.is_some(),
                 };
                 let before = contestant.cost()?.processor;
                 let fetched = arena

@@ -1,21 +1,23 @@
-//! A TFTP client that costs little, so that what is measured is the server: it takes all blocks that have arrived in one
-//! system call and keeps none of them.
+//! A TFTP client that costs little, so that what is measured is the server: it keeps nothing of the file.
 //!
 //! Like firmware it takes each datagram by itself: without `UDP_GRO`, with which a client takes a whole window that its server
-//! sent in one piece, as no firmware does.
+//! sent in one piece. And on a processor of its own it waits for them awake, as firmware does, which has nothing else to do and asks
+//! its network card again and again (iPXE's `step()`, EDK2's `Mtftp4->Poll()`): waking up would be most of each turn, and the same
+//! for every server.
 
-use std::io::{self, IoSliceMut};
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
-use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
-use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, setsockopt, sockopt};
+use nix::sys::socket::{setsockopt, sockopt};
 
 /// How long nothing may arrive before the last ACK is repeated.
 const REPEAT: Duration = Duration::from_secs(1);
 /// The most that a datagram may be long, in bytes.
 const DATAGRAM: usize = 9000;
+/// How often it looks for a datagram until it looks at the clock.
+const LOOKS: u32 = 16;
 /// Room for a few windows in the socket, in bytes, so that nothing is lost for want of it.
 const BUFFER: usize = 4 << 20;
 
@@ -30,6 +32,8 @@ pub(super) struct Wanted {
     pub(super) block: u16,
     /// `windowsize`, in blocks.
     pub(super) window: u16,
+    /// Blocks are waited for awake, which takes a processor of its own.
+    pub(super) awake: bool,
 }
 
 /// A transfer that has ended well.
@@ -86,28 +90,23 @@ pub(super) fn fetch(server: Ipv4Addr, wanted: Wanted, longest: Duration) -> Resu
     };
     socket.connect(from)?;
     transfer.acknowledge(&socket)?;
-    let room = usize::from(window).clamp(1, 64);
-    let mut buffer = vec![0; room * DATAGRAM];
-    let mut headers = MultiHeaders::<SockaddrIn>::preallocate(room, None);
-    let mut lengths = Vec::with_capacity(room);
+    socket.set_nonblocking(wanted.awake)?;
+    let mut buffer = [0; DATAGRAM];
     while !transfer.complete {
-        lengths.clear();
-        match receive(&socket, &mut headers, &mut buffer, &mut lengths) {
-            Ok(()) => {}
+        let datagram = match receive(&socket, wanted.awake, &mut buffer) {
+            Ok(length) => buffer.get(..length).unwrap_or_default(),
             Err(error) if waited(&error) => {
                 ensure!(began.elapsed() < longest, "it stalls");
                 transfer.acknowledge(&socket)?;
                 continue;
             }
             Err(error) => return Err(error.into()),
+        };
+        transfer.take(datagram)?;
+        if transfer.complete || transfer.unacknowledged == u64::from(window) {
+            transfer.acknowledge(&socket)?;
+            ensure!(began.elapsed() < longest, "it takes too long");
         }
-        for (length, datagram) in lengths.iter().zip(buffer.chunks(DATAGRAM)) {
-            transfer.take(datagram.get(..*length).unwrap_or_default())?;
-            if transfer.complete || transfer.unacknowledged == u64::from(window) {
-                transfer.acknowledge(&socket)?;
-            }
-        }
-        ensure!(began.elapsed() < longest, "it takes too long");
     }
     let took = began.elapsed();
     ensure!(
@@ -119,21 +118,20 @@ pub(super) fn fetch(server: Ipv4Addr, wanted: Wanted, longest: Duration) -> Resu
     Ok(Fetched { took, block })
 }
 
-/// Waits for a datagram and takes those that have arrived with it.
-fn receive(
-    socket: &UdpSocket,
-    headers: &mut MultiHeaders<SockaddrIn>,
-    buffer: &mut [u8],
-    lengths: &mut Vec<usize>,
-) -> io::Result<()> {
-    let mut parts: Vec<[IoSliceMut<'_>; 1]> = buffer
-        .chunks_mut(DATAGRAM)
-        .map(|chunk| [IoSliceMut::new(chunk)])
-        .collect();
-    let flags = MsgFlags::MSG_WAITFORONE;
-    let arrived = recvmmsg(socket.as_raw_fd(), headers, parts.iter_mut(), flags, None)?;
-    lengths.extend(arrived.map(|message| message.bytes));
-    Ok(())
+/// Receives a datagram, for which it waits for [`REPEAT`] at most.
+fn receive(socket: &UdpSocket, awake: bool, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut began = None;
+    loop {
+        for _ in 0..LOOKS {
+            match socket.recv(buffer) {
+                Err(error) if awake && waited(&error) => {}
+                ended => return ended,
+            }
+        }
+        if began.get_or_insert_with(Instant::now).elapsed() >= REPEAT {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+    }
 }
 
 fn waited(error: &io::Error) -> bool {
