@@ -78,10 +78,10 @@ impl Awake<'_> {
 }
 
 impl Pollers {
-    /// Nobody waits awake; nobody ever does where the client's answer needs the only processor.
+    /// Nobody waits awake. It does not matter how many processors there are: a packet interrupts who waits awake, and a client on
+    /// the only one is slow for as long as it is waited for so, and soon slept for.
     pub(crate) fn new() -> Self {
-        let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        Self::of_at_most(if processors > 1 { MOST } else { 0 }, LONGEST)
+        Self::of_at_most(MOST, LONGEST)
     }
 
     /// So many of them at most, each for so long at most.
