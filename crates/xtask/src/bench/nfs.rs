@@ -1,16 +1,19 @@
 //! The export beside NFS-Ganesha on this machine, and beside Linux's nfsd in a virtual machine, call by call; and a recorded
-//! boot by many machines at once. All servers of a row run at the same time and are measured one after the other in each round.
+//! boot by many machines at once. All servers of a row run at the same time and are measured one after the other in each round:
+//! the server on one processor, the client on another.
 
 mod arena;
 mod boot;
 mod cells;
 mod load;
 mod machine;
+mod processors;
 mod tree;
 
 use anyhow::Result;
 
 use self::arena::Arena;
+use self::processors::Processors;
 use crate::privileges::needs_root;
 use crate::{build, setup};
 
@@ -29,6 +32,9 @@ pub(crate) struct Options {
     /// Record a boot anew.
     #[arg(long)]
     record: bool,
+    /// Let server and client share the processors as the scheduler likes it.
+    #[arg(long)]
+    no_pin: bool,
     /// Measure target/release/netroot as it is.
     #[arg(long)]
     no_build: bool,
@@ -56,8 +62,9 @@ pub(crate) fn run_bench(options: &Options) -> Result<()> {
         build::load()?;
     }
     needs_root("this makes network namespaces", "bench nfs")?;
+    let processors = Processors::new(!options.no_pin)?;
     let wanted = |part| options.only.is_empty() || options.only.contains(&part);
-    let arena = Arena::make()?;
+    let arena = Arena::make(processors)?;
     let (rounds, seconds) = (options.rounds, options.seconds);
     if wanted(Part::Ganesha) {
         cells::beside_ganesha(&arena, rounds, seconds)?;

@@ -32,6 +32,14 @@ impl Vm {
         self.program.stdout()
     }
 
+    /// The process of QEMU.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn pid(&self) -> Result<i32> {
+        Ok(self.program.pid()?.as_raw())
+    }
+
     /// The file that the console is logged to.
     pub fn log(&self) -> &Path {
         self.program.log()

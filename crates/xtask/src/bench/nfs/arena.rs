@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use netroot_harness::{Bridge, Clients, Ganesha, Net, NetrootServe};
 
 use super::load::Target;
+use super::processors::Processors;
 use super::tree;
 
 pub(super) const OURS: &str = "10.92.0.1";
@@ -23,6 +24,7 @@ pub(super) struct Arena {
     pub(super) lan: Net,
     pub(super) bridge: Bridge,
     pub(super) image: PathBuf,
+    pub(super) processors: Processors,
     initrd: PathBuf,
 }
 
@@ -31,12 +33,16 @@ pub(super) struct Servers {
     ours: NetrootServe,
     ganesha: Ganesha,
     path: String,
+    processors: Processors,
 }
+
+/// As Debian has it, whatever this machine has: BBR paces, and servers differ in how well it guesses.
+const CONGESTION_CONTROL: &str = "cubic";
 
 impl Arena {
     /// # Errors
     /// When the networks or the image cannot be made.
-    pub(super) fn make() -> Result<Self> {
+    pub(super) fn make(processors: Processors) -> Result<Self> {
         let lan = Net::new("bench-nfs-lan")?;
         let bridge = lan.bridge("br0", "10.92.0.254/16")?;
         let ours = Net::new("bench-nfs-ours")?;
@@ -47,6 +53,12 @@ impl Arena {
         lan.cable(&bridge, &clients, "eth2", "10.92.1.1/16")?;
         let addresses = (2..=CLIENTS).map(|host| format!("ip addr add 10.92.1.{host}/16 dev eth2"));
         clients.shell(&addresses.collect::<Vec<_>>().join("\n"))?;
+        let ends = [(&ours, "eth0"), (&ganesha, "eth1"), (&clients, "eth2")];
+        for (net, interface) in ends {
+            net.shell(&format!(
+                "ip route replace 10.92.0.0/16 dev {interface} congctl {CONGESTION_CONTROL}"
+            ))?;
+        }
         let image = lan.logs().join("tree.img");
         tree::make(&lan, &image)?;
         for net in [&ours, &ganesha] {
@@ -62,6 +74,7 @@ impl Arena {
             lan,
             bridge,
             image,
+            processors,
             initrd,
         })
     }
@@ -84,12 +97,17 @@ impl Arena {
         let path = format!("/{}", name.context("a directory with a name")?);
         let initrd = self.initrd.display().to_string();
         let arguments = ["--interface", "eth0", "--no-probe", "--initrd", &initrd];
-        let ours = NetrootServe::start(&self.ours, directory, &arguments)?;
+        let mut ours = NetrootServe::start(&self.ours, directory, &arguments)?;
         let ganesha = Ganesha::start(&self.ganesha, directory, &path, &Clients::All)?;
+        let processors = self.processors;
+        for program in [ours.program(), ganesha.program()] {
+            processors.give_server(program.pid()?.as_raw())?;
+        }
         Ok(Servers {
             ours,
             ganesha,
             path,
+            processors,
         })
     }
 }
@@ -106,6 +124,7 @@ impl Servers {
             nfs: 2049,
             path: self.path.clone(),
             pid: Some(pid),
+            processors: self.processors,
         };
         Ok([
             target("netroot", OURS, 2049, ours),

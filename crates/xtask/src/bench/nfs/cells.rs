@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use super::arena::Arena;
 use super::load::Target;
+use super::processors::Processors;
 use crate::bench::serve::table::{self, Better, Row};
 use crate::bench::spread::Spread;
 
@@ -89,10 +90,11 @@ pub(super) fn beside_ganesha(arena: &Arena, rounds: u32, seconds: f64) -> Result
             let (address, path, mount) = (target.address, &target.path, target.mount);
             let ports = format!("version=3&nfsport=2049&mountport={mount}");
             let url = format!("nfs://{address}{path}/large?{ports}");
+            let prefix = arena.processors.client().join(" ");
             let began = Instant::now();
             arena
                 .clients
-                .shell(&format!("nfs-cat '{url}' > /dev/null"))?;
+                .shell(&format!("{prefix} nfs-cat '{url}' > /dev/null"))?;
             let milliseconds = began.elapsed().as_secs_f64() * 1000.0;
             libnfs.add("nfs-cat, 128 MiB", target.name, milliseconds);
         }
@@ -112,7 +114,7 @@ pub(super) struct Warm {
     calls: Rows,
     bytes: Rows,
     costs: Rows,
-    /// Of the client, which shares the processors: what a server that takes no time would still be slowed down by.
+    /// Of the client, if it sleeps: what a server that takes no time would still be slowed down by.
     clients: Rows,
 }
 
@@ -132,8 +134,10 @@ impl Warm {
                     } else {
                         self.calls.add(&row, target.name, calls / took);
                     }
-                    let client = run.number("client")? * 1e6 / calls;
-                    self.clients.add(&row, target.name, client);
+                    if target.processors == Processors::Shared {
+                        let client = run.number("client")? * 1e6 / calls;
+                        self.clients.add(&row, target.name, client);
+                    }
                     if let Some(processor) = run.processor {
                         let each = processor * 1e6 / calls;
                         self.costs.add(&row, target.name, each);
@@ -152,8 +156,10 @@ impl Warm {
             let title = format!("NFS {place}, processor time");
             table::print(&title, "us for a call", Better::Less, &self.costs.0);
         }
-        let title =
-            format!("NFS {place}, processor time of the client, which shares the processors");
-        table::print(&title, "us for a call", Better::Less, &self.clients.0);
+        if !self.clients.0.is_empty() {
+            let title =
+                format!("NFS {place}, processor time of the client, which shares the processors");
+            table::print(&title, "us for a call", Better::Less, &self.clients.0);
+        }
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use netroot_harness::{Net, paths};
 
+use super::processors::Processors;
+
 /// The first address of the clients.
 pub(super) const FIRST_CLIENT: &str = "10.92.1.1";
 /// The ticks in which the kernel counts processor time (`USER_HZ`).
@@ -24,6 +26,7 @@ pub(super) struct Target {
     pub(super) path: String,
     /// Of a server on this machine, for its processor time.
     pub(super) pid: Option<i32>,
+    pub(super) processors: Processors,
 }
 
 /// What a run was.
@@ -52,16 +55,15 @@ impl Target {
         let program = paths::target().join("release/examples/load");
         let program = program.display().to_string();
         let (mount, nfs) = (self.mount.to_string(), self.nfs.to_string());
-        let head = [
-            &program,
-            self.address,
-            &mount,
-            &nfs,
-            &self.path,
-            FIRST_CLIENT,
-        ];
+        let program = [
+            self.processors.client(),
+            &[&program],
+            self.processors.load(),
+        ]
+        .concat();
+        let server = [self.address, &mount, &nfs, &self.path, FIRST_CLIENT];
         let before = self.processor()?;
-        let done = clients.run_for(&[&head, words].concat(), TIMEOUT)?;
+        let done = clients.run_for(&[&program, &server[..], words].concat(), TIMEOUT)?;
         let after = self.processor()?;
         let (name, said) = (self.name, &done.stderr);
         ensure!(done.status.success(), "the client of {name}: {said}");

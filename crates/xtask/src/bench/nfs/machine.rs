@@ -77,7 +77,10 @@ pub(super) fn beside_nfsd(arena: &Arena, rounds: u32, seconds: f64) -> Result<()
         nfs,
         path: path.to_owned(),
         pid: None,
+        processors: arena.processors,
     };
+    // It has one processor, which both servers and its network card share by turns, whatever threads they have.
+    arena.processors.give_server(started.vm.pid()?)?;
     let targets = [
         target("netroot", 3049, 3049, "/root"),
         target("nfsd", 20048, 2049, "/mnt/root"),
