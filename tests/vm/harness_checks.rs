@@ -40,7 +40,7 @@ fn a_panicking_machine_fails_its_test_at_once() -> Result<()> {
     let nothing = net.logs().join("nothing.img");
     std::fs::write(&nothing, "")?;
     let vm = VmBuilder::new(&net, "console")
-        .kernel(&kernel, &nothing, "")
+        .quick_kernel(&kernel, &nothing, "")?
         .start()?;
     let error = vm
         .wait_for("login:", "a prompt", TIMEOUT)

@@ -3,7 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -153,7 +153,9 @@ impl Lan {
     /// The same with the NICs of `machine`.
     pub(crate) fn boot_with(&self, machine: VmBuilder<'_>, command_line: &str) -> Result<Vm> {
         let (_, kernel) = paths::debian_kernel()?;
-        machine.kernel(&kernel, initrd()?, command_line).start()
+        machine
+            .quick_kernel(&kernel, initrd()?, command_line)?
+            .start()
     }
 }
 
@@ -174,27 +176,50 @@ pub(crate) const STATIC: &str = "ip=10.77.0.50::10.77.0.254:255.255.255.0:fixed-
 /// An initrd with the virtio driver, built once for all tests.
 fn initrd() -> Result<&'static PathBuf> {
     static MADE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let make = || make_initrd("virtio_net", "virtio_net");
+    let make = || make_initrd("virtio_net");
     MADE.get_or_init(|| make().map_err(|error| format!("{error:#}")))
         .as_ref()
         .map_err(|error| anyhow::anyhow!("{error}"))
 }
 
-/// An initrd for the Debian kernel with these modules, stored as `name` among the logs.
-pub(crate) fn make_initrd(name: &str, modules: &str) -> Result<PathBuf> {
-    make_initrd_of(&paths::debian_root(), name, modules)
+/// An initrd for the Debian kernel with these modules. It is made once for all test programs, each of which is another
+/// process, and again for another build of netroot.
+pub(crate) fn make_initrd(modules: &str) -> Result<PathBuf> {
+    let program = std::fs::metadata(paths::netroot()?)?;
+    let (version, _) = paths::debian_kernel()?;
+    let folder = paths::target().join("test-initrds");
+    std::fs::create_dir_all(&folder)?;
+    let image = folder.join(format!(
+        "{}-{version}-{:x}-{:x}.img",
+        modules.replace(',', "+"),
+        program.size(),
+        program.mtime_nsec() ^ program.mtime()
+    ));
+    if !image.exists() {
+        let unfinished = tempfile::TempDir::new_in(&folder)?;
+        let made = unfinished.path().join("initrd.img");
+        write_initrd(&paths::debian_root(), modules, &made)?;
+        std::fs::rename(&made, &image)?;
+    }
+    Ok(image)
 }
 
 /// The same for the kernel of another root.
 pub(crate) fn make_initrd_of(root: &Path, name: &str, modules: &str) -> Result<PathBuf> {
-    let folder = paths::target().join("netroot-logs");
+    let folder = paths::all_logs();
     std::fs::create_dir_all(&folder)?;
     let image = folder.join(format!("{name}.img"));
+    write_initrd(root, modules, &image)?;
+    Ok(image)
+}
+
+fn write_initrd(root: &Path, modules: &str, image: &Path) -> Result<()> {
     let done = Command::new(paths::netroot()?)
         .args(["initrd", "--root"])
         .arg(root)
-        .args(["--modules", modules, "-o"])
-        .arg(&image)
+        // How small it is counts elsewhere.
+        .args(["--level", "3", "--modules", modules, "-o"])
+        .arg(image)
         .output()
         .context("start netroot initrd")?;
     ensure!(
@@ -202,7 +227,7 @@ pub(crate) fn make_initrd_of(root: &Path, name: &str, modules: &str) -> Result<P
         "netroot initrd: {}",
         String::from_utf8_lossy(&done.stderr)
     );
-    Ok(image)
+    Ok(())
 }
 
 /// Writes a file, and creates its parent directories.

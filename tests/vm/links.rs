@@ -14,7 +14,7 @@ const SECOND: &str = "52:54:00:77:00:02";
 /// The initrd of the other tests plus the modules for virtual links.
 fn initrd() -> Result<&'static PathBuf> {
     static MADE: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let make = || make_initrd("links", "virtio_net,bonding,8021q,bridge");
+    let make = || make_initrd("virtio_net,bonding,8021q,bridge");
     MADE.get_or_init(|| make().map_err(|error| format!("{error:#}")))
         .as_ref()
         .map_err(|error| anyhow::anyhow!("{error}"))
@@ -23,7 +23,9 @@ fn initrd() -> Result<&'static PathBuf> {
 /// A machine whose initrd can create virtual links.
 pub(crate) fn boot(machine: VmBuilder<'_>, command_line: &str) -> Result<Vm> {
     let (_, kernel) = paths::debian_kernel()?;
-    machine.kernel(&kernel, initrd()?, command_line).start()
+    machine
+        .quick_kernel(&kernel, initrd()?, command_line)?
+        .start()
 }
 
 /// A machine with two cards on the same network.

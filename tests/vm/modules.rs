@@ -13,7 +13,7 @@ fn the_command_line_loads_skips_and_configures_modules() -> Result<()> {
     let lan = Lan::new("module-orders")?;
     let root = TinyRoot::make()?;
     let _server = lan.serve_beside(root.path())?;
-    let initrd = make_initrd("modules", "virtio_net,e1000,dummy")?;
+    let initrd = make_initrd("virtio_net,e1000,dummy")?;
     let other = lan.net.tap("other", &lan.bridge)?;
     let (_, kernel) = paths::debian_kernel()?;
     let boot = |orders: &str| -> Result<(Vm, Facts)> {
@@ -22,7 +22,7 @@ fn the_command_line_loads_skips_and_configures_modules() -> Result<()> {
             .machine()
             .nic(Nic::virtio(&lan.tap, MACHINE))
             .nic(Nic::model("e1000", &other, "52:54:00:77:00:02"))
-            .kernel(&kernel, &initrd, &command_line)
+            .quick_kernel(&kernel, &initrd, &command_line)?
             .start()?;
         let facts = Facts::of(&vm)?;
         Ok((vm, facts))
@@ -106,11 +106,11 @@ fn a_card_works_by_a_driver_that_did_not_come_with_the_kernel() -> Result<()> {
     let vm = lan
         .machine()
         .nic(Nic::model("e1000e", &lan.tap, MACHINE))
-        .kernel(
+        .quick_kernel(
             &kernel,
             &initrd,
             &format!("{} {STATIC} ro", own_export(root.path())?),
-        )
+        )?
         .start()?;
     vm.wait_for("netroot: eth0: driver e1000e", "its driver", TIMEOUT)?;
     Facts::of(&vm)?.assert_read_only_nfs();

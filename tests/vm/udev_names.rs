@@ -170,10 +170,7 @@ fn assert_called_as_by_udev(name: &str, hardware: &str) -> Result<()> {
     std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755))?;
     let root = lan.layers(&[&layer, &paths::debian_root()])?;
     let _server = lan.serve(&root, &[])?;
-    let initrd = make_initrd(
-        "topologies",
-        "virtio_net,e1000,e1000e,xhci_pci,cdc_ether,rndis_host",
-    )?;
+    let initrd = make_initrd("virtio_net,e1000,e1000e,xhci_pci,cdc_ether,rndis_host")?;
     let command_line = format!(
         "{} ip={}:dhcp net.naming_scheme=v252 rd.debug carrier_timeout=900 rd.overlay init=/etc/ask-udev",
         own_export(&root)?,
@@ -188,7 +185,7 @@ fn assert_called_as_by_udev(name: &str, hardware: &str) -> Result<()> {
             MACHINE,
         ))
         .hardware(hardware)
-        .kernel(&kernel, &initrd, &command_line)
+        .quick_kernel(&kernel, &initrd, &command_line)?
         .start()?;
     // The boot goes on when all cards are there.
     vm.cable(0, false)?;

@@ -22,9 +22,11 @@ pub fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
 }
 
-/// The Debian root that `cargo xtask setup` makes.
+/// The Debian root that `cargo xtask setup` makes, or the one that `NETROOT_DEBIAN_ROOT` names: the same with another
+/// kernel.
 pub fn debian_root() -> PathBuf {
-    cache().join("debian-bookworm")
+    std::env::var_os("NETROOT_DEBIAN_ROOT")
+        .map_or_else(|| cache().join("debian-bookworm"), PathBuf::from)
 }
 
 /// Network managers and servers for the Debian root, as an overlay layer. `cargo xtask
@@ -121,12 +123,17 @@ pub fn debian_kernel() -> Result<(String, PathBuf)> {
         .with_context(|| format!("{} contains no vmlinuz-*", boot.display()))
 }
 
+/// The directory for all logs, or the one that `NETROOT_LOGS` names: the same test with another kernel has others.
+pub fn all_logs() -> PathBuf {
+    std::env::var_os("NETROOT_LOGS").map_or_else(|| target().join("netroot-logs"), PathBuf::from)
+}
+
 /// An empty directory for the logs of the test or run `name`; the last run's are removed.
 ///
 /// # Errors
 /// When it cannot be made.
 pub fn logs(name: &str) -> Result<PathBuf> {
-    let path = target().join("netroot-logs").join(name);
+    let path = all_logs().join(name);
     if path.exists() {
         std::fs::remove_dir_all(&path)
             .with_context(|| format!("remove the last run's {}", path.display()))?;

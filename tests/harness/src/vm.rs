@@ -2,6 +2,7 @@
 
 mod builder;
 mod machine;
+mod unpacked;
 
 pub use self::builder::{Firmware, KERNEL_PARAMETERS, VmBuilder};
 pub use self::machine::Vm;
