@@ -11,7 +11,6 @@ use netroot_harness::Finished;
 use super::arena::{Arena, LARGE, ROOMS, SERVER};
 use super::contestants::{self, Start};
 use super::table::{self, Better, Row};
-use crate::bench::spread::Spread;
 
 const SERVERS: [(&str, Start); 2] = [
     ("netroot", contestants::netroot),
@@ -22,34 +21,23 @@ const CONNECTIONS: [u32; 2] = [1, 64];
 const SECONDS: u32 = 5;
 
 pub(super) fn race(arena: &Arena, rounds: u32) -> Result<()> {
-    let empty = |what: &str| -> Vec<Row> {
-        let row = |connections: &u32| Row {
-            name: format!("{connections} {what}"),
-            cells: SERVERS
-                .iter()
-                .map(|(name, _)| (*name, Spread::default()))
-                .collect(),
-        };
-        CONNECTIONS.iter().map(row).collect()
+    let empty = |connections| {
+        let name = format!("{connections} connections");
+        Row::of(name, SERVERS.map(|(name, _)| name))
     };
-    let (mut rates, mut costs) = (empty("connections"), empty("connections"));
+    let (mut rates, mut costs) = (CONNECTIONS.map(empty), CONNECTIONS.map(empty));
     for round in 1..=rounds {
         println!("HTTP, round {round} of {rounds}");
         for (server, (_, start)) in SERVERS.iter().enumerate() {
             let contestant = start(arena)?;
-            for (row, connections) in CONNECTIONS.iter().enumerate() {
+            let rows = rates.iter_mut().zip(&mut costs);
+            for (connections, (rate, cost)) in CONNECTIONS.into_iter().zip(rows) {
                 let before = contestant.cost()?.processor;
-                let bytes = load(arena, *connections)?;
+                let bytes = load(arena, connections)?;
                 let processor = contestant.cost()?.processor - before;
                 let gib = bytes / f64::from(1 << 30);
-                let add = |rows: &mut [Row], number| {
-                    let cell = rows.get_mut(row).and_then(|row| row.cells.get_mut(server));
-                    if let Some((_, cell)) = cell {
-                        cell.add(number);
-                    }
-                };
-                add(&mut rates, gib / f64::from(SECONDS));
-                add(&mut costs, processor / gib);
+                rate.add(server, gib / f64::from(SECONDS));
+                cost.add(server, processor / gib);
             }
             contestant.stop()?;
         }

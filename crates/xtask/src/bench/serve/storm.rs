@@ -9,7 +9,6 @@ use super::arena::{Arena, CLIENTS, INITRD, SERVER, SMALL};
 use super::contestants::{self, Start};
 use super::storm_client;
 use super::table::{self, Better, Row};
-use crate::bench::spread::Spread;
 
 const SERVERS: [(&str, Start); 2] = [
     ("netroot", contestants::netroot),
@@ -35,14 +34,8 @@ pub(super) fn race(arena: &Arena, rounds: u32) -> Result<()> {
     arena.clients.shell(&format!(
         "for i in $(seq {MACHINES}); do ip addr add 10.91.251.$i/16 dev {CLIENTS}; done"
     ))?;
-    let row = |(name, unit, _): &(&str, &str, Better)| Row {
-        name: format!("{name} ({unit})"),
-        cells: SERVERS
-            .iter()
-            .map(|(name, _)| (*name, Spread::default()))
-            .collect(),
-    };
-    let mut rows: Vec<Row> = ROWS.iter().map(row).collect();
+    let row = |(name, unit, _)| Row::of(format!("{name} ({unit})"), SERVERS.map(|(name, _)| name));
+    let mut rows = ROWS.map(row);
     for round in 1..=rounds {
         println!("{MACHINES} machines, round {round} of {rounds}");
         for (server, (_, start)) in SERVERS.iter().enumerate() {
@@ -61,9 +54,7 @@ pub(super) fn race(arena: &Arena, rounds: u32) -> Result<()> {
                 cost.mib,
             ];
             for (row, number) in rows.iter_mut().zip(numbers) {
-                if let Some((_, cell)) = row.cells.get_mut(server) {
-                    cell.add(number);
-                }
+                row.add(server, number);
             }
             contestant.stop()?;
         }

@@ -9,6 +9,24 @@ pub(in crate::bench) struct Row {
     pub(in crate::bench) cells: Vec<(&'static str, Spread)>,
 }
 
+impl Row {
+    /// A row of servers that have not been measured.
+    pub(super) fn of(name: String, servers: impl IntoIterator<Item = &'static str>) -> Self {
+        let cells = servers.into_iter().map(|it| (it, Spread::default()));
+        Self {
+            name,
+            cells: cells.collect(),
+        }
+    }
+
+    /// Adds a number to those of a server.
+    pub(super) fn add(&mut self, server: usize, number: f64) {
+        if let Some((_, cell)) = self.cells.get_mut(server) {
+            cell.add(number);
+        }
+    }
+}
+
 /// What is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::bench) enum Better {

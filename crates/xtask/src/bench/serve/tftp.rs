@@ -20,7 +20,6 @@ use super::arena::{Arena, LARGE, SERVER, SMALL, Served};
 use super::contestants::{self, Start};
 use super::table::{self, Better, Row};
 use super::tftp_client::{self, Wanted};
-use crate::bench::spread::Spread;
 
 /// Bytes of a block, and blocks of a window.
 const ROWS: [(u16, u16, Served); 6] = [
@@ -45,23 +44,18 @@ const SERVERS: [(&str, Start, bool); 5] = [
 const LONGEST: Duration = Duration::from_secs(60);
 
 pub(super) fn race(arena: &Arena, rounds: u32) -> Result<()> {
-    let empty = || -> Vec<Row> {
-        let row = |(block, window, _): &(u16, u16, Served)| Row {
-            name: format!("{block} x {window}"),
-            cells: SERVERS
-                .iter()
-                .map(|(name, ..)| (*name, Spread::default()))
-                .collect(),
-        };
-        ROWS.iter().map(row).collect()
+    let empty = |(block, window, _)| {
+        let name = format!("{block} x {window}");
+        Row::of(name, SERVERS.map(|(name, ..)| name))
     };
-    let (mut rates, mut costs) = (empty(), empty());
+    let (mut rates, mut costs) = (ROWS.map(empty), ROWS.map(empty));
     let mut smaller = BTreeSet::new();
     for round in 1..=rounds {
         println!("TFTP, round {round} of {rounds}");
         for (server, (name, start, windows)) in SERVERS.iter().enumerate() {
             let contestant = start(arena)?;
-            for (row, (block, window, file)) in ROWS.into_iter().enumerate() {
+            let rows = rates.iter_mut().zip(&mut costs);
+            for ((block, window, file), (rate, cost)) in ROWS.into_iter().zip(rows) {
                 if window > 1 && !windows {
                     continue;
                 }
@@ -77,19 +71,13 @@ pub(super) fn race(arena: &Arena, rounds: u32) -> Result<()> {
                     .clients
                     .within(|| tftp_client::fetch(SERVER.parse()?, wanted, LONGEST));
                 let processor = contestant.cost()?.processor - before;
-                let add = |rows: &mut [Row], number| {
-                    let cell = rows.get_mut(row).and_then(|row| row.cells.get_mut(server));
-                    if let Some((_, cell)) = cell {
-                        cell.add(number);
-                    }
-                };
                 let mib = f64::from(u32::try_from(file.mib)?);
                 match fetched {
                     Ok(fetched) => {
-                        add(&mut rates, mib * 1.048_576 / fetched.took.as_secs_f64());
+                        rate.add(server, mib * 1.048_576 / fetched.took.as_secs_f64());
                         // tftpd-hpa serves in a child that it does not wait for: nothing counts its time.
                         if processor > 0.0 {
-                            add(&mut costs, processor * 1000.0 / mib);
+                            cost.add(server, processor * 1000.0 / mib);
                         }
                         if fetched.block != block {
                             smaller.insert((*name, block, fetched.block));
