@@ -7,7 +7,7 @@
 use std::convert::Infallible;
 use std::ffi::OsString;
 
-use netroot_proto::cmdline::{BootPlan, Stage};
+use netroot_proto::cmdline::{BootPlan, Overlay, Stage};
 
 use crate::after::{handoff, read_ahead};
 use crate::clock::{Moment, Seconds};
@@ -119,7 +119,8 @@ fn switch_root(machine: &Machine, root: &Mounted, init: &str) -> Failure {
         Seconds(Moment::now().since(machine.started))
     );
     machine.saved_sysctls.iter().for_each(SavedSysctl::restore);
-    let program = handoff::prepare(machine.address.as_ref());
+    let layered = machine.plan.overlay.value != Overlay::Off;
+    let program = handoff::prepare(machine.address.as_ref(), layered);
     if let Some(upload) = upload {
         upload.send_in_background(program);
     }

@@ -45,7 +45,8 @@ pub struct Kernel {
     /// The folder of firmware that its system has beside `/lib/firmware`: NixOS's `<system>/firmware`.
     pub firmware: Option<String>,
     /// The parameters that start the system of NixOS or Guix System that it belongs to, such as
-    /// `init=/nix/var/nix/profiles/system-1-link/init`. `None` where `/sbin/init` does.
+    /// `init=/nix/var/nix/profiles/system-1-link/init`, or `selinux=0` for a root with a policy of SELinux. `None` where
+    /// `/sbin/init` alone does.
     pub start: Option<String>,
 }
 

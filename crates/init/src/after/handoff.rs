@@ -3,18 +3,34 @@
 //!
 //! A network manager that starts in the real root must not take the NIC down: the root is behind it, and so may be the
 //! next page of the manager itself. Each manager gets a configuration file ([`networkd`], [`network_manager`],
-//! [`ifupdown`], [`dhcpcd`]), and so does [`udev`], which starts before them. All the files are in `/run`; one whose
-//! reader is not installed costs a few hundred bytes.
+//! [`ifupdown`], [`dhcpcd`], [`connman`]), and so does [`udev`], which starts before them. The files are in `/run`; one
+//! whose reader is not installed costs a few hundred bytes. What is read in `/etc` alone is changed there, in a writable
+//! [`layer`].
+//!
+//! How each treats an interface that is up and has an address, by its sources:
+//!
+//! | manager | of | otherwise | with these files |
+//! |---|---|---|---|
+//! | systemd-networkd 247 to 262 | Arch, Ubuntu (netplan) | removes the address, unless configured not to; from 257 on it keeps it if `/` is a network file system, which an overlay is not | takes the lease over |
+//! | NetworkManager 1.42 to 1.58 | Fedora, RHEL, openSUSE, NixOS | takes it over as "external", without name servers | a profile with everything |
+//! | ConnMan 1.41 to 2.0 | embedded ones | takes the interface down | ignores it |
+//! | dhcpcd 9 and 10 | Void, NixOS, Raspberry Pi OS | a second lease; its end takes the routes away | ignores it |
+//! | ifupdown, ifupdown-ng, BusyBox | Debian, Alpine | starts a DHCP client; ifupdown-ng takes the interface down if that fails | leaves it |
+//! | wicked 0.6 | SLE, openSUSE | leaves the address, and adds a lease of its own; takes the interface down at shutdown | the same, without the last |
+//! | netctl | Arch | refuses ("already up"), unless `ForceConnect=yes` | the same |
 
+mod connman;
 mod dhcpcd;
 mod ifupdown;
 mod ipconfig;
+mod layer;
 mod network_manager;
 mod networkd;
 mod root_nic;
 mod run_file;
 mod timesyncd;
 mod udev;
+mod unit;
 
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -32,9 +48,9 @@ use crate::net::netlink::RouteSocket;
 use crate::root::in_root;
 use crate::root::mount_point::ROOT;
 
-/// Prepares everything for the real root. The switch does not depend on any of it, so failures are only logged. Returns
-/// the path of a copy of this program that outlives the initrd.
-pub(crate) fn prepare(address: Option<&Address>) -> &'static str {
+/// Prepares everything for the real root, which is below a writable layer or not (`layered`). The switch does not depend
+/// on any of it, so failures are only logged. Returns the path of a copy of this program that outlives the initrd.
+pub(crate) fn prepare(address: Option<&Address>, layered: bool) -> &'static str {
     let copy = shutdown::install().unwrap_or_else(|e| {
         warn!("cannot install {}: {e}", shutdown::PROGRAM);
         "/proc/self/exe"
@@ -48,17 +64,22 @@ pub(crate) fn prepare(address: Option<&Address>) -> &'static str {
     let links = links.unwrap_or_default();
     let up = links.iter().filter(|link| link.up && !link.loopback);
     let names = udev::file(up.map(|link| link.name.as_str()));
-    let dhcpcd = dhcpcd::files(address, dhcpcd::unit().as_deref());
-    for file in files(&root_nic).into_iter().chain(names).chain(dhcpcd) {
+    let dhcpcd = dhcpcd::files(address, unit::read(dhcpcd::UNIT).as_deref());
+    let connman = connman::file(address, unit::read(connman::UNIT).as_deref());
+    let all = files(&root_nic).into_iter().chain(names);
+    for file in all.chain(dhcpcd).chain(connman) {
         if let Err(e) = file.write() {
             warn!("cannot write /run/{}: {e}", file.path);
         }
+    }
+    if layered {
+        layer::keep_off(&address.nic.name);
     }
     renewer::start(address, copy);
     copy
 }
 
-/// The files of every program but udev and dhcpcd. Pure.
+/// The files of every program but udev, dhcpcd and ConnMan. Pure.
 fn files(root_nic: &RootNic<'_>) -> Vec<RunFile> {
     let mut files = vec![ipconfig::file(root_nic.address)];
     files.extend(networkd::files(root_nic));

@@ -2,22 +2,16 @@
 
 mod mask;
 
-use std::fs::File;
-use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use netroot_proto::cmdline::{BootPlan, Fstab, Overlay};
-use rustix::fs::{Mode, OFlags};
 
-use crate::console::{debug, info, warn};
+use crate::console::{info, warn};
+use crate::root::etc;
 use crate::root::in_root;
 use crate::root::mount_point::ROOT;
 use mask::{Masked, RootKind};
 
-/// The longest file that is read, in bytes.
-const MAX_SIZE: u64 = 256 << 10;
-/// What the new content is written to before it has its name.
-const TEMPORARY: &str = ".netroot-masked";
 /// How many lines a message names.
 const NAMED: usize = 6;
 
@@ -47,7 +41,8 @@ fn mask_file(
     layered: bool,
     mask: impl Fn(&[u8]) -> Option<Masked>,
 ) {
-    let Some((text, mode)) = read(root, name) else {
+    let path = format!("/etc/{name}");
+    let Some((text, mode)) = etc::read(root, &path) else {
         return;
     };
     let Some(masked) = mask(&text) else {
@@ -60,7 +55,7 @@ fn mask_file(
         );
         return;
     }
-    match replace(root, name, &masked.text, mode) {
+    match etc::replace(root, &path, &masked.text, mode) {
         Ok(()) => info!(
             "masked in /etc/{name}, since they are for disks or another root: {lines} (netroot.fstab=keep keeps them)"
         ),
@@ -75,36 +70,6 @@ fn listed(lines: &[String]) -> String {
         0 => lines.join(", "),
         more => format!("{} and {more} more", lines.join(", ")),
     }
-}
-
-/// The content of a file of `/etc`, and its permissions.
-fn read(root: BorrowedFd<'_>, name: &str) -> Option<(Vec<u8>, Mode)> {
-    let path = format!("/etc/{name}");
-    let file = in_root::open(root, &path, OFlags::RDONLY | OFlags::NONBLOCK).ok()?;
-    let mode = Mode::from_raw_mode(rustix::fs::fstat(&file).ok()?.st_mode & 0o777);
-    let mut text = Vec::new();
-    if let Err(e) = File::from(file).take(MAX_SIZE).read_to_end(&mut text) {
-        debug!("{path}: {e}");
-        return None;
-    }
-    // What is cut off cannot be written back.
-    (u64::try_from(text.len()).ok()? < MAX_SIZE).then_some((text, mode))
-}
-
-/// Replaces a file of `/etc`, or a link of that name, at once.
-fn replace(root: BorrowedFd<'_>, name: &str, text: &[u8], mode: Mode) -> std::io::Result<()> {
-    let etc = in_root::open(root, "/etc", OFlags::RDONLY | OFlags::DIRECTORY)?;
-    let flags =
-        OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(&etc, TEMPORARY, flags, Mode::from_raw_mode(0o600))?;
-    let written = File::from(file.try_clone()?)
-        .write_all(text)
-        .and_then(|()| Ok(rustix::fs::fchmod(&file, mode)?))
-        .and_then(|()| Ok(rustix::fs::renameat(&etc, TEMPORARY, &etc, name)?));
-    if written.is_err() {
-        let _ = rustix::fs::unlinkat(&etc, TEMPORARY, rustix::fs::AtFlags::empty());
-    }
-    written
 }
 
 #[cfg(test)]

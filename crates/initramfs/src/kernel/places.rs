@@ -11,12 +11,14 @@
 //! | unified kernel images | `/boot/EFI/Linux/*.efi`, in the ESP | the same |
 //! | NixOS | `<system>/kernel`, `/boot/kernels/*-bzImage` | `<system>/kernel-modules/lib/modules/<version>` |
 //! | Guix System | `<system>/kernel/bzImage` | `<system>/kernel/lib/modules/<version>` |
+//! | Void, Slackware | `/boot/vmlinuz-<version>`, which on Void ends in the package's revision (`_1`) | the same |
 //! | unpacked live images | `/live/vmlinuz`, `/casper/vmlinuz`, … | `/lib/modules/<version>` |
 
 mod boot_entries;
 mod candidate;
 mod folder;
 mod kernel_names;
+mod selinux;
 mod systems;
 
 use self::boot_entries::{add_kernel_install, add_loader_entries};
@@ -167,10 +169,12 @@ impl Places {
         Some(format!("{system}/firmware")).filter(|folder| root.has_directory(folder))
     }
 
-    /// The parameters that start the system of a kernel, where `/sbin/init` does not: those of Guix's own bootloader
-    /// configurations, and of NixOS's.
+    /// The parameters that start the system of a kernel, where `/sbin/init` alone does not: those of Guix's own bootloader
+    /// configurations, and of NixOS's; for others what SELinux needs.
     pub(super) fn start(&self, root: &RootTree, own: Option<&str>) -> Option<String> {
-        let system = own.or(self.system.as_deref())?;
+        let Some(system) = own.or(self.system.as_deref()) else {
+            return selinux::parameter(root);
+        };
         // It becomes part of a command line and of a script; names in a store have no other characters.
         let plain = |c: char| c.is_ascii_alphanumeric() || "/+-._?=".contains(c);
         let has = |name: &str| root.open_file(&format!("{system}/{name}")).is_ok();

@@ -12,8 +12,8 @@ pub(super) fn is_version(text: &str) -> bool {
 }
 
 /// Words of flavours for one kind of machine or purpose, which have fewer drivers, or do not run everywhere: of Debian,
-/// Ubuntu, RHEL, Alpine, and Raspberry Pi OS (2712 is the Raspberry Pi 5 alone).
-const SPECIAL: [&str; 17] = [
+/// Ubuntu, RHEL, Alpine, openSUSE, and Raspberry Pi OS (2712 is the Raspberry Pi 5 alone).
+const SPECIAL: [&str; 18] = [
     "rt",
     "cloud",
     "debug",
@@ -21,6 +21,7 @@ const SPECIAL: [&str; 17] = [
     "64k",
     "16k",
     "kvm",
+    "kvmsmall",
     "virt",
     "2712",
     "aws",
@@ -48,12 +49,8 @@ pub fn compare_versions(a: &str, b: &str) -> Ordering {
         })
         .then_with(|| compare_releases(a_release, b_release))
         .then_with(|| is_special(b_flavour).cmp(&is_special(a_flavour)))
-        .then_with(|| {
-            b_flavour
-                .matches('-')
-                .count()
-                .cmp(&a_flavour.matches('-').count())
-        })
+        .then_with(|| revision(a_flavour).cmp(&revision(b_flavour)))
+        .then_with(|| parts(b_flavour).cmp(&parts(a_flavour)))
         .then_with(|| words(b_flavour).cmp(words(a_flavour)))
         // Arch's `arch1-2` after `arch1-1`.
         .then_with(|| compare_releases(a_flavour, b_flavour))
@@ -66,10 +63,13 @@ fn upstream(release: &str) -> &str {
     release.split('-').next().unwrap_or(release)
 }
 
-/// Ubuntu numbers the kernels for clouds and boards from 1000, beside the 45 of the usual one.
+/// Ubuntu numbers the kernels for clouds and boards from 1000, beside the 45 of the usual one (and its builds of
+/// upstream's by the version: `061200`).
 fn is_derived(release: &str, flavour: &str) -> bool {
     let number = release.split('-').nth(1).unwrap_or_default();
-    let is_number = number.len() >= 4 && number.bytes().all(|byte| byte.is_ascii_digit());
+    let is_number = number.len() >= 4
+        && !number.starts_with('0')
+        && number.bytes().all(|byte| byte.is_ascii_digit());
     is_number && !flavour.is_empty()
 }
 
@@ -98,6 +98,23 @@ fn split_flavour(version: &str) -> (&str, &str) {
         at += part.len() + 1;
     }
     (version, "")
+}
+
+/// Gentoo's: 2 of `gentoo-r2-dist`, and 0 of `gentoo`.
+fn revision(flavour: &str) -> u32 {
+    flavour.split('-').find_map(number_of_revision).unwrap_or(0)
+}
+
+fn number_of_revision(part: &str) -> Option<u32> {
+    part.strip_prefix('r')?.parse().ok()
+}
+
+/// Of how many words a flavour consists, without a revision.
+fn parts(flavour: &str) -> usize {
+    let parts = flavour.split('-');
+    parts
+        .filter(|part| number_of_revision(part).is_none())
+        .count()
 }
 
 /// A flavour without its numbers.

@@ -386,3 +386,78 @@ fn without_a_kernel_the_advice_is_that_of_the_distribution() {
     let text = choose_kernel(&root, None).unwrap_err().to_string();
     assert!(text.contains("`guix system init`"), "{text}");
 }
+
+#[test]
+fn selinux_is_switched_off_for_a_root_whose_init_would_load_a_policy() {
+    let with = |config: &'static str, policy: &'static str| {
+        chosen(&[
+            Bzimage("usr/lib/modules/6.11.4-300.fc41.x86_64/vmlinuz", FEDORA),
+            Modules(FEDORA_MODULES),
+            Text("etc/selinux/config", config),
+            Text(policy, ""),
+        ])
+        .start
+    };
+    let policy = "etc/selinux/targeted/policy/policy.33";
+    let off = Some("selinux=0".to_owned());
+    let fedora = "# enforcing - SELinux security policy is enforced.\nSELINUX=enforcing\nSELINUXTYPE=targeted\n";
+    assert_eq!(with(fedora, policy), off);
+    assert_eq!(with("SELINUX=permissive\n", policy), off);
+    for (config, policy) in [
+        ("SELINUX=disabled\nSELINUXTYPE=targeted\n", policy),
+        ("# SELINUX=enforcing\n", policy),
+        (fedora, "etc/selinux/targeted/contexts/users/root"),
+        (
+            "SELINUX=enforcing\nSELINUXTYPE=mls\n",
+            "etc/selinux/targeted/policy/policy.33",
+        ),
+    ] {
+        assert_eq!(with(config, policy), None, "{config} {policy}");
+    }
+    // NixOS says how it is started, and has no such policy.
+    let nixos = chosen(&[
+        Bzimage("nix/store/a-linux-6.6.62/bzImage", "6.6.62"),
+        Link(
+            "nix/store/s-nixos-system-h/kernel",
+            "/nix/store/a-linux-6.6.62/bzImage",
+        ),
+        Text("nix/store/s-nixos-system-h/init", ""),
+        Text("etc/selinux/config", fedora),
+        Text("etc/selinux/targeted/policy/policy.33", ""),
+    ]);
+    let init = "init=/nix/store/s-nixos-system-h/init";
+    assert_eq!(nixos.start.as_deref(), Some(init));
+}
+
+#[test]
+fn void_and_ubuntu_name_their_kernels_by_the_whole_version() {
+    let kernel = chosen(&[
+        Bzimage("boot/vmlinuz-6.6.62_1", "6.6.62_1"),
+        Bzimage("boot/vmlinuz-6.6.9_2", "6.6.9_2"),
+        Modules("usr/lib/modules/6.6.62_1"),
+        Modules("usr/lib/modules/6.6.9_2"),
+        Link("lib", "usr/lib"),
+    ]);
+    assert_kernel(
+        &kernel,
+        "6.6.62_1",
+        "/boot/vmlinuz-6.6.62_1",
+        Some("/lib/modules/6.6.62_1"),
+    );
+    // Ubuntu's links, relative and of the package before.
+    let kernel = chosen(&[
+        Bzimage("boot/vmlinuz-6.8.0-45-generic", "6.8.0-45-generic"),
+        Bzimage("boot/vmlinuz-6.8.0-41-generic", "6.8.0-41-generic"),
+        Link("boot/vmlinuz", "vmlinuz-6.8.0-45-generic"),
+        Link("boot/vmlinuz.old", "vmlinuz-6.8.0-41-generic"),
+        Modules("usr/lib/modules/6.8.0-45-generic"),
+        Modules("usr/lib/modules/6.8.0-41-generic"),
+        Link("lib", "usr/lib"),
+    ]);
+    assert_kernel(
+        &kernel,
+        "6.8.0-45-generic",
+        "/boot/vmlinuz-6.8.0-45-generic",
+        Some("/lib/modules/6.8.0-45-generic"),
+    );
+}

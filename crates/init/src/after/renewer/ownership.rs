@@ -80,9 +80,34 @@ fn is_lease_of(text: &str, own: IpAddr, age: Duration) -> bool {
             .find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
     };
     let is_own = value("ADDRESS").is_some_and(|a| a.parse() == Ok(own));
-    // Seconds up to systemd 253. Later a time span ("1h"), which is not parsed: the file is trusted whatever its age.
-    let lifetime = value("LIFETIME").and_then(|time| time.parse().ok());
-    is_own && lifetime.is_none_or(|seconds| age < Duration::from_secs(seconds))
+    // What cannot be read is no reason to renew beside networkd.
+    let lifetime = value("LIFETIME").and_then(time_span);
+    is_own && lifetime.is_none_or(|lifetime| age < lifetime)
+}
+
+/// Seconds up to systemd 253, later a time span such as `1h 30min` (`format_timespan`, systemd.time(7)). `None` for
+/// anything else, such as `infinity`.
+fn time_span(text: &str) -> Option<Duration> {
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let mut sum: u64 = 0;
+    for part in text.split_whitespace() {
+        let unit = part.find(|c: char| !c.is_ascii_digit())?;
+        let (number, unit) = part.split_at(unit);
+        let seconds: u64 = match unit {
+            "s" => 1,
+            "min" => 60,
+            "h" => 3600,
+            "d" => 86_400,
+            "w" => 604_800,
+            "month" => 2_629_800,
+            "y" => 31_557_600,
+            _ => return None,
+        };
+        sum = sum.saturating_add(number.parse::<u64>().ok()?.saturating_mul(seconds));
+    }
+    (sum > 0).then(|| Duration::from_secs(sum))
 }
 
 #[cfg(test)]
@@ -132,8 +157,29 @@ mod tests {
         assert!(!is_lease_of(text, OWN, old), "not renewed");
         let other = [10, 0, 0, 70].into();
         assert!(!is_lease_of(text, other, young), "another lease");
-        assert!(is_lease_of("ADDRESS=10.0.0.7\nLIFETIME=1min\n", OWN, old));
+        let span = "ADDRESS=10.0.0.7\nLIFETIME=1min\n";
+        assert!(is_lease_of(span, OWN, young) && !is_lease_of(span, OWN, old));
+        let unreadable = "ADDRESS=10.0.0.7\nLIFETIME=infinity\n";
+        assert!(is_lease_of(unreadable, OWN, old));
         assert!(!is_lease_of("", OWN, young));
+    }
+
+    #[test]
+    fn a_time_span_is_read_as_systemd_writes_it() {
+        let seconds = |text| time_span(text).map(|span| span.as_secs());
+        assert_eq!(seconds("60"), Some(60));
+        assert_eq!(seconds("1h 30min"), Some(5400));
+        assert_eq!(seconds("1w 2d 3h 4s"), Some(788_404));
+        for text in [
+            "",
+            "infinity",
+            "1 h",
+            "1h30min",
+            "99999999999999999999s",
+            "1\u{b5}s",
+        ] {
+            assert_eq!(time_span(text), None, "{text}");
+        }
     }
 
     #[test]
