@@ -3,6 +3,7 @@
 mod bench_network;
 pub(crate) mod boot;
 pub(crate) mod calls;
+mod case;
 mod contestant;
 mod dnsmasq;
 mod initramfs_tools;

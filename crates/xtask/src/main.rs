@@ -140,7 +140,7 @@ fn run(task: Task) -> Result<()> {
             fuzz::fuzz(&target, seconds, fuzz::Inputs::Random { keep })?;
             Ok(())
         }
-        Task::Bench(Bench::Boot(options)) => bench::boot::run_bench(options),
+        Task::Bench(Bench::Boot(options)) => bench::boot::run_bench(&options),
         Task::Bench(Bench::Calls(options)) => bench::calls::run_bench(&options),
         Task::Bench(Bench::Serve(options)) => bench::serve::run_bench(&options),
         Task::Bench(Bench::Nfs(options)) => bench::nfs::run_bench(&options),

@@ -5,6 +5,9 @@
 //! kernel's caches, reads a file from the root again and counts; with `facts.sum` beside it, it reads the whole root. With `facts.reach=ADDRESS:PORT` it prints what that
 //! server says.
 //!
+//! It begins with a line in the kernel's log, and tells how long that was after the kernel's own about `/init`
+//! (`facts: began`): by the machine's clock, whatever its console shows. With `facts.log` it prints that log.
+//!
 //! It has no dependencies, and reads the kernel's state from files only.
 
 #![forbid(unsafe_code)]
@@ -13,7 +16,7 @@ mod sum;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
@@ -25,17 +28,36 @@ const USER: u32 = 1000;
 const USER_NAME: &str = "facts-user";
 /// Its first number is the level below which the console shows kernel messages.
 const CONSOLE_LEVEL: &str = "/proc/sys/kernel/printk";
+const KERNEL_LOG: &str = "/dev/kmsg";
+/// `O_NONBLOCK`: the end of the kernel's log is an error then, rather than a wait.
+const NONBLOCK: i32 = 0o4000;
+/// The kernel's message before it runs the first program (`run_init_process`, `init/main.c`).
+const RUN_INIT: &str = "Run /init as init process";
+/// What a root's init writes into the kernel's log first.
+const BEGUN: &str = "facts: begun";
 
 fn main() {
     if std::env::args().next().as_deref() == Some(USER_NAME) {
         return as_a_user();
     }
+    // Level 7 is shown only where everything is.
+    let _ = std::fs::write(KERNEL_LOG, format!("<7>{BEGUN}\n"));
     // The kernel writes to the same console, even into the middle of a line: until everything is printed, only
     // warnings and errors.
     let shown = read(CONSOLE_LEVEL);
     let _ = std::fs::write(CONSOLE_LEVEL, "5");
     let command_line = read("/proc/cmdline");
     say("begin", "");
+    let log = kernel_log();
+    say(
+        "began",
+        &began(&log).unwrap_or_else(|| "unknown".to_owned()),
+    );
+    if command_line.contains("facts.log") {
+        for (microseconds, text) in &log {
+            say("log", &format!("{microseconds} {text}"));
+        }
+    }
     say("pid", &std::process::id().to_string());
     say("cmdline", &command_line);
     say("uptime", &read("/proc/uptime"));
@@ -118,6 +140,43 @@ fn main() {
         stay(command_line.contains("facts.sum"));
     }
     switch_off();
+}
+
+/// The kernel's log: when, in microseconds, and what.
+fn kernel_log() -> Vec<(u64, String)> {
+    let mut records = Vec::new();
+    let mut options = std::fs::File::options();
+    let Ok(mut log) = options.read(true).custom_flags(NONBLOCK).open(KERNEL_LOG) else {
+        return records;
+    };
+    let mut record = [0; 8192];
+    loop {
+        match log.read(&mut record) {
+            Ok(length) => {
+                let text = String::from_utf8_lossy(record.get(..length).unwrap_or_default());
+                // "6,339,5140900,-;Run /init as init process" (Documentation/ABI/testing/dev-kmsg).
+                let read = text.split_once(';').and_then(|(fields, text)| {
+                    let time = fields.split(',').nth(2)?.parse().ok()?;
+                    Some((time, text.lines().next()?.to_owned()))
+                });
+                records.extend(read);
+            }
+            // Records were overwritten meanwhile.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+            Err(_) => return records,
+        }
+    }
+}
+
+/// How long after the kernel's `/init` the root's init has begun, in seconds.
+fn began(log: &[(u64, String)]) -> Option<String> {
+    let at = |text: &str| log.iter().find(|(_, record)| record.contains(text));
+    let microseconds = at(BEGUN)?.0.checked_sub(at(RUN_INIT)?.0)?;
+    Some(format!(
+        "{}.{:06}",
+        microseconds / 1_000_000,
+        microseconds % 1_000_000
+    ))
 }
 
 /// What a server (`ADDRESS:PORT`) says to whoever connects.

@@ -41,6 +41,22 @@ pub(super) fn netroot(folder: &Path) -> Result<Contestant> {
     })
 }
 
+/// The same with another `/init`, such as one built from an earlier commit.
+///
+/// # Errors
+/// When it cannot be made.
+pub(super) fn other(folder: &Path, root: &TinyRoot, init: &Path) -> Result<Contestant> {
+    let initrd = folder.join("other.img");
+    let contents = paths::workspace().join("initrd/contents.toml");
+    make(root.path(), &contents, "netboot", init, &initrd)?;
+    Ok(Contestant {
+        name: "the other init",
+        log: "other",
+        initrd,
+        command_line: by_dhcp(),
+    })
+}
+
 /// Debian's initrd, made by its own tools.
 ///
 /// # Errors
@@ -98,8 +114,16 @@ pub(super) fn baseline(
 /// When it cannot be made.
 pub(super) fn nothing(folder: &Path, root: &TinyRoot) -> Result<Contestant> {
     let contents = folder.join("nothing.toml");
-    let console = "[[device]]\npath = \"/dev/console\"\nmajor = 5\nminor = 1\nmode = 0o600\n";
-    fs::write(&contents, format!("directories = [\"/dev\"]\n{console}"))?;
+    // The console, and the kernel's log.
+    let devices = [("console", 5, 1), ("kmsg", 1, 11)].map(|(name, major, minor)| {
+        format!(
+            "[[device]]\npath = \"/dev/{name}\"\nmajor = {major}\nminor = {minor}\nmode = 0o600\n"
+        )
+    });
+    fs::write(
+        &contents,
+        format!("directories = [\"/dev\"]\n{}", devices.concat()),
+    )?;
     let initrd = folder.join("nothing.img");
     make(root.path(), &contents, "", &paths::facts()?, &initrd)?;
     Ok(Contestant {

@@ -3,16 +3,17 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use netroot_harness::{Accel, Nic, TinyRoot, VmBuilder};
 
 use super::bench_network::{BenchNetwork, Dnsmasq};
+use super::case::Case;
 use super::contestant::Contestant;
 
-/// The kernel's last message before it runs `/init` (`init/main.c`).
-const RUN_INIT: &str = "Run /init as init process";
 /// The first line of the tiny root's init.
 const ROOT_INIT: &str = "facts: begin";
+/// The seconds from the kernel's `/init` to the root's init, by the machine's own clock.
+const BEGAN: &str = "facts: began ";
 /// Its last line.
 const ROOT_END: &str = "facts: end";
 /// Messages of a machine with too little memory. It may still reach its root, but not as it should.
@@ -23,6 +24,8 @@ const TOO_SMALL: [&str; 3] = [
 ];
 /// The slowest boots measured for the field notes took 22 s (klibc) and 41 s (dracut).
 const TIMEOUT: Duration = Duration::from_secs(300);
+/// QEMU's words for 4 ns an instruction. While the machine waits, its clock is the real one.
+const INSTRUCTIONS: &str = "-icount shift=2,sleep=on";
 /// A machine's memory, unless the least memory is being searched for.
 pub(super) const MEMORY_MIB: u32 = 512;
 
@@ -31,11 +34,14 @@ pub(super) struct Machine<'a> {
     pub(super) accel: Accel,
     pub(super) kernel: &'a Path,
     pub(super) root: &'a TinyRoot,
+    pub(super) case: Case,
+    /// The emulated processor takes the same time for each instruction, however fast it is emulated.
+    pub(super) by_instructions: bool,
 }
 
 /// The result of a boot.
 pub(super) struct Boot {
-    /// From the kernel's "Run /init" to the first line of the root's init.
+    /// From the kernel's "Run /init" to the root's init.
     pub(super) seconds: f64,
     /// The memory touched until then, in bytes.
     pub(super) touched: u64,
@@ -51,14 +57,17 @@ impl Machine<'_> {
     pub(super) fn boot(&self, contestant: &Contestant, dnsmasq: Dnsmasq) -> Result<Boot> {
         let network = self.network(contestant, dnsmasq)?;
         let vm = self.build(&network, contestant).counted().start()?;
-        let begin = vm.wait_for(RUN_INIT, "the kernel starting /init", TIMEOUT)?;
-        let end = vm.wait_for(ROOT_INIT, "the root's init", TIMEOUT)?;
+        vm.wait_for(ROOT_INIT, "the root's init", TIMEOUT)?;
         let touched = vm.touched()?;
         vm.wait_for(ROOT_END, "the end of its output", TIMEOUT)?;
+        let console = vm.console().text();
+        let mut lines = console.lines();
+        let began = lines.find_map(|line| line.trim_end().strip_prefix(BEGAN));
+        let seconds = began.and_then(|seconds| seconds.parse().ok());
         Ok(Boot {
-            seconds: end.at.saturating_sub(begin.at).as_secs_f64(),
+            seconds: seconds.context("the root's init did not tell when it began")?,
             touched,
-            console: vm.console().text(),
+            console,
         })
     }
 
@@ -82,8 +91,18 @@ impl Machine<'_> {
 
     fn build<'net>(&self, network: &'net BenchNetwork, contestant: &Contestant) -> VmBuilder<'net> {
         // A failed boot should end rather than wait for an administrator.
-        let line = format!("{} ro panic=1", contestant.command_line);
+        let line = format!(
+            "{} ro panic=1 {}",
+            contestant.command_line,
+            self.case.parameters()
+        );
+        let hardware = if self.by_instructions {
+            INSTRUCTIONS
+        } else {
+            ""
+        };
         VmBuilder::new(&network.net, "vm")
+            .hardware(hardware)
             .accel(self.accel)
             .memory_mib(MEMORY_MIB)
             .nic(Nic::virtio(&network.tap, "52:54:00:be:00:01"))
