@@ -2,7 +2,7 @@
 //!
 //! It knows every answer in advance. It loads the modules listed in [`MODULES`] one after the other, sets the first NIC
 //! up as soon as it appears, assigns the configured address, mounts the root by one mount(2), and runs the root's init.
-//! It searches for no driver, requests no address, port or file handle, leaves nothing behind and deletes no initrd. So
+//! It searches for no driver, requests no address, port or file handle, leaves nothing behind but `/dev` and deletes no initrd. So
 //! a program that loads these modules from this initrd and mounts this root can only be faster by working in parallel.
 //!
 //! The answers are in the environment, where the kernel puts the command-line parameters that it does not know:
@@ -125,6 +125,9 @@ fn fact(name: &str) -> Option<String> {
 
 fn switch_root() -> Result<()> {
     std::env::set_current_dir(ROOT)?;
+    // The root's init tells in the kernel's log when it began.
+    rustix::mount::mount("dev", "dev", "devtmpfs", MountFlags::empty(), c"")
+        .map_err(|e| format!("mount /dev: {e}"))?;
     rustix::mount::mount_move(".", "/").map_err(|e| format!("move the root to /: {e}"))?;
     rustix::process::chroot(".").map_err(|e| format!("change the root: {e}"))?;
     std::env::set_current_dir("/")?;

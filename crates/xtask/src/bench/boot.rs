@@ -10,7 +10,7 @@ use netroot_harness::{Accel, paths};
 
 use super::bench_network::Dnsmasq;
 use super::case::Case;
-use super::contestant::{self, Contestant};
+use super::contestant::{self, Contestant, Images};
 use super::machine::{MEMORY_MIB, Machine};
 use super::memory;
 use super::spread::Spread;
@@ -40,7 +40,7 @@ pub(crate) struct Options {
     /// still as long as they last.
     #[arg(long, conflicts_with = "kvm")]
     instructions: bool,
-    /// Do not build anything first: neither netroot nor the programs of the roots.
+    /// Build nothing first: neither programs nor initrds, but use those of the run before.
     #[arg(long)]
     no_build: bool,
     /// Use KVM where it works. By default QEMU emulates the processor, as on a machine without KVM.
@@ -109,26 +109,32 @@ impl Field {
     fn make(machine: &Machine<'_>, version: &str, options: &Options) -> Result<Self> {
         let folder = paths::cache().join("bench");
         std::fs::create_dir_all(&folder).with_context(|| format!("create {}", folder.display()))?;
+        let images = Images {
+            folder,
+            kept: options.no_build,
+        };
         println!("making initrds for {version}: every Ethernet driver in each (MODULES=netboot)");
-        let netroot = contestant::netroot(&folder)?;
-        println!("asking the init which modules it loads in this machine");
-        let console = machine.boot(&netroot, Dnsmasq::AnswersAtOnce)?.console;
-        let modules = contestant::loaded(&console)?;
-        println!("  {}", modules.join(" "));
-        let baseline = contestant::baseline(&folder, machine.root, version, &modules)?;
+        let netroot = contestant::netroot(&images)?;
+        let baseline = contestant::baseline(&images, machine.root, version, || {
+            println!("asking the init which modules it loads in this machine");
+            let console = machine.boot(&netroot, Dnsmasq::AnswersAtOnce)?.console;
+            let modules = contestant::loaded(&console)?;
+            println!("  {}", modules.join(" "));
+            Ok(modules)
+        })?;
         let mut racers = vec![netroot, baseline];
         if let Some(init) = &options.beside {
-            racers.push(contestant::other(&folder, machine.root, init)?);
+            racers.push(contestant::other(&images, machine.root, init)?);
         }
         if !options.without_peer {
-            racers.push(contestant::initramfs_tools(&folder, version)?);
+            racers.push(contestant::initramfs_tools(&images, version)?);
         }
         for contestant in &racers {
             let size = std::fs::metadata(&contestant.initrd)?.len();
             println!("  {:<25} {:>6.2} MiB", contestant.name, mib(size));
         }
         Ok(Self {
-            nothing: contestant::nothing(&folder, machine.root)?,
+            nothing: contestant::nothing(&images, machine.root)?,
             racers,
         })
     }

@@ -3,12 +3,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context, Result};
 use netroot_harness::{TinyRoot, paths};
-
-use crate::run::run;
 
 /// The root's init of the ordinary case. Its first line is what is waited for.
 const SCRIPT: &str = "#!/bin/sh\necho '<7>facts: begun' >/dev/kmsg\nexec /sbin/facts\n";
@@ -65,9 +62,6 @@ impl Case {
     /// When it cannot be made: the Debian root is missing, or the disk is full.
     pub(super) fn root(self) -> Result<TinyRoot> {
         let root = TinyRoot::make()?;
-        // The baseline mounts no /dev, and the root's init begins with a line in the kernel's log.
-        let log = root.path().join("dev/kmsg");
-        run(Command::new("mknod").arg(&log).args(["c", "1", "11"]))?;
         if self == Self::Ordinary {
             make_ordinary(root.path()).context("make a root with Debian's shell")?;
         }

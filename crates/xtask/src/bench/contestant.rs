@@ -26,13 +26,30 @@ pub(super) struct Contestant {
     pub(super) command_line: String,
 }
 
+/// Where the initrds are made.
+pub(super) struct Images {
+    pub(super) folder: PathBuf,
+    /// Those that are there already are used as they are.
+    pub(super) kept: bool,
+}
+
+impl Images {
+    /// The initrd with this name, made by `make`.
+    fn image(&self, name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+        let path = self.folder.join(name);
+        if !(self.kept && path.exists()) {
+            make(&path)?;
+        }
+        Ok(path)
+    }
+}
+
 /// This project's initrd, with every wired NIC's driver.
 ///
 /// # Errors
 /// When it cannot be made.
-pub(super) fn netroot(folder: &Path) -> Result<Contestant> {
-    let initrd = folder.join("netroot.img");
-    initrd::make("netboot", &initrd)?;
+pub(super) fn netroot(images: &Images) -> Result<Contestant> {
+    let initrd = images.image("netroot.img", |path| initrd::make("netboot", path))?;
     Ok(Contestant {
         name: "netroot init",
         log: "netroot",
@@ -45,10 +62,11 @@ pub(super) fn netroot(folder: &Path) -> Result<Contestant> {
 ///
 /// # Errors
 /// When it cannot be made.
-pub(super) fn other(folder: &Path, root: &TinyRoot, init: &Path) -> Result<Contestant> {
-    let initrd = folder.join("other.img");
+pub(super) fn other(images: &Images, root: &TinyRoot, init: &Path) -> Result<Contestant> {
     let contents = paths::workspace().join("initrd/contents.toml");
-    make(root.path(), &contents, "netboot", init, &initrd)?;
+    let initrd = images.image("other.img", |path| {
+        make(root.path(), &contents, "netboot", init, path)
+    })?;
     Ok(Contestant {
         name: "the other init",
         log: "other",
@@ -61,11 +79,12 @@ pub(super) fn other(folder: &Path, root: &TinyRoot, init: &Path) -> Result<Conte
 ///
 /// # Errors
 /// When it cannot be made.
-pub(super) fn initramfs_tools(folder: &Path, version: &str) -> Result<Contestant> {
+pub(super) fn initramfs_tools(images: &Images, version: &str) -> Result<Contestant> {
+    let name = format!("initramfs-tools-{version}.img");
     Ok(Contestant {
         name: "initramfs-tools boot=nfs",
         log: "initramfs-tools",
-        initrd: initramfs_tools::initrd(folder, version)?,
+        initrd: images.image(&name, |path| initramfs_tools::make(path, version))?,
         command_line: by_dhcp(),
     })
 }
@@ -74,27 +93,28 @@ fn by_dhcp() -> String {
     format!("boot=nfs root=/dev/nfs nfsroot={SERVER}:{PATH} ip=dhcp")
 }
 
-/// The least that a boot takes (`tests/baseline-init`): the same initrd but for its `/init`, which loads `modules` in
-/// this order and mounts with every answer known.
+/// The least that a boot takes (`tests/baseline-init`): the same initrd but for its `/init`, which loads the modules in
+/// the order in which `modules` tells them, and mounts with every answer known.
 ///
 /// # Errors
 /// When it cannot be made.
 pub(super) fn baseline(
-    folder: &Path,
+    images: &Images,
     root: &TinyRoot,
     version: &str,
-    modules: &[String],
+    modules: impl FnOnce() -> Result<Vec<String>>,
 ) -> Result<Contestant> {
-    let list = paths_in_initrd(version, modules)?;
-    fs::write(root.path().join(LIST), list)?;
-    let data = paths::workspace().join("initrd/contents.toml");
-    let data = fs::read_to_string(&data).with_context(|| format!("read {}", data.display()))?;
-    let contents = folder.join("baseline.toml");
-    let file = format!("{data}\n[[file]]\npath = \"/{LIST}\"\nfrom = \"/{LIST}\"\n");
-    fs::write(&contents, file)?;
-    let initrd = folder.join("baseline.img");
-    let init = paths::baseline_init()?;
-    make(root.path(), &contents, "netboot", &init, &initrd)?;
+    let initrd = images.image("baseline.img", |path| {
+        let list = paths_in_initrd(version, &modules()?)?;
+        fs::write(root.path().join(LIST), list)?;
+        let data = paths::workspace().join("initrd/contents.toml");
+        let data = fs::read_to_string(&data).with_context(|| format!("read {}", data.display()))?;
+        let contents = images.folder.join("baseline.toml");
+        let file = format!("{data}\n[[file]]\npath = \"/{LIST}\"\nfrom = \"/{LIST}\"\n");
+        fs::write(&contents, file)?;
+        let init = paths::baseline_init()?;
+        make(root.path(), &contents, "netboot", &init, path)
+    })?;
     let ports = "port=2049,mountport=20048";
     Ok(Contestant {
         name: "with the answers known",
@@ -112,8 +132,8 @@ pub(super) fn baseline(
 ///
 /// # Errors
 /// When it cannot be made.
-pub(super) fn nothing(folder: &Path, root: &TinyRoot) -> Result<Contestant> {
-    let contents = folder.join("nothing.toml");
+pub(super) fn nothing(images: &Images, root: &TinyRoot) -> Result<Contestant> {
+    let contents = images.folder.join("nothing.toml");
     // The console, and the kernel's log.
     let devices = [("console", 5, 1), ("kmsg", 1, 11)].map(|(name, major, minor)| {
         format!(
@@ -124,7 +144,7 @@ pub(super) fn nothing(folder: &Path, root: &TinyRoot) -> Result<Contestant> {
         &contents,
         format!("directories = [\"/dev\"]\n{}", devices.concat()),
     )?;
-    let initrd = folder.join("nothing.img");
+    let initrd = images.folder.join("nothing.img");
     make(root.path(), &contents, "", &paths::facts()?, &initrd)?;
     Ok(Contestant {
         name: "the kernel alone",

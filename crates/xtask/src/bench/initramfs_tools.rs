@@ -1,6 +1,6 @@
 //! Debian's own network initrd, made as its users make it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -30,13 +30,12 @@ umount -R "$layer"
 rmdir "$layer"
 "#;
 
-/// The initrd that `mkinitramfs` makes in the cached Debian root with `MODULES=netboot`
+/// Writes the initrd that `mkinitramfs` makes in the cached Debian root with `MODULES=netboot`
 /// and `BOOT=nfs`: klibc's ipconfig and nfsmount, and udev.
 ///
 /// # Errors
 /// When it cannot be made; the message is the tool's own.
-pub(super) fn initrd(folder: &Path, version: &str) -> Result<PathBuf> {
-    let initrd = folder.join(format!("initramfs-tools-{version}.img"));
+pub(super) fn make(initrd: &Path, version: &str) -> Result<()> {
     run(Command::new("unshare")
         .args([
             "--mount",
@@ -49,7 +48,6 @@ pub(super) fn initrd(folder: &Path, version: &str) -> Result<PathBuf> {
         ])
         .arg(paths::debian_root())
         .arg(version)
-        .arg(&initrd))
-    .context("make Debian's own initrd with mkinitramfs")?;
-    Ok(initrd)
+        .arg(initrd))
+    .context("make Debian's own initrd with mkinitramfs")
 }
