@@ -1,34 +1,42 @@
 //! The module index: which module belongs to a device or a name, and which modules it depends on.
 //!
 //! Pure: the files are passed in as text. The formats are those of depmod(8); the text forms are used, since the `.bin`
-//! forms save no time for the hundred modules of an initrd.
+//! forms save no time for the hundred modules of an initrd. The lines are kept as they are: a boot looks up a dozen of
+//! thousands, and to make each a value of its own took longer than the network does.
 
-use std::collections::{HashMap, HashSet};
+use netroot_kmod::{fnmatch, module_name, module_stem};
 
-use netroot_kmod::{fnmatch, module_name};
+/// The characters that begin the variable part of a pattern.
+const WILDCARDS: &[u8] = b"*?[";
 
 /// The files of `/lib/modules/<version>/`, read once.
 #[derive(Debug, Default)]
-pub(crate) struct Index {
-    /// Module name → file, relative to the version's directory, and the files of what it depends on.
-    modules: HashMap<String, Module>,
-    /// Patterns in file order, with the names of their modules.
-    aliases: Vec<(String, String)>,
-    /// Module name → its soft dependencies.
-    soft: HashMap<String, Soft>,
-    builtin: HashSet<String>,
+pub(crate) struct Index<'a> {
+    modules: Vec<Module<'a>>,
+    /// In file order.
+    aliases: Vec<Alias<'a>>,
+    softdep: &'a str,
+    builtin: &'a str,
 }
 
+/// A line of `modules.dep`.
 #[derive(Debug)]
-struct Module {
-    file: String,
-    needs: Vec<String>,
+struct Module<'a> {
+    /// Relative to the version's directory.
+    file: &'a str,
+    /// The file's name without suffix.
+    stem: &'a str,
+    /// The files of what it depends on.
+    needs: &'a str,
 }
 
-#[derive(Debug, Default)]
-struct Soft {
-    before: Vec<String>,
-    after: Vec<String>,
+/// A line of `modules.alias`.
+#[derive(Debug)]
+struct Alias<'a> {
+    pattern: &'a str,
+    /// How long the part before the first wildcard is.
+    fixed: usize,
+    module: &'a str,
 }
 
 /// The texts of the index files; a missing file is an empty text.
@@ -64,74 +72,65 @@ pub(crate) enum Resolved {
     Absent,
 }
 
-impl Index {
+impl<'a> Index<'a> {
     /// Parses the index. Invalid lines are skipped, so that with a damaged index as much as possible can be loaded.
-    pub(crate) fn read(texts: &Texts<'_>) -> Self {
-        let mut index = Index::default();
-        for line in texts.dep.lines() {
-            let Some((file, needs)) = line.split_once(':') else {
-                continue;
-            };
-            let module = Module {
-                file: file.to_owned(),
-                needs: needs.split_whitespace().map(str::to_owned).collect(),
-            };
-            index.modules.insert(module_name(file), module);
+    pub(crate) fn read(texts: &Texts<'a>) -> Self {
+        let modules = texts.dep.lines().filter_map(|line| {
+            let (file, needs) = line.split_once(':')?;
+            let stem = file_stem(file);
+            Some(Module { file, stem, needs })
+        });
+        let aliases = texts.alias.lines().filter_map(|line| {
+            let (pattern, module) = line.strip_prefix("alias ")?.split_once(' ')?;
+            let bytes = pattern.as_bytes();
+            let fixed = bytes.iter().position(|byte| WILDCARDS.contains(byte));
+            Some(Alias {
+                pattern,
+                fixed: fixed.unwrap_or(bytes.len()),
+                module: module.trim_end(),
+            })
+        });
+        Index {
+            modules: modules.collect(),
+            aliases: aliases.collect(),
+            softdep: texts.softdep,
+            builtin: texts.builtin,
         }
-        for line in texts.alias.lines() {
-            let mut words = line.split_whitespace();
-            if let (Some("alias"), Some(pattern), Some(name)) =
-                (words.next(), words.next(), words.next())
-            {
-                index.aliases.push((pattern.to_owned(), module_name(name)));
-            }
-        }
-        for line in texts.softdep.lines() {
-            let mut words = line.split_whitespace();
-            let (Some("softdep"), Some(name)) = (words.next(), words.next()) else {
-                continue;
-            };
-            let soft = index.soft.entry(module_name(name)).or_default();
-            let mut list = &mut soft.before;
-            for word in words {
-                match word {
-                    "pre:" => list = &mut soft.before,
-                    "post:" => list = &mut soft.after,
-                    name => list.push(module_name(name)),
-                }
-            }
-        }
-        index.builtin = texts.builtin.lines().map(module_name).collect();
-        index
     }
 
     /// The modules whose alias matches a device's `modalias`, in file order, each once.
-    pub(crate) fn for_device(&self, modalias: &str) -> Vec<&str> {
+    pub(crate) fn for_device(&self, modalias: &str) -> Vec<String> {
         let mut found: Vec<&str> = Vec::new();
-        for (pattern, name) in &self.aliases {
-            if fnmatch(pattern, modalias) && !found.contains(&name.as_str()) {
-                found.push(name);
+        for alias in &self.aliases {
+            if alias.may_match(modalias)
+                && fnmatch(alias.pattern, modalias)
+                && !found.contains(&alias.module)
+            {
+                found.push(alias.module);
             }
         }
-        found
+        found.into_iter().map(module_name).collect()
     }
 
     /// What has to be loaded for `name`, a module's name or an alias such as `fs-nfs`.
     pub(crate) fn resolve(&self, name: &str) -> Resolved {
         let name = module_name(name);
-        let mut steps = Vec::new();
-        if self.modules.contains_key(&name) {
-            self.add(&name, &mut steps, &mut HashSet::new());
+        let (mut steps, mut seen) = (Vec::new(), Vec::new());
+        if self.module(&name).is_some() {
+            self.add(&name, &mut steps, &mut seen);
             return Resolved::Load(steps);
         }
-        if self.builtin.contains(&name) {
+        let mut builtin = self.builtin.lines();
+        if builtin.any(|line| is_same(file_stem(line), &name)) {
             return Resolved::BuiltIn;
         }
-        // Aliases are written with `-` (`fs-nfs`) or `_`; modprobe treats them alike.
-        let mut seen = HashSet::new();
-        for (pattern, module) in &self.aliases {
-            if fnmatch(&pattern.replace('-', "_"), &name) {
-                self.add(module, &mut steps, &mut seen);
+        let first = name.as_bytes().first();
+        for alias in &self.aliases {
+            // Aliases are written with `-` (`fs-nfs`) or `_`; modprobe treats them alike.
+            let begins = alias.pattern.as_bytes().first();
+            let may = begins == first || begins.is_some_and(|b| b"*?[-_".contains(b));
+            if may && fnmatch(&alias.pattern.replace('-', "_"), &name) {
+                self.add(&module_name(alias.module), &mut steps, &mut seen);
             }
         }
         if steps.is_empty() {
@@ -141,30 +140,86 @@ impl Index {
         }
     }
 
+    /// The line of a module. If two have the name, the last one counts.
+    fn module(&self, name: &str) -> Option<&Module<'a>> {
+        let mut lines = self.modules.iter().rev();
+        lines.find(|module| is_same(module.stem, name))
+    }
+
     /// Appends `name` after everything that it depends on. `seen` ends the circles that soft dependencies may form.
-    fn add(&self, name: &str, steps: &mut Vec<LoadStep>, seen: &mut HashSet<String>) {
-        if !seen.insert(name.to_owned()) {
+    fn add(&self, name: &str, steps: &mut Vec<LoadStep>, seen: &mut Vec<String>) {
+        if seen.iter().any(|one| one == name) {
             return;
         }
-        let Some(module) = self.modules.get(name) else {
+        seen.push(name.to_owned());
+        let Some(module) = self.module(name) else {
             return;
         };
-        let soft = self.soft.get(name);
-        for before in soft.iter().flat_map(|s| &s.before) {
-            self.add(before, steps, seen);
+        let (before, after) = self.soft(name);
+        for before in before {
+            self.add(&before, steps, seen);
         }
         // modules.dep lists direct dependencies first and theirs after them (modprobe loads from the end).
-        for need in module.needs.iter().rev() {
+        for need in module.needs.split_ascii_whitespace().rev() {
             self.add(&module_name(need), steps, seen);
         }
         steps.push(LoadStep {
             name: name.to_owned(),
-            file: module.file.clone(),
+            file: module.file.to_owned(),
         });
-        for after in soft.iter().flat_map(|s| &s.after) {
-            self.add(after, steps, seen);
+        for after in after {
+            self.add(&after, steps, seen);
         }
     }
+
+    /// The soft dependencies of a module: what is loaded before it, and after it.
+    fn soft(&self, name: &str) -> (Vec<String>, Vec<String>) {
+        let (mut before, mut after) = (Vec::new(), Vec::new());
+        for line in self.softdep.lines() {
+            let mut words = line.split_ascii_whitespace();
+            let is_about = words.next() == Some("softdep")
+                && words.next().is_some_and(|of| is_same(file_stem(of), name));
+            if !is_about {
+                continue;
+            }
+            let mut list = &mut before;
+            for word in words {
+                match word {
+                    "pre:" => list = &mut before,
+                    "post:" => list = &mut after,
+                    name => list.push(module_name(name)),
+                }
+            }
+        }
+        (before, after)
+    }
+}
+
+impl Alias<'_> {
+    /// Whether the end of the fixed part is in its place in a modalias. There patterns differ, and hardly at their
+    /// beginnings (`pci:v00008086d000010D3sv*`): most are ruled out by one comparison of eight bytes.
+    fn may_match(&self, modalias: &str) -> bool {
+        let end = |text: &str| -> Option<[u8; 8]> {
+            let from = self.fixed.checked_sub(8)?;
+            text.as_bytes().get(from..self.fixed)?.try_into().ok()
+        };
+        self.fixed < 8 || end(self.pattern) == end(modalias)
+    }
+}
+
+/// The name of a path's file without its suffix.
+fn file_stem(path: &str) -> &str {
+    let stem = module_stem(path);
+    stem.rsplit('/').next().unwrap_or(stem)
+}
+
+/// Whether a module's file, by its name without suffix, is called `name`, which has `_` for each `-`.
+fn is_same(stem: &str, name: &str) -> bool {
+    stem.len() == name.len()
+        && stem
+            .bytes()
+            .zip(name.bytes())
+            .all(|(one, other)| one == other || (one == b'-' && other == b'_'))
 }
 
 #[cfg(test)]
@@ -191,7 +246,7 @@ alias mdio:0000000000011100110010???????????? realtek
 ";
     const SOFTDEP: &str = "softdep r8169 pre: realtek\nsoftdep realtek post: r8169\n";
 
-    fn index() -> Index {
+    fn index() -> Index<'static> {
         let builtin = "kernel/fs/overlayfs/overlay.ko\n";
         Index::read(&Texts {
             dep: DEP,

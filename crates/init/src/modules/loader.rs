@@ -57,7 +57,8 @@ pub(crate) struct Loader {
 
 struct Shared {
     directory: PathBuf,
-    index: Index,
+    /// Of texts that are read once and kept.
+    index: Index<'static>,
     orders: ModuleOrders,
     modules: Mutex<Modules>,
     /// Signalled when a module is no longer being loaded.
@@ -81,14 +82,15 @@ impl Loader {
     /// built in.
     pub(crate) fn open(version: &str, orders: ModuleOrders) -> Self {
         let directory = Path::new("/lib/modules").join(version);
-        let text = |name: &str| fs::read_to_string(directory.join(name)).unwrap_or_default();
-        let (dep, alias) = (text("modules.dep"), text("modules.alias"));
-        let (softdep, builtin) = (text("modules.softdep"), text("modules.builtin"));
+        let text = |name: &str| -> &'static str {
+            let text = fs::read_to_string(directory.join(name));
+            text.unwrap_or_default().leak()
+        };
         let index = Index::read(&Texts {
-            dep: &dep,
-            alias: &alias,
-            softdep: &softdep,
-            builtin: &builtin,
+            dep: text("modules.dep"),
+            alias: text("modules.alias"),
+            softdep: text("modules.softdep"),
+            builtin: text("modules.builtin"),
         });
         let shared = Shared {
             directory,
@@ -190,7 +192,6 @@ impl Loader {
             .for_device(modalias)
             .into_iter()
             .filter(|name| !self.shared.orders.is_unwanted(name))
-            .map(str::to_owned)
             .collect();
         if names.is_empty() {
             return;
@@ -211,8 +212,7 @@ impl Loader {
 
     /// The modules of the initrd whose aliases match a device.
     pub(crate) fn modules_for(&self, modalias: &str) -> Vec<String> {
-        let names = self.shared.index.for_device(modalias).into_iter();
-        names.map(str::to_owned).collect()
+        self.shared.index.for_device(modalias)
     }
 
     /// Loads modules by name in the background, in this order: those that the mount needs, while DHCP waits.
