@@ -38,7 +38,7 @@ const MAX_BELOW: usize = 16;
 pub(crate) struct Probed {
     /// The ports that answered.
     pub(crate) ports: KnownPorts,
-    /// For each program asked for, whether it exists.
+    /// Of the programs asked for, whether they exist, up to the first that does or that the server does not tell of.
     pub(crate) programs: Vec<Found>,
     /// What the export is instead of a root, if it has none of them.
     pub(crate) instead: Option<Instead>,
@@ -248,21 +248,35 @@ impl Probe {
 
     /// The ports of NFS and MOUNT: those given, the others from the portmapper.
     fn ports(&self, given: KnownPorts) -> Result<KnownPorts, NfsFault> {
+        let mut asked = None;
         Ok(KnownPorts {
             nfs: Some(match given.nfs {
                 Some(port) => port,
-                None => self.port(self.server.address, &NFS)?,
+                None => self.port(self.server.address, &NFS, &mut asked)?,
             }),
             mount: Some(match given.mount {
                 Some(port) => port,
-                None => self.port(self.server.mount_address, &MOUNT)?,
+                None => self.port(self.server.mount_address, &MOUNT, &mut asked)?,
             }),
         })
     }
 
-    fn port(&self, server: IpAddr, service: &Service) -> Result<u16, NfsFault> {
+    /// Asks a portmapper for a port, by the connection over which it was `asked` before, if there is one.
+    fn port(
+        &self,
+        server: IpAddr,
+        service: &Service,
+        asked: &mut Option<(IpAddr, PortmapperClient<Stream>)>,
+    ) -> Result<u16, NfsFault> {
+        let (program, version) = (service.program, service.version);
+        if let Some((_, mut client)) = asked.take().filter(|(at, _)| *at == server)
+            // It may have closed the connection after its first answer.
+            && let Ok(port) = block_on(client.getport(program, version, IPPROTO_TCP))
+        {
+            return Ok(port);
+        }
         // The portmapper needs no reserved port.
-        let (program, version, what) = (service.program, service.version, service.name);
+        let what = service.name;
         let stream = match Tcp::connect_from_any(SocketAddr::new(server, PMAP_PORT)) {
             Ok(stream) => stream,
             Err(e) => {
@@ -275,9 +289,12 @@ impl Probe {
                 return Err(self.unreachable(server, PMAP_PORT, &PORTMAPPER, e));
             }
         };
-        let found = block_on(PortmapperClient::new(stream).getport(program, version, IPPROTO_TCP));
-        match found {
-            Ok(port) => Ok(port),
+        let mut client = PortmapperClient::new(stream);
+        match block_on(client.getport(program, version, IPPROTO_TCP)) {
+            Ok(port) => {
+                *asked = Some((server, client));
+                Ok(port)
+            }
             Err(PortmapError::Rpc(e)) => Err(unanswered(server, PMAP_PORT, &PORTMAPPER, e)),
             Err(PortmapError::ProgramUnavailable | PortmapError::InvalidPortValue(_)) => {
                 Err(NfsFault::NotRegistered { server, what })
@@ -351,10 +368,15 @@ impl Probe {
             }
         }
         let mut tree = ExportTree { client };
-        let found: Vec<Found> = programs
-            .iter()
-            .map(|p| find(&mut tree, &root_handle, p.as_bytes()))
-            .collect();
+        let mut found = Vec::new();
+        for program in programs {
+            let answer = find(&mut tree, &root_handle, program.as_bytes());
+            found.push(answer);
+            // None after it would be run, whatever it is.
+            if matches!(answer, Found::Yes | Found::Unknown) {
+                break;
+            }
+        }
         let mut instead = None;
         if found.iter().all(|found| *found == Found::No) {
             let mut contents = ExportContents {

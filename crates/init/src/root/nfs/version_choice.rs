@@ -19,7 +19,8 @@ pub(crate) struct Offer {
     pub(crate) versions: Vec<Version>,
     /// Ports that answered.
     pub(crate) ports: KnownPorts,
-    /// For each program asked for, whether it exists; empty if only version 4 answered, which has no MOUNT protocol.
+    /// Of the programs asked for, whether they exist, up to the first that does or that the server does not tell of;
+    /// empty if only version 4 answered, which has no MOUNT protocol.
     pub(crate) programs: Vec<Found>,
     /// What the export is instead of a root, if it has none of them.
     pub(crate) instead: Option<Instead>,
