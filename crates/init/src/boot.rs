@@ -120,13 +120,13 @@ fn switch_root(machine: &Machine, root: &Mounted, init: &str) -> Failure {
     );
     machine.saved_sysctls.iter().for_each(SavedSysctl::restore);
     let layered = machine.plan.overlay.value != Overlay::Off;
-    let program = handoff::prepare(machine.address.as_ref(), layered);
+    let copy = handoff::prepare(machine.address.as_ref(), layered);
     if let Some(upload) = upload {
-        upload.send_in_background(program);
+        upload.send_in_background(copy);
     }
     Failure::Switch {
         root: root.name.clone(),
-        source: switch::switch_root(init, &arguments),
+        source: switch::switch_root(init, &arguments, copy),
     }
 }
 

@@ -64,6 +64,9 @@ fn main() -> ExitCode {
         if name == after::read_ahead::NAME {
             return after::read_ahead::run(&arguments);
         }
+        if name == root::switch::CLEANER {
+            return root::switch::run_cleaner();
+        }
         if name == report::UPLOADER {
             return report::run_uploader(&arguments);
         }

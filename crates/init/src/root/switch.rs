@@ -1,14 +1,16 @@
 //! Makes the mounted root the root, and runs its init.
 //!
 //! The initrd is deleted on the way, since it would be unreachable afterwards and its memory lost. It is deleted through
-//! an open directory, name by name, and never across a mount: a mistake here would delete the server's export.
+//! an open directory, name by name, and never across a mount: a mistake here would delete the server's export. With every
+//! network card's driver in it that takes as long as DHCP, so a [process of its own](run_cleaner) does it while the
+//! root's init starts.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::process::{Command, ExitCode, Stdio};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
@@ -21,6 +23,11 @@ use crate::root::mount_point::ROOT;
 const IN_MEMORY: [i64; 2] = [0x8584_58f6, 0x0102_1994];
 /// The deepest directory that is deleted: no initrd is that deep.
 const MAX_DEPTH: usize = 64;
+
+/// The name under which this program deletes the initrd. systemd spares processes with an `@` (see the renewer's).
+pub(crate) const CLEANER: &str = "@netroot-clean";
+/// Its niceness: the root's init comes first, and yet memory is soon free where that has much to do.
+const NICENESS: i32 = 5;
 
 /// Why the root could not be switched to.
 #[derive(Debug, thiserror::Error)]
@@ -75,10 +82,16 @@ fn call(action: &'static str) -> impl Fn(Errno) -> SwitchError {
     }
 }
 
-/// Switches to the mounted root and runs `program` with the kernel's arguments. Returns only on failure.
-pub(crate) fn switch_root(program: &str, arguments: &[OsString]) -> SwitchError {
-    if let Err(e) = change_root() {
-        return e;
+/// Switches to the mounted root and runs `program` with the kernel's arguments. Returns only on failure. `copy` is a copy
+/// of this program that outlives the initrd.
+pub(crate) fn switch_root(program: &str, arguments: &[OsString], copy: &str) -> SwitchError {
+    let old = match change_root() {
+        Ok(old) => old,
+        Err(e) => return e,
+    };
+    if let Err(e) = start_cleaner(copy, &old) {
+        debug!("the initrd is deleted before the root's init starts: {e}");
+        delete_old_root(&old);
     }
     reopen_console();
     let source = Command::new(program).args(arguments).exec();
@@ -88,7 +101,8 @@ pub(crate) fn switch_root(program: &str, arguments: &[OsString]) -> SwitchError 
     }
 }
 
-fn change_root() -> Result<(), SwitchError> {
+/// Returns the old root.
+fn change_root() -> Result<OwnedFd, SwitchError> {
     let pid = rustix::process::getpid();
     if !pid.is_init() {
         return Err(SwitchError::NotPidOne(pid.as_raw_nonzero().get()));
@@ -106,15 +120,39 @@ fn change_root() -> Result<(), SwitchError> {
     rustix::mount::mount_move(".", "/").map_err(call("move the new root to /"))?;
     rustix::process::chroot(".").map_err(call("change the root"))?;
     rustix::process::chdir("/").map_err(call("enter /"))?;
-    let kind = rustix::fs::fstatfs(&old)
-        .map_err(call("ask what / was kept in"))?
-        .f_type;
-    if IN_MEMORY.contains(&kind) {
-        delete_within(old.as_fd(), old_device, MAX_DEPTH);
-    } else {
-        debug!("the old root is not in memory, and is left as it is");
+    Ok(old)
+}
+
+/// Starts the process that deletes the old root, which it has as its standard input.
+fn start_cleaner(copy: &str, old: &OwnedFd) -> io::Result<()> {
+    let started = Command::new(copy)
+        .arg0(CLEANER)
+        .env_clear()
+        .stdin(Stdio::from(old.try_clone()?))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    started.map(drop)
+}
+
+/// Runs the process that deletes the old root: only for process 1, and only what is in memory.
+pub(crate) fn run_cleaner() -> ExitCode {
+    if !rustix::process::getppid().is_some_and(|parent| parent.is_init()) {
+        return ExitCode::FAILURE;
     }
-    Ok(())
+    let _ = rustix::process::nice(NICENESS);
+    delete_old_root(rustix::stdio::stdin());
+    ExitCode::SUCCESS
+}
+
+/// Deletes everything in the old root, if that is in memory.
+fn delete_old_root(old: impl AsFd) {
+    let (Ok(kind), Ok(status)) = (rustix::fs::fstatfs(&old), rustix::fs::fstat(&old)) else {
+        return;
+    };
+    if IN_MEMORY.contains(&kind.f_type) {
+        delete_within(old.as_fd(), status.st_dev, MAX_DEPTH);
+    }
 }
 
 /// Deletes everything in a directory of the old root that is in the old root's own file system.
