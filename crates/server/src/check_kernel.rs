@@ -22,14 +22,34 @@ use config::KernelConfig;
 use kernel_check::KernelCheck;
 
 /// The fragments that every kernel is held against, as file name and text.
-const FRAGMENTS: [(&str, &str); 2] = [
+const FRAGMENTS: [(&str, &str); 7] = [
     (
         "kernel-config/netroot.config",
         include_str!("../../../kernel-config/netroot.config"),
     ),
     (
+        "kernel-config/x86_64.config",
+        include_str!("../../../kernel-config/x86_64.config"),
+    ),
+    (
+        "kernel-config/arm64.config",
+        include_str!("../../../kernel-config/arm64.config"),
+    ),
+    (
         "kernel-config/nics.config",
         include_str!("../../../kernel-config/nics.config"),
+    ),
+    (
+        "kernel-config/virtual-machine.config",
+        include_str!("../../../kernel-config/virtual-machine.config"),
+    ),
+    (
+        "kernel-config/modules.config",
+        include_str!("../../../kernel-config/modules.config"),
+    ),
+    (
+        "kernel-config/secure.config",
+        include_str!("../../../kernel-config/secure.config"),
     ),
 ];
 

@@ -21,7 +21,8 @@ fn err(output: &Output) -> String {
 }
 
 fn debian() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/check_kernel/debian-12-excerpt.config")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("src/check_kernel/configurations/debian-12-amd64.config")
 }
 
 #[test]

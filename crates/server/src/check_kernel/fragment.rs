@@ -53,7 +53,8 @@ pub(super) struct FragmentError {
     what: &'static str,
 }
 
-/// Reads several fragments, each given as its name and its text.
+/// Reads several fragments, each given as its name and its text. A section goes on where one with its weight and title
+/// began in an earlier fragment.
 pub(super) fn parse_all(fragments: &[(&str, &str)]) -> Result<Vec<Section>, FragmentError> {
     let mut sections = Vec::new();
     for (file, text) in fragments {
@@ -62,7 +63,15 @@ pub(super) fn parse_all(fragments: &[(&str, &str)]) -> Result<Vec<Section>, Frag
             line,
             what,
         })?;
-        sections.extend(parsed);
+        for section in parsed {
+            let begun = sections.iter_mut().find(|begun: &&mut Section| {
+                (begun.weight, &begun.title) == (section.weight, &section.title)
+            });
+            match begun {
+                Some(begun) => begun.requirements.extend(section.requirements),
+                None => sections.push(section),
+            }
+        }
     }
     Ok(sections)
 }
@@ -79,7 +88,7 @@ struct Notes {
 fn parse(text: &str) -> Result<Vec<Section>, (usize, &'static str)> {
     let mut sections: Vec<Section> = Vec::new();
     let mut notes = Notes::default();
-    let mut section_otherwise = None;
+    let (mut section_otherwise, mut section_arch) = (None, None);
     for (index, line) in text.lines().enumerate() {
         let fail = |what| (index + 1, what);
         if let Some(heading) = line.strip_prefix("## ") {
@@ -97,7 +106,7 @@ fn parse(text: &str) -> Result<Vec<Section>, (usize, &'static str)> {
                 title: title.to_owned(),
                 requirements: Vec::new(),
             });
-            (notes, section_otherwise) = (Notes::default(), None);
+            (notes, section_otherwise, section_arch) = (Notes::default(), None, None);
             continue;
         }
         if let Some((symbol, set)) = required(line) {
@@ -114,12 +123,15 @@ fn parse(text: &str) -> Result<Vec<Section>, (usize, &'static str)> {
                     .or_else(|| section_otherwise.clone())
                     .ok_or(fail("a symbol without `# else:`"))?,
                 module: notes.module,
-                arch: notes.arch,
+                arch: notes.arch.or_else(|| section_arch.clone()),
             });
         } else if line.is_empty() {
             // A note of its own below a heading is for the whole section.
             if let Some(otherwise) = notes.otherwise.take() {
                 section_otherwise = Some(otherwise);
+            }
+            if let Some(arch) = notes.arch.take() {
+                section_arch = Some(arch);
             }
         } else if let Some(comment) = line.strip_prefix('#') {
             match comment.trim().split_once(": ") {
@@ -195,6 +207,22 @@ mod tests {
                 ],
             }]
         );
+    }
+
+    #[test]
+    fn a_section_of_one_architecture_goes_on_with_the_one_of_its_title() {
+        let one = "## useful: x\n# else: y\n\n# who: z\nCONFIG_A=y\n";
+        let other = "## useful: x\n# arch: arm64\n\n# who: z\n# else: y\nCONFIG_B=y\n";
+        let sections = parse_all(&[("one", one), ("other", other)]).unwrap();
+        let [section] = &sections[..] else {
+            panic!("{sections:?}");
+        };
+        let archs: Vec<Option<&str>> = section
+            .requirements
+            .iter()
+            .map(|requirement| requirement.arch.as_deref())
+            .collect();
+        assert_eq!(archs, [None, Some("arm64")]);
     }
 
     #[test]
