@@ -8,6 +8,7 @@ mod circles;
 mod demo;
 mod fuzz;
 mod initrd;
+mod kernel;
 mod long_tests;
 mod package;
 mod privileges;
@@ -76,6 +77,7 @@ enum Task {
         #[arg(short, long, default_value = "target/initrd.img")]
         output: PathBuf,
     },
+    Kernel(kernel::Kernel),
     /// Build the Debian package of netroot, for this machine's architecture.
     ///
     /// The package holds the program with the init for x86_64 and aarch64 in it, a systemd unit, manual pages,
@@ -151,6 +153,7 @@ fn run(task: Task) -> Result<()> {
             println!("{}", output.display());
             Ok(())
         }
+        Task::Kernel(kernel) => kernel.run(),
         Task::Package => {
             setup::run_for_package()?;
             println!("{}", package::make()?.display());

@@ -7,6 +7,7 @@ pub(crate) mod bench_tools;
 mod cargo_tools;
 mod debian_root;
 mod install_step;
+pub(crate) mod kernel_source;
 mod layer;
 mod packages;
 mod recipe;
@@ -24,7 +25,7 @@ pub(crate) fn run() -> Result<()> {
     take(missing()?)
 }
 
-/// The same, and what the tests alone need: cargo-deny and cargo-fuzz, and more programs in that root.
+/// The same, and what the tests alone need: cargo-deny and cargo-fuzz, more programs in that root, and the kernel's source.
 ///
 /// # Errors
 /// As [`run`].
@@ -34,6 +35,44 @@ pub(crate) fn run_for_tests() -> Result<()> {
         steps.push(Box::new(step));
     }
     if let Some(step) = layer::missing() {
+        steps.push(Box::new(step));
+    }
+    if let Some(step) = kernel_source::missing() {
+        steps.push(Box::new(step));
+    }
+    take(steps)
+}
+
+/// What `cargo xtask kernel` is about to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ForKernel {
+    /// Configure kernels, and build none.
+    Configure,
+    /// Build one for x86_64.
+    Build,
+    /// Build one for arm64, on x86_64.
+    BuildForArm64,
+    /// Build one for x86_64, and boot it.
+    Boot,
+}
+
+/// What `cargo xtask kernel` needs for that: the kernel's source and what builds it.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_for_kernel(work: ForKernel) -> Result<()> {
+    let mut steps: Vec<Box<dyn InstallStep>> = Vec::new();
+    if work == ForKernel::Boot {
+        steps.extend(missing()?);
+    } else if let Some(step) = packages::missing_named(&["flex", "bison"])? {
+        steps.push(Box::new(step));
+    }
+    if work != ForKernel::Configure
+        && let Some(step) = packages::missing_for_kernel(work == ForKernel::BuildForArm64)?
+    {
+        steps.push(Box::new(step));
+    }
+    if let Some(step) = kernel_source::missing() {
         steps.push(Box::new(step));
     }
     take(steps)
@@ -72,7 +111,7 @@ pub(crate) fn run_for_fuzzing() -> Result<()> {
 /// As [`run`].
 pub(crate) fn run_for_package() -> Result<()> {
     let mut steps: Vec<Box<dyn InstallStep>> = Vec::new();
-    if let Some(step) = packages::missing_named("dpkg-dev")? {
+    if let Some(step) = packages::missing_named(&["dpkg-dev"])? {
         steps.push(Box::new(step));
     }
     if let Some(step) = toolchain::missing()? {

@@ -17,7 +17,7 @@ use self::check::{
 use crate::long_tests::LongTests;
 use crate::privileges::needs_root;
 use crate::run::{output, run};
-use crate::{build, fuzz, package, setup};
+use crate::{build, fuzz, kernel, package, setup};
 
 /// The checks of `--quick`: they find most mistakes within three minutes, without root.
 const QUICK: [(&str, Check); 4] = [
@@ -34,7 +34,7 @@ const BEFORE: [(&str, Check); 2] = [
     ("tests that need root: build", root_tests_build),
 ];
 /// What runs alongside the long tests, which mostly wait.
-const BESIDE: [(&str, Check); 13] = [
+const BESIDE: [(&str, Check); 15] = [
     (
         "netroot, init for both processors, their sizes",
         sizes::init,
@@ -51,6 +51,10 @@ const BESIDE: [(&str, Check); 13] = [
     ("fuzzing", fuzzing),
     ("initrd sizes", sizes::initrds),
     ("kernel configuration", kernel_configuration),
+    ("kernel-config merged", || {
+        Ok(Outcome::Passed(kernel::check()?))
+    }),
+    ("kernel without modules", kernel_without_modules),
     ("tests that need root", root_tests),
 ];
 
@@ -112,6 +116,18 @@ fn kernel_configuration() -> Result<Outcome> {
         .arg("check-kernel")
         .arg(file))?;
     Ok(passed())
+}
+
+/// A kernel takes longer to build than the other checks together, so `cargo xtask kernel` does that.
+fn kernel_without_modules() -> Result<Outcome> {
+    needs_root("this makes network namespaces", "test")?;
+    Ok(match kernel::boot_if_built()? {
+        Some(boot) => Outcome::Passed(boot),
+        None => Outcome::NotDone(
+            "on demand: `cargo xtask kernel` builds the kernel of today's kernel-config/, boots it, and keeps it for this check"
+                .to_owned(),
+        ),
+    })
 }
 
 /// Makes it twice: the second is the same, bit for bit.

@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod accel;
+mod bare_kernel;
 mod isolated_lab;
 mod kept_state;
 mod net;
@@ -28,6 +29,7 @@ pub mod media;
 pub mod paths;
 
 pub use accel::Accel;
+pub use bare_kernel::{BareEnd, BareExport, BareKernel, BareLab, BareTimes, Booted, bare_end};
 pub use isolated_lab::IsolatedLab;
 pub use kept_state::KeptState;
 pub use net::{Bridge, Loss, Net, Tap};

@@ -30,7 +30,8 @@ fn stamp() -> PathBuf {
     paths::cache().join("debian-bookworm.recipe")
 }
 
-fn mirror() -> String {
+/// Debian's mirror, or the one that the caller names.
+pub(super) fn mirror() -> String {
     std::env::var("NETROOT_DEBIAN_MIRROR")
         .unwrap_or_else(|_| "http://deb.debian.org/debian".to_owned())
 }

@@ -16,6 +16,10 @@ struct List {
     package: Vec<Package>,
     /// The peers of `cargo xtask bench serve` alone.
     bench_serve: Vec<Package>,
+    /// What builds a kernel, for `cargo xtask kernel` alone.
+    kernel: Vec<Package>,
+    /// What one for arm64 takes besides, on x86_64.
+    kernel_for_arm64: Vec<Package>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -39,10 +43,22 @@ pub(super) fn missing_for_bench_serve() -> Result<Option<Packages>> {
     installable(absent(list()?.bench_serve, Path::new("/")))
 }
 
-/// Only the package with this name, if it is missing.
-pub(super) fn missing_named(name: &str) -> Result<Option<Packages>> {
+/// The packages missing of those that `cargo xtask kernel` needs besides.
+pub(super) fn missing_for_kernel(is_for_arm64: bool) -> Result<Option<Packages>> {
+    let list = list()?;
+    let mut packages = list.kernel;
+    if is_for_arm64 {
+        packages.extend(list.kernel_for_arm64);
+    }
+    installable(absent(packages, Path::new("/")))
+}
+
+/// Only the packages with these names, as far as they are missing.
+pub(super) fn missing_named(names: &[&str]) -> Result<Option<Packages>> {
     let mut missing = missing_under(Path::new("/"))?;
-    missing.0.retain(|package| package.name == name);
+    missing
+        .0
+        .retain(|package| names.contains(&package.name.as_str()));
     installable(missing)
 }
 

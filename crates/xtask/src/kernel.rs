@@ -1,0 +1,191 @@
+//! `cargo xtask kernel`: the smallest network boot, a kernel without modules and an initrd that holds `init` alone.
+
+mod boot;
+mod build;
+mod configure;
+mod fragments;
+mod kconfig;
+mod without;
+
+use std::num::NonZeroUsize;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use netroot_harness::{BareExport, paths};
+
+pub(crate) use self::configure::{Base, Recipe, nothing_lost};
+pub(crate) use self::fragments::Arch;
+
+use crate::build as programs;
+use crate::privileges::needs_root;
+use crate::setup::{self, ForKernel, kernel_source};
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask kernel
+      tinyconfig with kernel-config/netroot.config, x86_64.config and virtual-machine.config, built once, and booted.
+  cargo xtask kernel --check
+      Only whether every fragment stands in tinyconfig and in defconfig, for x86_64 and arm64; nothing is built.
+  cargo xtask kernel --base defconfig --fragment nics --fragment secure
+      A kernel for real machines, harder to attack; it takes half an hour on two cores.
+  cargo xtask kernel --without NFS_V3 --without PACKET
+      Two kernels, one without each: what a machine says, beside what `netroot check-kernel` says of such a kernel.";
+
+/// Build a kernel that needs no modules, and boot it with an initrd that holds init alone.
+///
+/// The source is Debian's package of the kernel that the tests' machines boot. The fragments of kernel-config/ are merged
+/// into a base by the kernel's own merge_config.sh, and each symbol of theirs has to be left standing. What is built is
+/// kept in .cache/kernels under a hash of the source's version and the fragments. A virtual machine then boots it to the
+/// login of the Debian root, over netroot's export and by NFSv4 from NFS-Ganesha, and then the distribution's kernel with
+/// netroot's initrd.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Kernel {
+    /// What the fragments are merged into.
+    #[arg(long, value_enum, default_value_t = Base::Tinyconfig)]
+    base: Base,
+    /// The kernel's processor. One for arm64 is built (by gcc-aarch64-linux-gnu) and not booted.
+    #[arg(long, value_enum, default_value_t = Arch::X86_64)]
+    arch: Arch,
+    /// One more fragment of kernel-config/, beside netroot, the processor's and virtual-machine: nics, secure, modules.
+    #[arg(long, value_name = "NAME")]
+    fragment: Vec<String>,
+    /// Only check that every symbol of every fragment is left standing.
+    #[arg(long, conflicts_with_all = ["without", "without_each", "no_boot"])]
+    check: bool,
+    /// Build it, and do not boot it. Needs no root.
+    #[arg(long)]
+    no_boot: bool,
+    /// Build a kernel without this essential symbol, boot it, and show what the machine says beside what the fragment
+    /// foretells. May be repeated.
+    #[arg(long, value_name = "SYMBOL", conflicts_with_all = ["no_boot", "without_each"])]
+    without: Vec<String>,
+    /// The same for each essential symbol in turn. Takes hours without KVM.
+    #[arg(long, conflicts_with = "no_boot")]
+    without_each: bool,
+    /// How many compilers run at a time [default: one for each processor]
+    #[arg(short, long, value_name = "N")]
+    jobs: Option<NonZeroUsize>,
+    /// Build no netroot, and install nothing.
+    #[arg(long, hide = true)]
+    built: bool,
+}
+
+impl Kernel {
+    /// Does what the options say.
+    ///
+    /// # Errors
+    /// When a symbol is lost, the kernel does not build, or the machine does not reach its login.
+    pub(crate) fn run(&self) -> Result<()> {
+        if self.check {
+            setup::run_for_kernel(ForKernel::Configure)?;
+            println!("kernel: {}", check()?);
+            return Ok(());
+        }
+        let boots = !self.no_boot && self.arch == Arch::X86_64;
+        if !self.built {
+            setup::run_for_kernel(match self.arch {
+                Arch::Arm64 => ForKernel::BuildForArm64,
+                Arch::X86_64 if boots => ForKernel::Boot,
+                Arch::X86_64 => ForKernel::Build,
+            })?;
+        }
+        let jobs = self
+            .jobs
+            .or_else(|| std::thread::available_parallelism().ok());
+        let jobs = jobs.map_or(1, NonZeroUsize::get);
+        let mut recipe = Recipe::smallest(self.arch);
+        recipe.base = self.base;
+        recipe.fragments.extend(self.fragment.iter().cloned());
+        let symbols = self.symbols_to_leave_out(&recipe)?;
+        if !symbols.is_empty() && self.arch != Arch::X86_64 {
+            bail!(
+                "a kernel for {} is not booted here: leave --arch out",
+                self.arch.name()
+            );
+        }
+        let kernel = recipe.build(jobs)?;
+        println!(
+            "kernel: {} KiB: {}",
+            kernel.size()? / 1024,
+            kernel.image().display()
+        );
+        if !boots {
+            return Ok(());
+        }
+        if !self.built {
+            programs::netroot()?;
+        }
+        needs_root("a boot makes network namespaces", "kernel --built")?;
+        match symbols.as_slice() {
+            [] => boot::beside_the_distributions(&kernel),
+            symbols => without::table(&recipe, &kernel, symbols, jobs),
+        }
+    }
+
+    fn symbols_to_leave_out(&self, recipe: &Recipe) -> Result<Vec<fragments::Wanted>> {
+        let wanted = fragments::wanted(&recipe.fragments, recipe.arch)?;
+        if self.without_each {
+            return Ok(wanted
+                .into_iter()
+                .filter(|wanted| wanted.is_essential)
+                .collect());
+        }
+        let named = self.without.iter().map(|name| {
+            let symbol = name.trim_start_matches("CONFIG_");
+            match wanted.iter().find(|wanted| wanted.symbol == symbol) {
+                Some(wanted) => Ok(wanted.clone()),
+                None => bail!(
+                    "{name} is in none of the fragments {}: name a symbol of theirs, or add its fragment with --fragment",
+                    recipe.fragments.join(", ")
+                ),
+            }
+        });
+        named.collect()
+    }
+}
+
+/// The fragments that are not part of the smallest kernel.
+const MORE: [&str; 3] = ["nics", "secure", "modules"];
+
+/// Whether every symbol of all fragments is left standing, in both bases and for both processors.
+///
+/// # Errors
+/// When one is lost: with what it depends on.
+pub(crate) fn check() -> Result<String> {
+    let source = kernel_source::folder().join("kconfig");
+    let mut count = 0;
+    for arch in Arch::ALL {
+        let smallest = Recipe::smallest(arch);
+        let mut all = smallest.clone();
+        all.fragments.extend(MORE.map(str::to_owned));
+        // A real machine's, to which the one for virtual machines lends nothing.
+        let mut real = all.clone();
+        real.fragments.retain(|name| name != "virtual-machine");
+        all.base = Base::Defconfig;
+        count = fragments::wanted(&all.fragments, arch)?.len();
+        for recipe in [smallest, real, all] {
+            let folder = format!("check-{}-{}", arch.name(), recipe.base.name());
+            let folder = paths::target().join("kernels").join(folder);
+            let lost = recipe.configure(&source, &folder)?;
+            nothing_lost(&recipe, &lost)?;
+        }
+    }
+    Ok(format!(
+        "{count} symbols stand in tinyconfig and defconfig of Linux {}, for x86_64 and arm64",
+        kernel_source::version()?
+    ))
+}
+
+/// Boots the smallest kernel if it is built, as `cargo xtask test` does: `None` if it is not.
+///
+/// # Errors
+/// When the machine does not reach its login.
+pub(crate) fn boot_if_built() -> Result<Option<String>> {
+    let Some(kernel) = Recipe::smallest(Arch::X86_64).built()? else {
+        return Ok(None);
+    };
+    Ok(Some(
+        boot::to_the_login(&kernel, BareExport::Own)?.to_string(),
+    ))
+}

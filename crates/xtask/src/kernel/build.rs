@@ -1,0 +1,188 @@
+//! Builds a kernel, once for each recipe.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use netroot_harness::{BareKernel, paths};
+
+use super::configure::{Recipe, nothing_lost};
+use super::fragments::{self, Arch};
+use crate::run::run;
+use crate::setup::kernel_source;
+
+/// How often the progress is told.
+const EVERY: Duration = Duration::from_secs(15);
+
+/// The whole source, unpacked once: 1.5 GB.
+///
+/// # Errors
+/// When it was not fetched, or the disk is full.
+pub(crate) fn source() -> Result<PathBuf> {
+    let folder = paths::cache().join(format!("linux-{}", kernel_source::version()?));
+    if folder.exists() {
+        return Ok(folder);
+    }
+    println!(
+        "kernel: unpacking the source to {} (1.5 GB)",
+        folder.display()
+    );
+    let unfinished = paths::cache().join(format!("linux-unfinished-{}", std::process::id()));
+    std::fs::create_dir_all(&unfinished)
+        .with_context(|| format!("create {}", unfinished.display()))?;
+    run(Command::new("tar")
+        .args(["-x", "--strip-components=1", "-f"])
+        .arg(kernel_source::folder().join("source.tar.xz"))
+        .arg("-C")
+        .arg(&unfinished))?;
+    std::fs::rename(&unfinished, &folder)
+        .with_context(|| format!("move the source to {}", folder.display()))?;
+    Ok(folder)
+}
+
+impl Recipe {
+    /// The folder of the built kernel. Its name has a hash of everything that the kernel is made of: the source's
+    /// version, the base and the fragments' text. (Another release of Rust may hash differently, and builds it again.)
+    ///
+    /// # Errors
+    /// When the source was not fetched, or a fragment is missing.
+    pub(crate) fn folder(&self) -> Result<PathBuf> {
+        let mut hasher = DefaultHasher::new();
+        kernel_source::version()?.hash(&mut hasher);
+        for name in &self.fragments {
+            fragments::text(name)?.hash(&mut hasher);
+        }
+        self.without.hash(&mut hasher);
+        let name = format!(
+            "{}-{}-{:016x}",
+            self.arch.name(),
+            self.base.name(),
+            hasher.finish()
+        );
+        Ok(paths::cache().join("kernels").join(name))
+    }
+
+    /// The kernel, if it was built.
+    ///
+    /// # Errors
+    /// As [`Recipe::folder`].
+    pub(crate) fn built(&self) -> Result<Option<BareKernel>> {
+        let folder = self.folder()?;
+        folder
+            .exists()
+            .then(|| BareKernel::open(&folder))
+            .transpose()
+    }
+
+    /// Builds the kernel, unless it was built before. `jobs` compilers run at a time.
+    ///
+    /// # Errors
+    /// When a symbol of the fragments is lost, or the build fails: with its last words.
+    pub(crate) fn build(&self, jobs: usize) -> Result<BareKernel> {
+        if let Some(kernel) = self.built()? {
+            println!("kernel: {} was built before", kernel.folder().display());
+            return Ok(kernel);
+        }
+        let source = source()?;
+        // Kept, so that a change of a fragment builds only what it changes.
+        let work = paths::target().join("kernels").join(format!(
+            "{}-{}",
+            self.arch.name(),
+            self.base.name()
+        ));
+        let lost = self.configure(&source, &work)?;
+        nothing_lost(self, &lost)?;
+        let image = self.compile(&source, &work, jobs)?;
+        self.keep(&work, &image)
+    }
+
+    fn compile(&self, source: &Path, work: &Path, jobs: usize) -> Result<PathBuf> {
+        let log = work.join("build.log");
+        let mut file =
+            std::fs::File::create(&log).with_context(|| format!("create {}", log.display()))?;
+        println!(
+            "kernel: building {} for {} with {jobs} compilers at a time; the log is {}",
+            self.base.name(),
+            self.arch.name(),
+            log.display()
+        );
+        let (target, image) = match self.arch {
+            Arch::X86_64 => ("bzImage", "arch/x86/boot/bzImage"),
+            Arch::Arm64 => ("Image.gz", "arch/arm64/boot/Image.gz"),
+        };
+        let start = Instant::now();
+        let mut make = self.make(source, work);
+        if self.arch == Arch::Arm64 && !cfg!(target_arch = "aarch64") {
+            make.arg("CROSS_COMPILE=aarch64-linux-gnu-");
+        }
+        let mut make = make
+            .arg(format!("-j{jobs}"))
+            .arg(target)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(file.try_clone()?)
+            .spawn()
+            .context("start make")?;
+        let lines = make.stdout.take().context("make's output")?;
+        let (mut done, mut told) = (0_u32, start);
+        for line in BufReader::new(lines).lines() {
+            let line = line.context("read make's output")?;
+            writeln!(file, "{line}")?;
+            done += u32::from(line.starts_with("  CC ") || line.starts_with("  AS "));
+            if told.elapsed() >= EVERY {
+                told = Instant::now();
+                let seconds = start.elapsed().as_secs();
+                println!(
+                    "kernel: {done} files compiled after {seconds} s: {}",
+                    line.trim()
+                );
+            }
+        }
+        let status = make.wait().context("wait for make")?;
+        if !status.success() {
+            let text = std::fs::read_to_string(&log).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().collect();
+            let last = lines
+                .get(lines.len().saturating_sub(20)..)
+                .unwrap_or_default();
+            bail!(
+                "the kernel does not build ({status}):\n{}\nall of it: {}",
+                last.join("\n"),
+                log.display()
+            );
+        }
+        println!(
+            "kernel: {done} files compiled in {} s",
+            start.elapsed().as_secs()
+        );
+        Ok(work.join(image))
+    }
+
+    /// Copies what is kept to the cache, whole or not at all.
+    fn keep(&self, work: &Path, image: &Path) -> Result<BareKernel> {
+        let folder = self.folder()?;
+        let kernels = folder.parent().context("a folder of kernels")?;
+        let unfinished = kernels.join(format!("unfinished-{}", std::process::id()));
+        std::fs::create_dir_all(&unfinished)
+            .with_context(|| format!("create {}", unfinished.display()))?;
+        for (from, name) in [
+            (image, BareKernel::IMAGE),
+            (&work.join(".config"), BareKernel::CONFIG),
+            (
+                &work.join("include/config/kernel.release"),
+                BareKernel::RELEASE,
+            ),
+        ] {
+            std::fs::copy(from, unfinished.join(name))
+                .with_context(|| format!("copy {}", from.display()))?;
+        }
+        std::fs::rename(&unfinished, &folder)
+            .with_context(|| format!("move the kernel to {}", folder.display()))?;
+        let kernel = BareKernel::open(&folder)?;
+        ensure!(kernel.size()? > 0, "{} is empty", folder.display());
+        Ok(kernel)
+    }
+}
