@@ -9,7 +9,7 @@
 //! ```
 //!
 //! With `--awake` before these words it looks for replies until there are some, all connections by one thread. It takes a
-//! processor, but nobody has to wake it, which costs a server on the same machine as much as a third of its time.
+//! processor, but nobody has to wake it, which costs a server on the same machine a quarter of its time.
 //!
 //! Each connection sends a call and waits for its reply, again and again, from an address of its own: SOURCES is the first one,
 //! such as `10.92.1.1`, or `-` for any. WHAT is `getattr`, `lookup`, `readdirplus` or `read:BYTES`; `pass` does it once for
