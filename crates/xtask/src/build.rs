@@ -34,13 +34,9 @@ pub(crate) fn carried_init(architecture: &str) -> Result<PathBuf> {
 /// # Errors
 /// When their program does not build, or fails.
 pub(crate) fn manual(folder: &Path) -> Result<()> {
-    run(Command::new("cargo")
-        .args(["run", "--quiet", "-p", "netroot", "--example", "manual"])
-        .arg("--")
-        .arg(folder)
-        // A command line needs no init.
-        .env("NETROOT_INIT_X86_64", "none")
-        .current_dir(paths::workspace()))
+    // A command line needs no init; and so it is of the same parts as the tests.
+    run(cargo_build(&["--workspace", "--example", "manual"]).env("NETROOT_INIT_X86_64", "none"))?;
+    run(Command::new(paths::target().join("debug/examples/manual")).arg(folder))
 }
 
 /// What `cargo xtask bench` boots.
@@ -70,6 +66,9 @@ fn for_a_machine(package: &str) -> Result<()> {
     cargo(&["-p", package, "--profile", "init", "--target", target])
 }
 
+/// The test programs of `tests/`: those that need root.
+const ROOT_TESTS: [&str; 4] = ["vm", "interop", "nfs_export", "nfs_submounts"];
+
 /// The tests that need root, and the programs that they start. Their paths are also
 /// stored in a file, for a run as root without cargo in its PATH.
 ///
@@ -78,9 +77,12 @@ fn for_a_machine(package: &str) -> Result<()> {
 pub(crate) fn root_tests() -> Result<()> {
     netroot()?;
     for_a_machine("netroot-facts")?;
+    let chosen = ROOT_TESTS.iter().flat_map(|name| ["--test", *name]);
     let messages = output(
         Command::new("cargo")
-            .args(["test", "-p", "netroot-tests", "--no-run"])
+            // With one package alone what it shares with the others has other features, and is built once more for it.
+            .args(["test", "--workspace", "--no-run"])
+            .args(chosen)
             .args(["--message-format", "json-render-diagnostics"])
             // Only the release build of netroot makes initrds in a test.
             .env("NETROOT_INIT_X86_64", "none")
@@ -98,9 +100,45 @@ pub(crate) fn root_tests() -> Result<()> {
             Some(message.get("executable")?.as_str()?.to_owned())
         })
         .collect();
-    ensure!(!programs.is_empty(), "cargo built no test in tests/");
+    ensure!(
+        programs.len() == ROOT_TESTS.len(),
+        "cargo built other tests than {}: {}",
+        ROOT_TESTS.join(", "),
+        programs.join(", ")
+    );
     let list = root_test_list();
     std::fs::write(&list, programs.join("\n")).with_context(|| format!("write {}", list.display()))
+}
+
+/// What `cargo test --workspace` has to be told to run all tests but those that need root.
+///
+/// # Errors
+/// When cargo does not say which there are.
+pub(crate) fn unit_test_arguments() -> Result<Vec<String>> {
+    let metadata = output(
+        Command::new("cargo")
+            .args(["metadata", "--no-deps", "--format-version", "1"])
+            .current_dir(paths::workspace()),
+    )?;
+    let metadata: serde_json::Value =
+        serde_json::from_str(&metadata).context("read cargo's metadata")?;
+    let mut names: Vec<&str> = metadata
+        .get("packages")
+        .and_then(serde_json::Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(|package| package.get("targets")?.as_array())
+        .flatten()
+        .filter(|target| target.get("kind") == Some(&serde_json::json!(["test"])))
+        .filter_map(|target| target.get("name")?.as_str())
+        .filter(|name| !ROOT_TESTS.contains(name))
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    ensure!(!names.is_empty(), "cargo's metadata has no tests");
+    let all = ["--lib", "--bins"];
+    let names = names.into_iter().flat_map(|name| ["--test", name]);
+    Ok(all.into_iter().chain(names).map(str::to_owned).collect())
 }
 
 /// The test programs that [`root_tests`] built last.
@@ -129,4 +167,17 @@ fn cargo_build(arguments: &[&str]) -> Command {
         .args(arguments)
         .current_dir(paths::workspace());
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_simulator_is_a_unit_test_and_virtual_machines_are_not() {
+        let arguments = unit_test_arguments().unwrap();
+        let has = |name: &str| arguments.iter().any(|argument| argument == name);
+        assert!(has("--lib") && has("sim") && has("limits"), "{arguments:?}");
+        assert!(!ROOT_TESTS.iter().any(|name| has(name)), "{arguments:?}");
+    }
 }

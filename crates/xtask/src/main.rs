@@ -9,9 +9,9 @@ mod demo;
 mod fuzz;
 mod initrd;
 mod kernel;
-mod long_tests;
 mod package;
 mod privileges;
+mod root_tests;
 mod run;
 mod setup;
 mod test;
@@ -49,6 +49,11 @@ enum Task {
         /// alongside the others.
         #[arg(long, conflicts_with = "only_root_tests")]
         long: bool,
+        /// Run only the tests that boot machines, with other kernels of Debian's: the newest of each of these versions
+        /// (`--kernels 6.12 6.18`), or without one Debian 11's and the newest in the backports. What differs is written
+        /// to target/kernels.md. By default a few of them run with those two.
+        #[arg(long, value_name = "VERSION", num_args = 0.., conflicts_with_all = ["quick", "only_root_tests", "long"])]
+        kernels: Option<Vec<String>>,
     },
     /// Check that the modules of each crate depend on each other in no circle.
     Circles,
@@ -93,6 +98,9 @@ enum Task {
         /// Make only the layer that the tests put over that root: network managers and servers.
         #[arg(long, conflicts_with = "debian_root_only")]
         tests_layer_only: bool,
+        /// Fetch only the other kernels that machines are tested with.
+        #[arg(long, conflicts_with_all = ["debian_root_only", "tests_layer_only"])]
+        kernels_only: bool,
     },
 }
 
@@ -128,6 +136,10 @@ fn run(task: Task) -> Result<()> {
             only_root_tests: true,
             ..
         } => test::only_root_tests(),
+        Task::Test {
+            kernels: Some(versions),
+            ..
+        } => test::kernels(&versions),
         Task::Test { .. } => test::all(),
         Task::Circles => {
             println!("no circle in {} files", circles::check()?);
@@ -167,6 +179,9 @@ fn run(task: Task) -> Result<()> {
             tests_layer_only: true,
             ..
         } => setup::make_tests_layer(),
+        Task::Setup {
+            kernels_only: true, ..
+        } => setup::fetch_kernels(),
         Task::Setup { .. } => setup::run(),
     }
 }

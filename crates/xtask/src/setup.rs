@@ -6,6 +6,7 @@
 pub(crate) mod bench_tools;
 mod cargo_tools;
 mod debian_root;
+pub(crate) mod distribution_kernels;
 mod install_step;
 pub(crate) mod kernel_source;
 mod layer;
@@ -15,6 +16,7 @@ mod toolchain;
 
 use anyhow::{Result, bail};
 
+use self::distribution_kernels::DistributionKernel;
 use self::install_step::InstallStep;
 
 /// Installs what the other commands need.
@@ -39,6 +41,30 @@ pub(crate) fn run_for_tests() -> Result<()> {
     }
     if let Some(step) = kernel_source::missing() {
         steps.push(Box::new(step));
+    }
+    take(steps)?;
+    // Made of that root.
+    fetch_kernels()
+}
+
+/// Fetches the kernels of the tests alone, for a user without root who is asked to run this with sudo.
+///
+/// # Errors
+/// When one cannot be fetched.
+pub(crate) fn fetch_kernels() -> Result<()> {
+    run_for_kernels(vec![DistributionKernel::Old, DistributionKernel::New])
+}
+
+/// Fetches these kernels, if they are not there.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_for_kernels(kernels: Vec<DistributionKernel>) -> Result<()> {
+    let mut steps: Vec<Box<dyn InstallStep>> = Vec::new();
+    for kernel in kernels {
+        if let Some(step) = kernel.missing() {
+            steps.push(Box::new(step));
+        }
     }
     take(steps)
 }

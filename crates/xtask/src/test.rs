@@ -8,46 +8,43 @@ mod style;
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
-use netroot_harness::{Accel, paths};
+use anyhow::{Context, Result, ensure};
+use netroot_harness::paths;
 
-use self::check::{
-    Cargo, Check, CheckResult, Outcome, cargo, cargo_without_init, passed, run_check, sum_up,
-};
-use crate::long_tests::LongTests;
+use self::check::{Check, CheckResult, Outcome, cargo, passed, run_check, sum_up};
 use crate::privileges::needs_root;
+use crate::root_tests::{Processors, RootTests, Which, table};
 use crate::run::{output, run};
+use crate::setup::distribution_kernels::{DistributionKernel, FetchedKernel};
 use crate::{build, fuzz, kernel, package, setup};
 
 /// The checks of `--quick`: they find most mistakes within three minutes, without root.
 const QUICK: [(&str, Check); 4] = [
     ("formatting", style::formatting),
-    ("clippy", || style::clippy(cargo_without_init)),
+    ("clippy", style::clippy),
     ("circles between modules", style::circles),
-    ("unit tests and simulator", || {
-        unit_tests(cargo_without_init)
-    }),
+    ("unit tests and simulator", unit_tests),
 ];
-/// What the long tests need before they can start.
+/// What the tests that need root have to have before they can start. The longest wait for ten minutes.
 const BEFORE: [(&str, Check); 2] = [
     ("formatting", style::formatting),
     ("tests that need root: build", root_tests_build),
 ];
-/// What runs alongside the long tests, which mostly wait.
-const BESIDE: [(&str, Check); 15] = [
+/// Some of the tests that need root install it.
+const PACKAGE: (&str, Check) = ("Debian package", debian_package);
+/// What runs alongside the tests that need root, many of which wait.
+const BESIDE: [(&str, Check); 13] = [
     (
         "netroot, init for both processors, their sizes",
         sizes::init,
     ),
-    // Before the tests that install it.
-    ("Debian package", debian_package),
-    ("clippy", || style::clippy(cargo)),
+    ("clippy", style::clippy),
     ("circles between modules", style::circles),
     ("documentation", style::documentation),
     ("licences and sources", dependencies::licences),
     ("advisories", dependencies::advisories),
     ("what init is made of", dependencies::init_crates),
-    ("unit tests and simulator", || unit_tests(cargo)),
+    ("unit tests and simulator", unit_tests),
     ("fuzzing", fuzzing),
     ("initrd sizes", sizes::initrds),
     ("kernel configuration", kernel_configuration),
@@ -55,7 +52,6 @@ const BESIDE: [(&str, Check); 15] = [
         Ok(Outcome::Passed(kernel::check()?))
     }),
     ("kernel without modules", kernel_without_modules),
-    ("tests that need root", root_tests),
 ];
 
 /// Runs the quick checks, even after one has failed, and sums up.
@@ -63,9 +59,9 @@ const BESIDE: [(&str, Check); 15] = [
 /// # Errors
 /// When a check failed.
 pub(crate) fn quick() -> Result<()> {
-    let began = Instant::now();
+    let (began, processors) = (Instant::now(), Processors::now());
     let results = QUICK.map(|(name, check)| run_check(name, check));
-    sum_up(&results, began)
+    sum_up(&results, began, &processors)
 }
 
 /// Runs every check, even after one has failed, and sums up.
@@ -73,27 +69,41 @@ pub(crate) fn quick() -> Result<()> {
 /// # Errors
 /// When a check failed.
 pub(crate) fn all() -> Result<()> {
-    let began = Instant::now();
-    setup::run_for_tests()?;
-    let mut results = vec![CheckResult {
-        name: "set-up",
-        took: began.elapsed(),
-        result: Ok(passed()),
-    }];
+    let (began, processors) = (Instant::now(), Processors::now());
+    let mut results = vec![run_check("set-up", || {
+        setup::run_for_tests()?;
+        Ok(passed())
+    })];
+    if results.iter().any(|set_up| set_up.result.is_err()) {
+        return sum_up(&results, began, &processors);
+    }
     results.extend(BEFORE.map(|(name, check)| run_check(name, check)));
-    let start = Instant::now();
-    let long = LongTests::start();
+    let (start, meanwhile) = (Instant::now(), Processors::now());
+    let root_tests =
+        both_ends_of_kernels().and_then(|kernels| RootTests::start(Which::All(kernels)));
+    let (name, check) = PACKAGE;
+    results.push(run_check(name, check));
+    if let Ok(root_tests) = &root_tests {
+        root_tests.package_is_made();
+    }
     results.extend(BESIDE.map(|(name, check)| run_check(name, check)));
-    let mut waited = run_check("long tests, alongside the others", || {
-        Ok(Outcome::Passed(long?.finish()?))
+    let waited = run_check("tests that need root, alongside the others", || {
+        Ok(Outcome::Passed(root_tests?.finish()?.judge()?))
     });
-    waited.took = start.elapsed();
-    results.push(waited);
-    sum_up(&results, began)
+    results.push(CheckResult {
+        took: start.elapsed(),
+        idle: meanwhile.idle(),
+        ..waited
+    });
+    sum_up(&results, began, &processors)
 }
 
-fn unit_tests(cargo: Cargo) -> Result<Outcome> {
-    run(&mut cargo(&["test", "--quiet"]))?;
+fn unit_tests() -> Result<Outcome> {
+    let arguments = build::unit_test_arguments()?;
+    let tests = ["test", "--quiet", "--workspace", "--no-fail-fast"];
+    let result = run(cargo(&tests).args(arguments));
+    run(&mut cargo(&["test", "--quiet", "--workspace", "--doc"]))?;
+    result?;
     Ok(passed())
 }
 
@@ -147,11 +157,6 @@ fn root_tests_build() -> Result<Outcome> {
     Ok(passed())
 }
 
-fn root_tests() -> Result<Outcome> {
-    only_root_tests()?;
-    Ok(passed())
-}
-
 /// Runs only the tests that wait for minutes.
 ///
 /// # Errors
@@ -159,34 +164,55 @@ fn root_tests() -> Result<Outcome> {
 pub(crate) fn long() -> Result<()> {
     setup::run_for_tests()?;
     build::root_tests()?;
-    println!("{}", LongTests::start()?.finish()?);
+    println!("{}", RootTests::start(Which::Waiting)?.finish()?.judge()?);
     Ok(())
 }
 
-/// Runs the test programs of `tests/` without rebuilding them.
+/// An old kernel and a new one.
+fn both_ends_of_kernels() -> Result<Vec<FetchedKernel>> {
+    let both = [DistributionKernel::Old, DistributionKernel::New];
+    both.iter().map(DistributionKernel::fetched).collect()
+}
+
+/// Runs the tests that boot machines with Debian's kernel with these versions instead, or with both ends of what there
+/// is, and writes a table of what differs.
+///
+/// # Errors
+/// When something is missing, this is not root, or a test fails.
+pub(crate) fn kernels(versions: &[String]) -> Result<()> {
+    setup::run_for_tests()?;
+    build::root_tests()?;
+    let kernels = match versions {
+        [] => both_ends_of_kernels()?,
+        versions => {
+            let wanted = versions.iter().cloned().map(DistributionKernel::Version);
+            let wanted: Vec<DistributionKernel> = wanted.collect();
+            setup::run_for_kernels(wanted.clone())?;
+            wanted
+                .iter()
+                .map(DistributionKernel::fetched)
+                .collect::<Result<_>>()?
+        }
+    };
+    let summary = RootTests::start(Which::Kernels(kernels))?.finish()?;
+    let table = table(&summary.rows());
+    let file = paths::target().join("kernels.md");
+    std::fs::write(&file, &table).with_context(|| format!("write {}", file.display()))?;
+    println!("\n{table}\nwritten to {}", file.display());
+    println!("{}", summary.judge()?);
+    Ok(())
+}
+
+/// Runs the tests that need root, but those that wait for minutes, without rebuilding them.
 ///
 /// # Errors
 /// When this is not root, or a test fails.
 pub(crate) fn only_root_tests() -> Result<()> {
-    needs_root(
-        "these tests make network namespaces",
-        "test --only-root-tests",
-    )?;
-    let accel = Accel::probe();
-    println!("virtual machines run under {}", accel.name());
-    let mut failed = Vec::new();
-    for program in build::built_root_tests()? {
-        let result = run(Command::new(&program)
-            // Two machines at a time: more would only compete for the CPUs.
-            .args(["--test-threads", "2"])
-            .env("NETROOT_ACCEL", accel.name())
-            // Errors contain their location.
-            .env("RUST_BACKTRACE", "0")
-            .current_dir(paths::workspace()));
-        if let Err(error) = result {
-            failed.push(format!("{error:#}"));
-        }
-    }
-    ensure!(failed.is_empty(), "{}", failed.join("; "));
+    let processors = Processors::now();
+    let summary = RootTests::start(Which::Others)?.finish()?.judge()?;
+    println!(
+        "{summary}; the processors were idle for {:.0} % of the time",
+        processors.idle() * 100.0
+    );
     Ok(())
 }

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use netroot_harness::paths;
 
+use crate::root_tests::Processors;
+
 pub(super) type Check = fn() -> Result<Outcome>;
 
 pub(super) enum Outcome {
@@ -18,6 +20,8 @@ pub(super) enum Outcome {
 pub(super) struct CheckResult {
     pub(super) name: &'static str,
     pub(super) took: Duration,
+    /// The share of that time in which the processors had nothing to do.
+    pub(super) idle: f64,
     pub(super) result: Result<Outcome>,
 }
 
@@ -26,38 +30,53 @@ pub(super) fn run_check(
     check: impl FnOnce() -> Result<Outcome>,
 ) -> CheckResult {
     println!("\n== {name}");
-    let start = Instant::now();
+    let (start, processors) = (Instant::now(), Processors::now());
     let result = check();
-    let took = start.elapsed();
-    let result = CheckResult { name, took, result };
+    let result = CheckResult {
+        name,
+        took: start.elapsed(),
+        idle: processors.idle(),
+        result,
+    };
     println!("{}", result.line());
     result
 }
 
 impl CheckResult {
     fn line(&self) -> String {
-        let took = self.took.as_secs_f64();
+        let (took, idle) = (self.took.as_secs_f64(), self.idle * 100.0);
         let (word, more) = match &self.result {
             Ok(Outcome::Passed(more)) => ("ok", more.clone()),
             Ok(Outcome::NotDone(why)) => ("NOT DONE", why.clone()),
             Err(error) => ("FAILED", format!("{error:#}")),
         };
-        format!("{word:<8} {took:>6.1} s  {}  {more}", self.name)
-            .trim_end()
-            .to_owned()
+        format!(
+            "{word:<8} {took:>6.1} s {idle:>3.0} % idle  {}  {more}",
+            self.name
+        )
+        .trim_end()
+        .to_owned()
     }
 }
 
-/// Prints every result again, and the total time.
+/// Prints every result again, the total time, and how much of the processors' since then was not used.
 ///
 /// # Errors
 /// When a check failed.
-pub(super) fn sum_up(results: &[CheckResult], began: Instant) -> Result<()> {
+pub(super) fn sum_up(
+    results: &[CheckResult],
+    began: Instant,
+    processors: &Processors,
+) -> Result<()> {
     println!("\n== summary");
     for result in results {
         println!("{}", result.line());
     }
-    println!("total {:.0} s", began.elapsed().as_secs_f64());
+    println!(
+        "total {:.0} s, of which the processors were idle for {:.0} %",
+        began.elapsed().as_secs_f64(),
+        processors.idle() * 100.0
+    );
     let failed = results.iter().filter(|check| check.result.is_err());
     match failed.count() {
         0 => Ok(()),
@@ -70,18 +89,13 @@ pub(super) fn passed() -> Outcome {
     Outcome::Passed(String::new())
 }
 
-/// How a check calls cargo: [`cargo`] or [`cargo_without_init`].
-pub(super) type Cargo = fn(&[&str]) -> Command;
-
+/// Calls cargo. The boot server is built without an `init` in it, as for all tests: a build with one would be another,
+/// and the release build has both.
 pub(super) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new("cargo");
-    command.args(arguments).current_dir(paths::workspace());
     command
-}
-
-/// The boot server is built without an `init` in it, which saves a minute whenever `init` has changed.
-pub(super) fn cargo_without_init(arguments: &[&str]) -> Command {
-    let mut command = cargo(arguments);
-    command.env("NETROOT_INIT_X86_64", "none");
+        .args(arguments)
+        .env("NETROOT_INIT_X86_64", "none")
+        .current_dir(paths::workspace());
     command
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::check::{Cargo, Outcome, cargo, passed};
+use super::check::{Outcome, cargo, passed};
 use crate::circles;
 use crate::run::run;
 
@@ -14,7 +14,7 @@ pub(super) fn formatting() -> Result<Outcome> {
     Ok(passed())
 }
 
-pub(super) fn clippy(cargo: Cargo) -> Result<Outcome> {
+pub(super) fn clippy() -> Result<Outcome> {
     run(&mut cargo(&[
         "clippy",
         "--quiet",

@@ -1,0 +1,360 @@
+//! The tests that need root, each in a process of its own with a log of its own.
+//!
+//! Some only translate a machine's instructions, others only wait. So it is not a number that says how many run at a time,
+//! but the processors: the next one starts when they are idle. The logs of failed tests are printed at the end. The kernel
+//! kills the tests when this process ends, however that happens.
+
+mod kernels;
+mod one_test;
+mod order;
+mod processors;
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use netroot_harness::{Accel, paths};
+
+pub(crate) use self::kernels::{Row, table};
+use self::one_test::{Done, Test};
+use self::processors::available_memory_mib;
+pub(crate) use self::processors::{Processors, number_of_processors};
+use crate::build;
+use crate::privileges::needs_root;
+use crate::run::output;
+use crate::setup::distribution_kernels::FetchedKernel;
+
+/// How many of the tests that wait for minutes run at a time, even if the processors are busy.
+const WAITING_AT_LEAST: usize = 4;
+/// The most tests at a time, for each processor.
+const AT_MOST: usize = 6;
+/// The share of idle time at which one more test is started: half of one of two processors.
+const IDLE: f64 = 0.25;
+/// How long the processors are looked at. A test that has been started shows within it.
+const LOOK: Duration = Duration::from_secs(2);
+/// The memory that has to be free for one more: a test has one to four machines of half a gigabyte.
+const MEMORY_MIB: u64 = 2560;
+/// How many of the slowest tests are told.
+const SLOWEST: usize = 12;
+/// The tests that install the Debian package.
+const OF_THE_PACKAGE: &str = "installed::";
+
+/// Which tests are run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// Every one, and a few of them with each of these kernels.
+    All(Vec<FetchedKernel>),
+    /// Those that boot machines with Debian's kernel, with each of these instead.
+    Kernels(Vec<FetchedKernel>),
+    /// Those that wait for minutes (`#[ignore]`).
+    Waiting,
+    /// All others.
+    Others,
+}
+
+/// Why a test has to fail with its kernel, if it has to.
+fn known_difference(test: &Test) -> Option<&'static str> {
+    let kernel = test.kernel.as_ref()?;
+    kernels::known_difference(&kernel.version, &test.name)
+}
+
+/// The running tests.
+pub(crate) struct RootTests {
+    scheduler: JoinHandle<Vec<Done>>,
+    package: Arc<AtomicBool>,
+}
+
+impl RootTests {
+    /// Starts them, as they were built. Those that install the Debian package wait for
+    /// [`RootTests::package_is_made`].
+    ///
+    /// # Errors
+    /// When they are not built, or this is not root.
+    pub(crate) fn start(which: Which) -> Result<Self> {
+        needs_root("these tests make network namespaces", "test")?;
+        let accel = Accel::probe();
+        let logs = paths::logs("tests")?;
+        let mut tests = list(&which)?;
+        order::sort(&mut tests);
+        println!(
+            "{} tests that need root; virtual machines run under {}; what each prints is in {}",
+            tests.len(),
+            accel.name(),
+            logs.display()
+        );
+        let package = Arc::new(AtomicBool::new(false));
+        let is_made = Arc::clone(&package);
+        let scheduler = std::thread::spawn(move || run_all(tests, &logs, accel, &is_made));
+        Ok(Self { scheduler, package })
+    }
+
+    /// Lets those start that install the Debian package.
+    pub(crate) fn package_is_made(&self) {
+        self.package.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits for all of them, and prints the slowest.
+    ///
+    /// # Errors
+    /// When how long they took cannot be written down for the next run.
+    pub(crate) fn finish(self) -> Result<Summary> {
+        self.package_is_made();
+        let all = self
+            .scheduler
+            .join()
+            .map_err(|_| anyhow!("a thread panicked"))?;
+        order::remember(&all)?;
+        println!("the slowest:");
+        for done in slowest(&all) {
+            println!("  {:>4} s  {}", done.took.as_secs(), done.test.title());
+        }
+        Ok(Summary(all))
+    }
+}
+
+/// How all of them went.
+pub(crate) struct Summary(Vec<Done>);
+
+impl Summary {
+    /// Prints the logs of those that failed, and sums up.
+    ///
+    /// # Errors
+    /// When a test failed that should not, or the other way round: with their names.
+    pub(crate) fn judge(&self) -> Result<String> {
+        let mut failed = Vec::new();
+        for done in &self.0 {
+            match (&done.result, known_difference(&done.test)) {
+                (Ok(()), None) => {}
+                (Err(_), Some(why)) => {
+                    println!("{} fails, as it has to: {why}", done.test.title());
+                }
+                (Ok(()), Some(why)) => {
+                    failed.push(format!("{} (it passed, although {why})", done.test.title()));
+                }
+                (Err(_), None) => {
+                    println!("\n-- {}, {}:", done.test.title(), done.log.display());
+                    println!("{}", std::fs::read_to_string(&done.log).unwrap_or_default());
+                    failed.push(done.test.title());
+                }
+            }
+        }
+        ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
+        Ok(format!("{} tests", self.0.len()))
+    }
+
+    /// How each went with each kernel.
+    pub(crate) fn rows(&self) -> Vec<Row> {
+        let of = |done: &Done| {
+            let kernel = done.test.kernel.as_ref()?;
+            Some(Row {
+                test: done.test.name.clone(),
+                kernel: kernel.version.clone(),
+                passed: done.result.is_ok(),
+                known: known_difference(&done.test),
+            })
+        };
+        self.0.iter().filter_map(of).collect()
+    }
+}
+
+fn slowest(all: &[Done]) -> Vec<&Done> {
+    let mut all: Vec<&Done> = all.iter().collect();
+    all.sort_by_key(|done| std::cmp::Reverse(done.took));
+    all.truncate(SLOWEST);
+    all
+}
+
+fn list(which: &Which) -> Result<Vec<Test>> {
+    let all = every_test()?;
+    let tests: Vec<Test> = match which {
+        Which::All(kernels) => {
+            let mut few = kernels::each_with(kernels, &all, kernels::is_one_of_the_few)?;
+            few.retain(|test| match known_difference(test) {
+                Some(why) => {
+                    println!("{} is not run: {why}", test.title());
+                    false
+                }
+                None => true,
+            });
+            all.into_iter().chain(few).collect()
+        }
+        Which::Kernels(kernels) => kernels::each_with(kernels, &all, kernels::boots_the_kernel)?,
+        Which::Waiting => all.into_iter().filter(|test| test.waits).collect(),
+        Which::Others => all.into_iter().filter(|test| !test.waits).collect(),
+    };
+    ensure!(!tests.is_empty(), "there are no such tests");
+    Ok(tests)
+}
+
+/// The tests of every program.
+fn every_test() -> Result<Vec<Test>> {
+    let mut tests = Vec::new();
+    for program in build::built_root_tests()? {
+        let names = |more: &[&str]| -> Result<Vec<String>> {
+            let listed = output(Command::new(&program).arg("--list").args(more))?;
+            let names = listed
+                .lines()
+                .filter_map(|line| line.strip_suffix(": test"));
+            Ok(names.map(str::to_owned).collect())
+        };
+        let waiting = names(&["--ignored"])?;
+        for name in names(&[])? {
+            tests.push(Test {
+                program: program.clone(),
+                waits: waiting.contains(&name),
+                name,
+                kernel: None,
+            });
+        }
+    }
+    Ok(tests)
+}
+
+/// How many tests are running.
+#[derive(Debug, Default)]
+struct Running {
+    waiting: usize,
+    others: usize,
+}
+
+impl Running {
+    fn of(&mut self, test: &Test) -> &mut usize {
+        match test.waits {
+            true => &mut self.waiting,
+            false => &mut self.others,
+        }
+    }
+
+    fn all(&self) -> usize {
+        self.waiting + self.others
+    }
+
+    /// Whether `test` may start, if the processors have time for one more or not.
+    fn leave_room_for(&self, test: &Test, idle: bool) -> bool {
+        let processors = number_of_processors();
+        let at_least = match test.waits {
+            true => self.waiting < WAITING_AT_LEAST,
+            false => self.others < processors,
+        };
+        at_least || (idle && self.all() < AT_MOST * processors)
+    }
+}
+
+fn run_all(mut tests: Vec<Test>, logs: &Path, accel: Accel, package: &AtomicBool) -> Vec<Done> {
+    let (sender, receiver) = channel();
+    let (mut running, mut all) = (Running::default(), Vec::new());
+    let mut processors = Processors::now();
+    let mut idle = false;
+    while !tests.is_empty() || running.all() > 0 {
+        let may_start = |test: &&Test| {
+            let is_ready =
+                package.load(Ordering::Relaxed) || !test.name.starts_with(OF_THE_PACKAGE);
+            is_ready && running.leave_room_for(test, idle)
+        };
+        match tests.iter().position(|test| may_start(&test)) {
+            Some(place) => {
+                let test = tests.remove(place);
+                *running.of(&test) += 1;
+                start_one(test, logs, accel, &sender);
+                // The next one is another look at the processors away.
+                (processors, idle) = (Processors::now(), false);
+            }
+            None => {
+                if let Ok(done) = receiver.recv_timeout(LOOK / 4) {
+                    let count = running.of(&done.test);
+                    *count = count.saturating_sub(1);
+                    println!("{}", done.line());
+                    all.push(done);
+                }
+                if processors.since() >= LOOK {
+                    let memory = available_memory_mib().is_none_or(|mib| mib >= MEMORY_MIB);
+                    idle = memory && processors.idle() >= IDLE;
+                    processors = Processors::now();
+                }
+            }
+        }
+    }
+    all
+}
+
+/// Runs a test in a thread of its own, which the kernel kills it with, and says how it went.
+fn start_one(test: Test, logs: &Path, accel: Accel, sender: &Sender<Done>) {
+    let log = logs.join(format!("{}.log", test.title().replace("::", ".")));
+    let sender = sender.clone();
+    std::thread::spawn(move || {
+        let start = Instant::now();
+        let result = run_one(&test, &log, accel);
+        let took = start.elapsed();
+        let done = Done {
+            test,
+            took,
+            log,
+            result,
+        };
+        // Nobody waits for it any more if this fails.
+        let _ = sender.send(done);
+    });
+}
+
+fn run_one(test: &Test, log: &Path, accel: Accel) -> Result<()> {
+    let file = File::create(log).with_context(|| format!("create {}", log.display()))?;
+    let mut command = Command::new("setpriv");
+    if let Some(kernel) = &test.kernel {
+        let logs = paths::target().join("netroot-logs/kernels");
+        command
+            .env("NETROOT_DEBIAN_ROOT", &kernel.root)
+            .env("NETROOT_LOGS", logs.join(&kernel.version));
+    }
+    let status = command
+        .args(["--pdeathsig", "KILL", "--"])
+        .arg(&test.program)
+        .args(["--include-ignored", "--exact", &test.name, "--nocapture"])
+        .env("NETROOT_ACCEL", accel.name())
+        // Errors contain their location.
+        .env("RUST_BACKTRACE", "0")
+        .current_dir(paths::workspace())
+        .stdin(Stdio::null())
+        .stdout(file.try_clone()?)
+        .stderr(file)
+        .status()
+        .context("start setpriv (package util-linux)")?;
+    match status.success() {
+        true => Ok(()),
+        false => bail!("FAILED ({status})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_that_waits_starts_on_busy_processors_and_another_one_when_they_are_idle() {
+        let test = |waits| Test {
+            program: std::path::PathBuf::new(),
+            name: String::new(),
+            waits,
+            kernel: None,
+        };
+        let processors = number_of_processors();
+        let busy = Running {
+            waiting: WAITING_AT_LEAST - 1,
+            others: processors,
+        };
+        assert!(busy.leave_room_for(&test(true), false));
+        assert!(!busy.leave_room_for(&test(false), false));
+        assert!(busy.leave_room_for(&test(false), true) || processors == 1);
+        let full = Running {
+            waiting: WAITING_AT_LEAST,
+            others: AT_MOST * processors,
+        };
+        assert!(!full.leave_room_for(&test(true), true));
+        assert!(!full.leave_room_for(&test(false), true));
+    }
+}

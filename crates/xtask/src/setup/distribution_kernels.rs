@@ -1,0 +1,156 @@
+//! Other kernels than the Debian root's own: that root with each of them, in `.cache/kernels`, made by
+//! `distribution_kernel.sh`.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use netroot_harness::paths;
+
+use super::debian_root::{RECIPE as ROOT_RECIPE, mirror};
+use super::install_step::InstallStep;
+use super::recipe::{follow, own_command, remove};
+
+const RECIPE: &str = include_str!("distribution_kernel.sh");
+/// Debian's suites with kernels, for one that is asked for by its version.
+const SUITES: [&str; 7] = [
+    "bullseye",
+    "bookworm",
+    "bookworm-backports",
+    "trixie",
+    "trixie-backports",
+    "forky",
+    "sid",
+];
+
+/// A kernel of Debian's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum DistributionKernel {
+    /// Debian 11's, the oldest that the mirror has.
+    Old,
+    /// The newest in the backports when it was fetched.
+    New,
+    /// The newest that begins with this version (`6.12`).
+    Version(String),
+}
+
+/// One that has been fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FetchedKernel {
+    /// As `uname -r` has it.
+    pub(crate) version: String,
+    /// The Debian root with this kernel alone.
+    pub(crate) root: PathBuf,
+}
+
+impl DistributionKernel {
+    fn name(&self) -> &str {
+        match self {
+            Self::Old => "old",
+            Self::New => "new",
+            Self::Version(version) => version,
+        }
+    }
+
+    fn package(&self) -> String {
+        match self {
+            Self::Old | Self::New => "linux-image-amd64".to_owned(),
+            Self::Version(version) => format!("linux-image-{version}"),
+        }
+    }
+
+    fn suites(&self) -> &'static [&'static str] {
+        match self {
+            Self::Old => &["bullseye"],
+            Self::New => &["trixie-backports"],
+            Self::Version(_) => &SUITES,
+        }
+    }
+
+    fn folder(&self) -> PathBuf {
+        paths::cache().join("kernels").join(self.name())
+    }
+
+    /// It, if `cargo xtask` has fetched it.
+    ///
+    /// # Errors
+    /// When it has not.
+    pub(crate) fn fetched(&self) -> Result<FetchedKernel> {
+        let folder = self.folder();
+        let version = folder.join("version");
+        let version = std::fs::read_to_string(&version)
+            .with_context(|| format!("read {}: the kernel is not fetched", version.display()))?;
+        Ok(FetchedKernel {
+            version: version.trim().to_owned(),
+            root: folder.join("root"),
+        })
+    }
+
+    pub(super) fn missing(self) -> Option<MissingKernel> {
+        let made_by = std::fs::read_to_string(stamp(&self.folder())).unwrap_or_default();
+        (made_by != wanted()).then_some(MissingKernel(self))
+    }
+}
+
+/// Both recipes: the root is made of files of that root.
+fn wanted() -> String {
+    format!("{ROOT_RECIPE}{RECIPE}")
+}
+
+fn stamp(folder: &Path) -> PathBuf {
+    folder.join("recipe")
+}
+
+/// One that is missing, or was made by other versions of the recipes.
+pub(super) struct MissingKernel(DistributionKernel);
+
+impl InstallStep for MissingKernel {
+    fn plan(&self) -> Vec<String> {
+        vec![format!(
+            "the kernel {} of Debian's {} in {}: machines are tested with it as well; about 100 MB to fetch, 400 MB on disk",
+            self.0.package(),
+            self.0.suites().join(", "),
+            self.0.folder().display()
+        )]
+    }
+
+    fn needs_root(&self) -> bool {
+        true
+    }
+
+    fn commands(&self) -> Vec<String> {
+        match &self.0 {
+            DistributionKernel::Old | DistributionKernel::New => {
+                vec![own_command("setup --kernels-only")]
+            }
+            DistributionKernel::Version(version) => {
+                vec![own_command(&format!("test --kernels {version}"))]
+            }
+        }
+    }
+
+    fn run(&self) -> Result<()> {
+        let folder = self.0.folder();
+        let kernels = paths::cache().join("kernels");
+        std::fs::create_dir_all(&kernels)
+            .with_context(|| format!("create {}", kernels.display()))?;
+        let unfinished = kernels.join(format!("{}.unfinished", self.0.name()));
+        remove(&unfinished)?;
+        remove(&folder)?;
+        let (root, package, mirror) = (paths::debian_root(), self.0.package(), mirror());
+        let mut arguments: Vec<&OsStr> = vec![
+            unfinished.as_ref(),
+            root.as_ref(),
+            package.as_ref(),
+            mirror.as_ref(),
+        ];
+        arguments.extend(self.0.suites().iter().map(OsStr::new));
+        let script = kernels.join(format!("{}.sh", self.0.name()));
+        follow(RECIPE, &script, &arguments)?;
+        std::fs::remove_file(&script).with_context(|| format!("remove {}", script.display()))?;
+        let stamp = stamp(&unfinished);
+        std::fs::write(&stamp, wanted()).with_context(|| format!("write {}", stamp.display()))?;
+        std::fs::rename(&unfinished, &folder)
+            .with_context(|| format!("move the kernel to {}", folder.display()))
+    }
+}
