@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
+use netroot_harness::nfsd::{self, MOUNT_DISK};
 use netroot_harness::{Net, NetrootServe, Nic, Tap, Vm, VmBuilder};
 
 use crate::lan::{Lan, TIMEOUT, own_export, write};
@@ -17,35 +18,15 @@ const OURS: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
 const NFSD: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 60);
 const NFSD_MAC: &str = "52:54:00:77:00:60";
 
-const EXPORTS: &str = "/mnt/root *(ro,no_subtree_check,no_root_squash)\n";
+/// How the tree is exported by nfsd.
+const OPTIONS: &str = "ro,no_subtree_check,no_root_squash";
 
-/// Debian has the groups of a caller looked up on the server, where this one's users do not exist (`nfs.conf(5)`).
-const CONFIGURATION: &str = "[mountd]\nmanage-gids=n\n";
-
-/// Mounts the disk.
-const PRELUDE: &str = r#"#!/bin/sh
-set -eu
-tell() { echo "<1>$*" > /dev/kmsg; }
-trap 'tell "cannot start"; sleep 1000' EXIT
-mount -t tmpfs tmpfs /mnt
-mkdir /mnt/root
-modprobe -a virtio_blk ext4
-mount -o ro /dev/vda /mnt/root
-"#;
-
-/// What Debian's units start, in their order, but without systemd, which is slower.
-const START: &str = r#"
-modprobe nfsd
-mount -t nfsd nfsd /proc/fs/nfsd
-mkdir -p /run/rpcbind
-chown _rpc /run/rpcbind
-rpcbind -w
-exportfs -r
-rpc.mountd
-rpc.nfsd 4
-tell "server: ready: $(cat /proc/fs/nfsd/versions)"
-while :; do sleep 1000; done
-"#;
+fn start() -> String {
+    let nfsd = nfsd::start(4);
+    format!(
+        "{nfsd}tell \"server: ready: $(cat /proc/fs/nfsd/versions)\"\nwhile :; do sleep 1000; done\n"
+    )
+}
 
 /// Everything that can be seen of a tree, on the disk and over NFS: type, mode, owner, size, links, inode number, blocks,
 /// times, targets, devices, contents, access lists. (Extended attributes are not in NFSv3.)
@@ -117,10 +98,9 @@ impl Lab {
         let ours = serve_tree(&other, &image)?;
 
         let layer = lan.net.logs().join("layer");
-        write(&layer.join("etc/exports"), EXPORTS)?;
-        write(&layer.join("etc/nfs.conf"), CONFIGURATION)?;
+        nfsd::configure(&layer, OPTIONS)?;
         let start = layer.join("etc/serve");
-        write(&start, &format!("{PRELUDE}{script}"))?;
+        write(&start, &format!("{MOUNT_DISK}{script}"))?;
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(&start, mode)?;
         let root = lan.debian_root_below(&layer)?;
@@ -160,7 +140,7 @@ impl Lab {
 
 #[test]
 fn every_answer_is_nfsds_but_for_the_differences_that_are_explained() -> Result<()> {
-    let lab = Lab::new("nfs-against-nfsd", START)?;
+    let lab = Lab::new("nfs-against-nfsd", &start())?;
     lab.vm
         .wait_for("server: ready", "the server at work", TIMEOUT)?;
     let ours = lab.clients.within(|| ask(OURS, "/root"))?;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use netroot_harness::{KERNEL_PARAMETERS, Nic, Program, Rom, paths};
+use netroot_harness::{KERNEL_PARAMETERS, NetrootServe, Nic, Rom, paths};
 
 use crate::lan::{Lan, MACHINE, RANGE, TIMEOUT};
 
@@ -12,45 +12,22 @@ use crate::lan::{Lan, MACHINE, RANGE, TIMEOUT};
 const LISTS: &str = "readahead.json";
 
 /// `netroot serve` of the Debian root, which records every call of NFS in `calls`.
-fn serve(lan: &Lan, calls: &Path) -> Result<Program> {
-    let text = |path: &Path| path.display().to_string();
-    let variable = format!("NETROOT_NFS_CALLS={}", text(calls));
-    let (netroot, root) = (text(&paths::netroot()?), text(&paths::debian_root()));
-    let (state, cache) = (
-        text(&lan.net.logs().join("state")),
-        text(&paths::target().join("netroot-initrds")),
-    );
+fn serve(lan: &Lan, calls: &Path) -> Result<NetrootServe> {
     let append = format!("{KERNEL_PARAMETERS} loglevel=8");
-    let server = lan.net.spawn(&[
-        "env",
-        &variable,
-        &netroot,
-        "serve",
-        &root,
-        "--json",
-        "--state",
-        &state,
-        "--cache",
-        &cache,
-        "--interface",
-        "br0",
-        "--dhcp",
-        RANGE,
-        "--modules",
-        "virtio_net",
-        "--append",
-        &append,
-    ])?;
-    let ready = "\"kind\":\"ready\"";
-    server.wait_for(ready, "the server's readiness", TIMEOUT)?;
-    Ok(server)
+    let arguments = [
+        ["--interface", "br0"],
+        ["--dhcp", RANGE],
+        ["--modules", "virtio_net"],
+        ["--append", &append],
+    ];
+    let root = paths::debian_root();
+    NetrootServe::start_recording(&lan.net, &root, calls, &arguments.concat())
 }
 
 /// How many READs there were.
-fn reads(calls: &Path) -> Result<usize> {
-    let text = std::fs::read_to_string(calls).context("read the recorded calls")?;
-    let is_read = |line: &&str| line.split(' ').nth(3) == Some("READ");
-    Ok(text.lines().filter(is_read).count())
+fn reads(calls: &Path) -> Result<u32> {
+    let counted = NetrootServe::recorded(calls)?;
+    Ok(counted.get("READ").copied().unwrap_or_default())
 }
 
 #[test]

@@ -39,6 +39,7 @@ pub use peer::dnsmasq::Dnsmasq;
 pub use peer::foreign_dhcp::{BootPart, ForeignDhcp, IscServer};
 pub use peer::ganesha::{Clients, Ganesha};
 pub use peer::netroot::{Event, NetrootServe};
+pub use peer::nfsd;
 pub use program::{Finished, Program};
 pub use root::{GuixRoot, TinyRoot};
 pub use switch::{DhcpMessage, Port, Switch, SwitchConfig};

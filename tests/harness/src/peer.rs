@@ -5,3 +5,4 @@ pub(crate) mod dnsmasq;
 pub(crate) mod foreign_dhcp;
 pub(crate) mod ganesha;
 pub(crate) mod netroot;
+pub mod nfsd;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use netroot_harness::{Accel, Net, Nic, Program, Tap, VmBuilder, paths};
+use netroot_harness::{Accel, Net, NetrootServe, Nic, Tap, VmBuilder, paths};
 
 use super::spread::Spread;
 use crate::privileges::needs_root;
@@ -21,6 +21,9 @@ pub(crate) struct Options {
     /// Shape the cable to the machine (tc-tbf: 100mbit, 1gbit). By default it is as fast as it can be.
     #[arg(long)]
     rate: Option<String>,
+    /// Measure target/release/netroot as it is.
+    #[arg(long)]
+    no_build: bool,
 }
 
 const SERVER: &str = "10.90.0.1";
@@ -62,8 +65,10 @@ struct Measured {
 /// # Errors
 /// When something cannot be built, or a machine does not reach its login.
 pub(crate) fn run_bench(options: &Options) -> Result<()> {
-    setup::run()?;
-    build::netroot()?;
+    if !options.no_build {
+        setup::run()?;
+        build::netroot()?;
+    }
     needs_root("this makes network namespaces", "bench calls")?;
     let image = paths::cache().join("bench-calls.img");
     initrd::make("virtio_net", &image)?;
@@ -135,7 +140,7 @@ impl Measured {
 struct Network {
     net: Net,
     tap: Tap,
-    _server: Program,
+    _server: NetrootServe,
 }
 
 impl Network {
@@ -149,30 +154,13 @@ impl Network {
                 "64k", "latency", "100ms",
             ])?;
         }
-        let text = |path: &Path| path.display().to_string();
-        let (logs, root) = (net.logs(), text(&paths::debian_root()));
-        let calls = format!("NETROOT_NFS_CALLS={}", text(&logs.join("calls")));
-        let (netroot, state) = (text(&paths::netroot()?), text(&logs.join("state")));
-        let cache = text(&paths::target().join("netroot-initrds"));
-        let server = net.spawn(&[
-            "env",
-            &calls,
-            &netroot,
-            "serve",
-            &root,
-            "--json",
-            "--state",
-            &state,
-            "--cache",
-            &cache,
-            "--interface",
-            "br0",
-            "--dhcp",
-            "10.90.0.100-10.90.0.199",
-            "--modules",
-            "virtio_net",
-        ])?;
-        server.wait_for("\"kind\":\"ready\"", "the server's readiness", TIMEOUT)?;
+        let arguments = [
+            ["--interface", "br0"],
+            ["--dhcp", "10.90.0.100-10.90.0.199"],
+            ["--modules", "virtio_net"],
+        ];
+        let (calls, root) = (net.logs().join("calls"), paths::debian_root());
+        let server = NetrootServe::start_recording(&net, &root, &calls, &arguments.concat())?;
         Ok(Self {
             net,
             tap,
@@ -240,11 +228,6 @@ impl Network {
 
     /// How many calls there have been of each procedure.
     fn calls(&self) -> Result<BTreeMap<String, u32>> {
-        let text = std::fs::read_to_string(self.net.logs().join("calls"))?;
-        let mut calls = BTreeMap::new();
-        for procedure in text.lines().filter_map(|line| line.split(' ').nth(3)) {
-            *calls.entry(procedure.to_owned()).or_default() += 1;
-        }
-        Ok(calls)
+        NetrootServe::recorded(&self.net.logs().join("calls"))
     }
 }

@@ -1,5 +1,6 @@
 //! `netroot serve`, the release build.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -64,6 +65,33 @@ impl NetrootServe {
         let server = Self::start_unready_by(net, root, arguments, by)?;
         server.wait_for_kind("ready", READY_TIMEOUT)?;
         Ok(server)
+    }
+
+    /// As [`NetrootServe::start`], with a line for each call of NFS in the file `calls`.
+    ///
+    /// # Errors
+    /// When it is not built or does not become ready.
+    pub fn start_recording(
+        net: &Net,
+        root: &Path,
+        calls: &Path,
+        arguments: &[&str],
+    ) -> Result<Self> {
+        let variable = format!("NETROOT_NFS_CALLS={}", calls.display());
+        Self::start_by(net, root, arguments, &["env", &variable])
+    }
+
+    /// How many calls of each procedure are recorded in the file `calls`.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn recorded(calls: &Path) -> Result<BTreeMap<String, u32>> {
+        let text = std::fs::read_to_string(calls).context("read the recorded calls")?;
+        let mut counted = BTreeMap::new();
+        for procedure in text.lines().filter_map(|line| line.split(' ').nth(3)) {
+            *counted.entry(procedure.to_owned()).or_default() += 1;
+        }
+        Ok(counted)
     }
 
     /// Serves what the configuration `file` says, which has to have a state folder of its own, and waits until it is ready.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use netroot_harness::nfsd::{self, MOUNT_DISK};
 use netroot_harness::{KERNEL_PARAMETERS, Net, NetrootServe, Nic, Tap, Vm, VmBuilder, paths};
 
 use super::arena::Arena;
@@ -19,28 +20,12 @@ const BOOT: &str = "10.92.0.5";
 /// How long a boot may take without KVM.
 const TIMEOUT: Duration = Duration::from_secs(420);
 
-const EXPORTS: &str = "/mnt/root *(ro,insecure,no_subtree_check,no_root_squash)\n";
-/// Debian has the groups of a caller looked up on the server, where this one's users do not exist (`nfs.conf(5)`).
-const CONFIGURATION: &str = "[mountd]\nmanage-gids=n\n";
+/// How the tree is exported by nfsd.
+const OPTIONS: &str = "ro,insecure,no_subtree_check,no_root_squash";
 
-/// The machine's init: the disk, nfsd as Debian's units start it, and netroot on other ports.
-const START: &str = r#"#!/bin/sh
-set -eu
-tell() { echo "<1>$*" > /dev/kmsg; }
-trap 'tell "bench: failed"; sleep 1000' EXIT
-mount -t tmpfs tmpfs /mnt
-mkdir /mnt/root
-modprobe -a virtio_blk ext4
-mount -o ro /dev/vda /mnt/root
-cat /mnt/root/large > /dev/null
-modprobe nfsd
-mount -t nfsd nfsd /proc/fs/nfsd
-mkdir -p /run/rpcbind /run/netroot-bench
-chown _rpc /run/rpcbind
-rpcbind -w
-exportfs -r
-rpc.mountd -p 20048
-rpc.nfsd 8
+/// The rest of the machine's init: netroot on other ports than nfsd.
+const SERVE: &str = r#"
+mkdir -p /run/netroot-bench
 echo an initrd > /run/netroot-bench/initrd
 netroot serve /mnt/root --interface eth0 --no-probe --initrd /run/netroot-bench/initrd --nfs-port 3049 \
   --state /run/netroot-bench/state --cache /run/netroot-bench/cache > /run/netroot-bench/log 2>&1 &
@@ -53,9 +38,10 @@ while :; do sleep 1000; done
 /// Measures netroot and nfsd.
 pub(super) fn beside_nfsd(arena: &Arena, rounds: u32, seconds: f64) -> Result<()> {
     let layer = arena.lan.logs().join("layer");
-    write(&layer.join("etc/exports"), EXPORTS, 0o644)?;
-    write(&layer.join("etc/nfs.conf"), CONFIGURATION, 0o644)?;
-    write(&layer.join("etc/serve"), START, 0o755)?;
+    nfsd::configure(&layer, OPTIONS)?;
+    let nfsd = nfsd::start(8);
+    let script = format!("{MOUNT_DISK}cat /mnt/root/large > /dev/null\n{nfsd}{SERVE}");
+    write(&layer.join("etc/serve"), &script, 0o755)?;
     let program = layer.join("usr/bin/netroot");
     fs::create_dir_all(layer.join("usr/bin"))?;
     fs::copy(paths::netroot()?, &program)?;
@@ -66,7 +52,7 @@ pub(super) fn beside_nfsd(arena: &Arena, rounds: u32, seconds: f64) -> Result<()
     let layers = [layer, paths::tests_layer(), paths::debian_root()];
     let started = Started::boot(arena, &layers, &[], "init=/etc/serve", &disk)?;
     let said = started.vm.console();
-    let ready = said.wait_for_any(0, &["bench: ready", "bench: failed"], TIMEOUT);
+    let ready = said.wait_for_any(0, &["bench: ready", "cannot start"], TIMEOUT);
     if !matches!(ready, Some((0, _))) {
         anyhow::bail!("nfsd and netroot did not start:\n{}", said.tail(15));
     }
@@ -83,7 +69,7 @@ pub(super) fn beside_nfsd(arena: &Arena, rounds: u32, seconds: f64) -> Result<()
     arena.processors.give_server(started.vm.pid()?)?;
     let targets = [
         target("netroot", 3049, 3049, "/root"),
-        target("nfsd", 20048, 2049, "/mnt/root"),
+        target("nfsd", nfsd::MOUNTD, 2049, "/mnt/root"),
     ];
     let mut warm = Warm::default();
     for round in 1..=rounds {
