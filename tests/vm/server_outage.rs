@@ -1,19 +1,24 @@
-//! Ten minutes without the server: a running machine continues afterwards, a booting one waits and boots.
+//! Ten minutes without the server: a running machine continues afterwards, whatever it reads, and a booting one waits and boots.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use netroot_harness::{Loss, NetrootServe, Nic, TinyRoot, Transcript, Vm, VmBuilder};
 
 use crate::lan::{Facts, Lan, MACHINE, STATIC, TIMEOUT, own_export};
+use crate::sum;
 
 const OUTAGE: Duration = Duration::from_secs(600);
 /// The kernel's NFS client waits up to five minutes before it reconnects (`XS_TCP_MAX_REEST_TO`).
 const RECONNECTING: Duration = Duration::from_secs(600);
-/// What a machine prints after reading its root every second, bypassing caches.
-const TICK: &str = "facts: tick";
 /// The longest pause between two attempts to boot, in seconds.
 const LONGEST_PAUSE: u64 = 60;
+
+/// What a machine prints after the sum of its whole root, which it reads without end, bypassing caches.
+const SUM: &str = "facts: sum ";
+/// The name of a file that takes a machine long to read.
+const LONG: &str = "etc/long";
 
 /// The kind of outage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,15 +38,28 @@ struct Machine {
     vm: Vm,
     /// The length of the console's output at the start of the outage.
     said: usize,
+    /// What it says each time it has read its whole root.
+    says: String,
+}
+
+/// What a machine says of a root whose files it could all read.
+fn sum_of(root: &Path) -> Result<String> {
+    let sum = sum::of_tree(root)
+        .map_err(|(path, error)| anyhow::Error::from(error).context(path.display().to_string()))?;
+    let (files, hash) = sum;
+    Ok(format!("{files} files {hash:016x}"))
 }
 
 impl Machine {
     fn start(gone: Gone) -> Result<Self> {
         let lan = Lan::new(&format!("outage-{gone:?}").to_lowercase())?;
         let root = TinyRoot::make()?;
+        // The server is lost in the middle of the sum.
+        std::fs::write(root.path().join(LONG), vec![7; 24 << 20])?;
+        let says = sum_of(root.path())?;
         let server = lan.serve(root.path(), &[])?;
         let vm = lan.boot(&format!(
-            "{} ip=dhcp ro facts.stay",
+            "{} ip=dhcp ro facts.stay facts.sum",
             own_export(root.path())?
         ))?;
         Ok(Self {
@@ -51,6 +69,7 @@ impl Machine {
             server,
             vm,
             said: 0,
+            says,
         })
     }
 
@@ -68,7 +87,7 @@ impl Machine {
     fn bring_it_back(&mut self) -> Result<()> {
         let during = after(self.vm.console(), self.said);
         ensure!(
-            !during.contains(TICK),
+            !during.contains(SUM),
             "{:?}: no outage: {during}",
             self.gone
         );
@@ -83,14 +102,13 @@ impl Machine {
 
     fn goes_on(&mut self) -> Result<()> {
         let mut end = self.said;
-        for _ in 0..3 {
-            let what = "the machine reading its root again";
-            let tick = self
-                .vm
-                .console()
-                .wait_after(end, TICK, what, RECONNECTING)?;
-            ensure!(tick.line.contains("the root's own words"), "{}", tick.line);
-            end = tick.end;
+        // In the middle of the first one the server was gone.
+        for _ in 0..2 {
+            let what = "the sum of the whole root";
+            let console = self.vm.console();
+            let sum = console.wait_after(end, SUM, what, RECONNECTING)?;
+            ensure!(sum.line.contains(&self.says), "{}: {}", self.says, sum.line);
+            end = sum.end;
         }
         let text = self.vm.console().text();
         ensure!(!text.contains("Stale file handle"), "{text}");
@@ -121,11 +139,12 @@ fn after(console: &Transcript, begin: usize) -> String {
 
 #[test]
 #[ignore = "takes ten minutes"]
-fn running_machines_continue_after_ten_minutes_without_their_server() -> Result<()> {
+fn running_machines_read_their_whole_root_over_ten_minutes_without_their_server() -> Result<()> {
     let mut machines = [Machine::start(Gone::Killed)?, Machine::start(Gone::Silent)?];
     for machine in &machines {
-        let tick = "facts: tick 2 the root's own words";
-        machine.vm.wait_for(tick, "a running machine", TIMEOUT)?;
+        let what = "the sum of the whole root";
+        let sum = machine.vm.wait_for(SUM, what, TIMEOUT)?;
+        ensure!(sum.line.contains(&machine.says), "{}", sum.line);
     }
     for machine in &mut machines {
         machine.lose_the_server()?;
