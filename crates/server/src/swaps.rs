@@ -21,7 +21,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::apply::{apply, without_swap};
+pub(crate) use self::apply::{
+    apply, as_served, earlier, have_same_latest, is_fallen_back, latest, not_served, with_number,
+};
 
 /// How many earlier roots of an image are kept in the file. More only replace those that are closed.
 const MOST_BEFORE: usize = 32;
@@ -65,6 +67,11 @@ struct Tree {
     root: PathBuf,
 }
 
+impl Tree {
+    /// That of the root that was configured when the image was swapped the first time.
+    const FIRST: u32 = 1;
+}
+
 /// An image's root cannot be swapped.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum SwapError {
@@ -75,6 +82,26 @@ pub(crate) enum SwapError {
         image: String,
         /// Its root.
         root: PathBuf,
+    },
+    /// It is no earlier root.
+    #[error("{} is none of the earlier roots of {image}; `netroot image {image}` names them", root.display())]
+    Unknown {
+        /// The image.
+        image: String,
+        /// What is no root of it.
+        root: PathBuf,
+    },
+    /// Machines boot it, or would.
+    #[error("{} is {what} of {image}, so it cannot be forgotten; {cure}", root.display())]
+    Needed {
+        /// The image.
+        image: String,
+        /// The root.
+        root: PathBuf,
+        /// What it is.
+        what: &'static str,
+        /// What to do first.
+        cure: String,
     },
     /// There is none to go back to.
     #[error("the root of {image} was never swapped; `netroot image swap {image} DIR` does that")]
@@ -171,15 +198,15 @@ impl Swaps {
         Ok(())
     }
 
-    /// The root of an image is from now on what it was before it was swapped last. Returns which directory that is. What is
-    /// `served` is not known where no server runs.
+    /// The root of an image is from now on what it was before it was swapped last. Returns which directory that is. Where no
+    /// server runs, `served` is `None`, and `configured` the root in the configuration if that is known.
     ///
     /// # Errors
     /// [`SwapError::Never`].
     pub(crate) fn roll_back(
         &mut self,
         image: &str,
-        served: Option<Served<'_>>,
+        (served, configured): (Option<Served<'_>>, Option<&Path>),
         when: When,
     ) -> Result<PathBuf, SwapError> {
         let never = || SwapError::Never {
@@ -189,7 +216,8 @@ impl Swaps {
         let mut swap = match served {
             Some(served) if !swap.counts_for(served.configured) => return Err(never()),
             Some(served) => swap.of_server(served),
-            None => swap.of_next_start(),
+            None if configured.is_some_and(|root| !swap.counts_for(root)) => return Err(never()),
+            None => swap.of_next_start(configured.unwrap_or(&swap.configured)),
         };
         if swap.trees.len() < 2 {
             return Err(never());
@@ -204,6 +232,68 @@ impl Swaps {
     /// The configured root of an image is its root. Returns whether there was anything to forget.
     pub(crate) fn forget(&mut self, image: &str) -> bool {
         self.images.remove(image).is_some()
+    }
+
+    /// An earlier root of an image is none any more. `served` and `configured` are as for [`Swaps::roll_back`].
+    ///
+    /// # Errors
+    /// [`SwapError::Unknown`], [`SwapError::Needed`].
+    pub(crate) fn forget_root(
+        &mut self,
+        image: &str,
+        (served, configured): (Option<Served<'_>>, Option<&Path>),
+        root: &Path,
+    ) -> Result<(), SwapError> {
+        let of = || (image.to_owned(), root.to_owned());
+        let unknown = || {
+            let (image, root) = of();
+            SwapError::Unknown { image, root }
+        };
+        let swap = self.images.get_mut(image).ok_or_else(unknown)?;
+        let next = swap.at_restart.as_ref().map(|next| &next.trees);
+        let mut all = swap.trees.iter().chain(next.into_iter().flatten());
+        if !all.any(|tree| tree.root == root) {
+            return Err(unknown());
+        }
+        let configured = served.map(|served| served.configured).or(configured);
+        let configured = configured.unwrap_or(&swap.configured).to_owned();
+        let in_order = in_order(&swap.trees, &swap.configured, &configured);
+        let first = in_order.first().map(|tree| tree.root.as_path());
+        let now = served.map(|served| served.now).or(first);
+        let at_restart = next.and_then(|next| Some(next.first()?.root.as_path()));
+        let needed = if now == Some(root) {
+            let cure = format!("`netroot image rollback {image}` goes back to the one before");
+            Some(("the root", cure))
+        } else if at_restart == Some(root) {
+            let cure = format!("`netroot image rollback {image} --at-restart` takes that back");
+            Some(("the root from the next restart on", cure))
+        } else if configured == root {
+            let now = now.unwrap_or(root).display();
+            Some((
+                "the configured root",
+                format!("write root = \"{now}\" into the configuration first"),
+            ))
+        } else {
+            None
+        };
+        if let Some((what, cure)) = needed {
+            let (image, root) = of();
+            return Err(SwapError::Needed {
+                image,
+                root,
+                what,
+                cure,
+            });
+        }
+        // What is swapped from is one of the roots.
+        if swap.configured == root {
+            swap.configured = configured;
+        }
+        swap.trees.retain(|tree| tree.root != root);
+        if let Some(next) = &mut swap.at_restart {
+            next.trees.retain(|tree| tree.root != root);
+        }
+        Ok(())
     }
 
     /// Drops what does not count for an image of the configuration.
@@ -225,7 +315,7 @@ impl Swap {
         Self {
             configured: configured.to_owned(),
             trees: vec![Tree {
-                number: 1,
+                number: Tree::FIRST,
                 root: configured.to_owned(),
             }],
             at_restart: None,
@@ -263,11 +353,12 @@ impl Swap {
         }
     }
 
-    fn of_next_start(&self) -> Self {
+    fn of_next_start(&self, configured: &Path) -> Self {
         let next = self.at_restart.as_ref();
+        let trees = next.map_or(&self.trees, |next| &next.trees);
         Self {
-            trees: next.map_or(&self.trees, |next| &next.trees).clone(),
-            configured: self.configured.clone(),
+            trees: in_order(trees, &self.configured, configured),
+            configured: configured.to_owned(),
             at_restart: None,
         }
     }

@@ -18,7 +18,7 @@ const MAC: &str = "52:54:00:77:00:01";
 const PINNED: &str = "52-54-00-77-00-02";
 
 /// A generation as Guix System makes it: the system in the store, and a link to it.
-fn make(root: &Path, number: u32) -> Result<()> {
+pub(super) fn make(root: &Path, number: u32) -> Result<()> {
     let version = format!("6.{number}.0");
     let system = root.join(format!("gnu/store/{number}-system"));
     let modules = system.join("kernel/lib/modules").join(&version);
@@ -40,7 +40,7 @@ fn link(root: &Path, number: u32) -> std::path::PathBuf {
 }
 
 /// Makes it the current one.
-fn switch(root: &Path, number: u32) -> Result<()> {
+pub(super) fn switch(root: &Path, number: u32) -> Result<()> {
     let new = root.join("var/guix/profiles/system.new");
     symlink(format!("system-{number}-link"), &new)?;
     Ok(fs::rename(new, root.join("var/guix/profiles/system"))?)

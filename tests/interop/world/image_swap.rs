@@ -1,6 +1,9 @@
 //! The root of an image is exchanged (`netroot image swap`): who runs keeps the old one, also over a restart, and who boots gets
 //! the new one with its kernel; all of it or nothing, and back by one command.
 
+mod command;
+mod lost;
+
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::symlink;

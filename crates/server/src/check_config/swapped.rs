@@ -1,6 +1,5 @@
 //! Roots that were swapped (`netroot image swap`): what machines boot is looked at, and not what the configuration names.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::config::{Mistake, Places};
@@ -49,14 +48,13 @@ fn booted(image: &mut ImageSettings) -> Option<String> {
     let root = image.source.root()?;
     let configured = root.swapped.as_ref()?.configured.clone();
     let swapped_to = root.directory.clone();
-    let (mut tried, mut first_error, mut is_last) = (BTreeSet::new(), None, false);
+    let (mut first_error, mut is_last) = (None, false);
     while let Some(error) = Opened::open(image).err() {
         first_error.get_or_insert_with(|| with_causes(&error));
         let ImageSource::Root(root) = &mut image.source else {
             break;
         };
-        tried.insert(root.swapped.as_ref()?.tree);
-        match swaps::without_swap(root, &tried) {
+        match swaps::earlier(root) {
             Some(earlier) => *root = earlier,
             // What is wrong with it is a mistake of the image.
             None => {

@@ -63,6 +63,9 @@ pub(crate) struct Root {
     pub(crate) configured: PathBuf,
     #[serde(flatten)]
     pub(crate) now: Tree,
+    /// Those that cannot be served, the latest first.
+    #[serde(default)]
+    pub(crate) newer: Vec<Tree>,
     pub(crate) before: Vec<Tree>,
 }
 

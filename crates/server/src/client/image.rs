@@ -5,6 +5,7 @@
 //! asks the running server to take that over, and puts the file back where it does not.
 
 mod exchange;
+mod written;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -70,14 +71,18 @@ enum ImageCommand {
         #[command(flatten)]
         local: LocalArgs,
     },
-    /// Forget the swaps of an image: machines boot the configured root.
+    /// Forget the swaps of an image, so that machines boot the configured root, or one of its earlier roots.
     #[command(after_help = FORGET_EXAMPLES)]
     Forget {
         /// The image.
         #[arg(value_name = "NAME")]
         name: String,
 
-        /// Also where machines run from another root than the configured one: they lose it.
+        /// Only this earlier root, which machines do not boot; it may be gone by now.
+        #[arg(value_name = "DIR")]
+        directory: Option<PathBuf>,
+
+        /// Also where machines run from what is forgotten: they lose it.
         #[arg(long)]
         force: bool,
 
@@ -110,7 +115,8 @@ Examples:
 
 const FORGET_EXAMPLES: &str = "\
 Examples:
-  netroot image forget debian";
+  netroot image forget debian
+  netroot image forget debian /srv/debian-13.1          it is no earlier root any more, and may be deleted";
 
 /// Does it.
 ///
@@ -133,8 +139,17 @@ pub(crate) fn run(args: &ImageArgs) -> Result<ExitCode> {
             at_restart,
             local,
         }) => exchange(name, local, &Wanted::RollBack, *at_restart),
-        Some(ImageCommand::Forget { name, force, local }) => {
-            exchange(name, local, &Wanted::Forget(*force), false)
+        Some(ImageCommand::Forget {
+            name,
+            directory,
+            force,
+            local,
+        }) => {
+            let wanted = match directory {
+                Some(directory) => Wanted::ForgetRoot(known(directory), *force),
+                None => Wanted::Forget(*force),
+            };
+            exchange(name, local, &wanted, false)
         }
     }
 }
@@ -182,6 +197,14 @@ fn image_lines(image: &Image) -> Vec<Line> {
         let configured = format!("configured: {}", path(&root.configured));
         lines.push(Line::words(2, Tone::Soft, configured));
     }
+    for newer in &root.newer {
+        let what = format!(
+            "swapped to: {}, cannot be served{}",
+            path(&newer.directory),
+            run_from(newer)
+        );
+        lines.push(Line::words(2, Tone::Warning, what));
+    }
     for before in &root.before {
         let (tone, what) = match (before.served, before.tree) {
             (false, _) if before.let_go => (Tone::Soft, "let go".to_owned()),
@@ -212,6 +235,14 @@ fn run_from(tree: &Tree) -> String {
     }
 }
 
+/// A directory that was a root, as it was written down. It may be gone.
+fn known(directory: &Path) -> PathBuf {
+    let real = directory
+        .canonicalize()
+        .or_else(|_| std::path::absolute(directory));
+    real.unwrap_or_else(|_| directory.to_owned())
+}
+
 /// The directory as root will find it again, if it is fit to be one.
 fn usable(directory: &Path) -> Result<PathBuf> {
     let named = directory.display();
@@ -240,6 +271,7 @@ mod tests {
             "name": "debian", "title": "debian", "kind": "root", "kernel": "6.12", "source": null,
             "root": {
                 "configured": "/srv/a", "tree": 3, "directory": "/srv/c", "served": true, "machines": [],
+                "newer": [{ "tree": 5, "directory": "/srv/e", "served": false, "machines": [] }],
                 "before": [
                     { "tree": 2, "directory": "/srv/b", "served": true, "machines": [
                         { "address": "10.0.0.7", "mac": null, "name": "lab-1", "idle_seconds": 4 },
@@ -259,6 +291,7 @@ mod tests {
                 "debian",
                 "  boots /srv/c (Linux 6.12)",
                 "  configured: /srv/a",
+                "  swapped to: /srv/e, cannot be served",
                 "  before: /srv/b, kept; run from it: lab-1 (4 s ago), 10.0.0.8 (5 min ago)",
                 "  before: /srv/a, let go",
                 "  before: /srv/d, cannot be opened",

@@ -33,17 +33,19 @@ pub(crate) fn images(args: &ImagesArgs) -> Result<()> {
 }
 
 /// Of each image.
-const COLUMNS: [Column; 6] = [
+const COLUMNS: [Column; 7] = [
     // Its name.
     Column::needed(0),
     // Its title.
-    Column::detail(4),
+    Column::detail(5),
     // Its kind.
     Column::needed(2),
     // Its kernel.
     Column::needed(3),
+    // Its directory.
+    Column::detail(4),
     // Its source.
-    Column::detail(5),
+    Column::detail(6),
     // Whether it is the default.
     Column::needed(1),
 ];
@@ -68,6 +70,7 @@ pub(crate) fn image_list(images: &Images, screen: Screen) -> Vec<Line> {
                 Tone::Plain,
                 image.kernel.as_deref().map(shown).unwrap_or_default(),
             ),
+            (Tone::Plain, directory(image)),
             (
                 Tone::Soft,
                 image.source.as_deref().map(shown).unwrap_or_default(),
@@ -86,6 +89,13 @@ pub(crate) fn image_list(images: &Images, screen: Screen) -> Vec<Line> {
         lines.push(Line::words(2, Tone::Soft, other));
     }
     lines
+}
+
+/// The directory that machines boot; only who may order is told it.
+fn directory(image: &Image) -> String {
+    let root = image.root.as_ref();
+    root.map(|root| shown(&root.now.directory.to_string_lossy()))
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -108,6 +118,18 @@ mod tests {
                 "  debian            root        6.1  default",
                 "  disk    Own disk  local-disk",
             ]
+        );
+        let json = serde_json::json!({ "default": "debian", "images": [{
+            "name": "debian", "title": "debian", "kind": "root", "kernel": "6.1", "source": "10.0.0.1:/debian",
+            "root": {
+                "configured": "/srv/old", "tree": 2, "directory": "/srv/new", "served": true, "machines": [],
+                "newer": [], "before": [],
+            },
+        }]});
+        let swapped = serde_json::from_value(json).unwrap();
+        assert_eq!(
+            text(&image_list(&swapped, Screen::PLAIN)),
+            ["  debian  root  6.1  /srv/new  10.0.0.1:/debian  default"]
         );
         let menu = text(&image_list(&images("menu"), Screen::PLAIN));
         assert_eq!(menu[2], "  machines that nothing else is for: menu");

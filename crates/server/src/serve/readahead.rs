@@ -4,6 +4,14 @@
 //! A list belongs to an image and to the directory that is its root. After a day, or when another directory has taken its
 //! place, the next machine boots without a list, and is what the next list is made of. A list that is wrong costs a little
 //! reading: it names only what machines may read anyway, and only what a machine asked for that was booting from here.
+//!
+//! The content is read through NFS, and not sent as one file over HTTP, to be unpacked into a layer of the overlay below the
+//! tmpfs. Of a boot of Debian 12 that would be 288 files with 46 MB, 14 MB as zstd -3. Between two network namespaces (tc-tbf,
+//! medians of 3): the boot's 1,810 calls one after the other 0.45 s at 1 Gbit/s and 3.8 s at 100 Mbit/s; that file with
+//! unpacking it 0.14 s and 1.2 s; the same without compression 0.40 s and 3.8 s. So it saves 0.3 s at most where machines
+//! are fast, and some 2.5 s at 100 Mbit/s, by compression alone, less what a boot computes meanwhile. For that, each machine
+//! would hold 46 MB that it can never give back, have files that do not follow what is changed in the root, with other inode numbers
+//! than their neighbours, and an init with a decompressor.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -5,7 +5,7 @@
 //! root → Facts → Step        serve::root_facts (looking), settling (deciding; pure)
 //! Step → what is served      exchange, root: the helper opens and builds, the store and the export are given the result
 //! configuration → Outcome    configured, reconfigure (when its files count), prepare (the helpers read, open and build)
-//! root → Outcome             generations (when others count), prepare
+//! root → Outcome             generations (when others count), swap_watch (when a swapped root is gone, or is back), prepare
 //! Outcome → what is served   apply: all at once, or nothing
 //! who runs from what         let_go: what was a root is closed when its last machine is gone
 //! who asks → is answered     askers; nic, nic_queue, nic_build (the initrd for the asking machine's network card)
@@ -30,10 +30,12 @@ mod nic;
 mod nic_build;
 mod nic_queue;
 mod open_root;
+mod preparation;
 mod prepare;
 mod reconfigure;
 mod root;
 mod settling;
+mod swap_watch;
 mod world;
 
 use std::io;
@@ -54,10 +56,12 @@ use self::nic_queue::NicQueue;
 use self::prepare::Outcome;
 use self::root::{Places, Root, RootChange};
 use self::settling::{Obstacle, Step};
+use self::swap_watch::SwapWatch;
 use crate::serve::events::{Change, Event, Warning};
 use crate::serve::look_requests::{Asked, LookRequest};
 use crate::serve::root_facts::{Facts, has_lost_modules, look};
 use crate::settings::Generations;
+use crate::swaps;
 
 pub(crate) use self::followed::{FollowedImage, FollowedRoots};
 pub(crate) use self::world::World;
@@ -98,6 +102,7 @@ pub(crate) struct RootWatch {
     building_nics: mpsc::UnboundedSender<NicBuilt>,
     askers: Askers,
     generations: GenerationWatch,
+    swaps: SwapWatch,
 }
 
 impl RootWatch {
@@ -139,6 +144,7 @@ impl RootWatch {
             building_nics,
             askers: Askers::default(),
             generations: GenerationWatch::default(),
+            swaps: SwapWatch::default(),
         }
     }
 
@@ -242,6 +248,7 @@ impl RootWatch {
         }
         self.loaders.forget_failures();
         self.generations.forget_failures();
+        self.swaps.forget_failures();
     }
 
     fn is_settled(&self) -> bool {
@@ -251,6 +258,7 @@ impl RootWatch {
             && self.files.iter().all(FollowedFiles::is_settled)
             && self.loaders.is_settled()
             && self.generations.is_settled()
+            && self.swaps.is_settled()
             && configured.is_none_or(Configured::is_settled)
     }
 
@@ -259,6 +267,7 @@ impl RootWatch {
         let configured = self.configured.as_ref();
         configured.is_some_and(Configured::is_about_to_change)
             || self.generations.is_one_gone() && !self.generations.is_settled()
+            || !self.swaps.is_settled()
             || self.images.iter().any(|image| {
                 image.modules_gone && (image.settling.is_unsettled() || image.building.is_some())
             })
@@ -278,6 +287,7 @@ impl RootWatch {
         for number in 0..self.images.len() {
             self.look_at_image(number).await;
         }
+        self.look_at_swaps().await;
         let mut changes = self.loaders.look(&self.world).await;
         for files in &mut self.files {
             changes.extend(files.look(&self.world).await);
@@ -336,6 +346,11 @@ impl RootWatch {
             return;
         }
         image.modules_gone = modules_gone;
+        image.no_kernel = facts.kernel.as_ref().err().cloned();
+        if image.no_kernel.is_some() && swaps::earlier(&image.followed.settings).is_some() {
+            // An earlier root is booted instead.
+            return;
+        }
         let root = self.roots.get(image.followed.root);
         if image.building.is_some() || !root.is_some_and(Root::is_at_its_path) {
             return;

@@ -56,7 +56,6 @@ pub(crate) fn run(settings: &Settings, left_out: Vec<String>) -> Result<(), Serv
     let mut settings = settings.clone();
     untold.extend(swapped::apply(&mut settings));
     crate::generations::at_start(&mut settings.catalog);
-    let mut tried = swapped::Tried::new();
     loop {
         let Err(error) = serve(&settings, std::mem::take(&mut untold), is_whole) else {
             return Ok(());
@@ -67,9 +66,9 @@ pub(crate) fn run(settings: &Settings, left_out: Vec<String>) -> Result<(), Serv
             settings = left;
             continue;
         }
-        if let Some((left, warning)) = swapped::without(&settings, &error, &mut tried) {
+        if let Some((left, warning)) = swapped::without(&settings, &error) {
+            // It is looked at again while serving.
             settings = left;
-            is_whole = false;
             untold.push(warning);
             continue;
         }

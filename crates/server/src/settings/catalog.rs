@@ -230,8 +230,17 @@ pub struct SwappedRoot {
     pub configured: PathBuf,
     /// The number of the one that machines boot, in the paths that they mount.
     pub tree: u32,
+    /// Those after it, the latest first, with their numbers: they cannot be served.
+    pub newer: Vec<(u32, PathBuf)>,
     /// Those before it, the latest first, with their numbers. Machines that run from them keep them.
     pub before: Vec<(u32, PathBuf)>,
+}
+
+impl SwappedRoot {
+    /// All that machines do not boot, but may run from, the latest first.
+    pub(crate) fn others(&self) -> impl Iterator<Item = &(u32, PathBuf)> {
+        self.newer.iter().chain(&self.before)
+    }
 }
 
 /// The generations of a store system that an image stands for.

@@ -64,24 +64,107 @@ pub(crate) fn apply(
     idle.into_iter().map(told).collect()
 }
 
-/// The image's root is an earlier one instead, the latest that has not been `tried`, by their numbers; the others are kept for
-/// machines that run from them. `None` if there is none left.
-pub(crate) fn without_swap(root: &RootSettings, tried: &BTreeSet<u32>) -> Option<RootSettings> {
+/// The root before the one that an image has, which cannot be served. `None` if there is none.
+pub(crate) fn earlier(root: &RootSettings) -> Option<RootSettings> {
     let swapped = root.swapped.as_ref()?;
-    let mut all = swapped.before.iter();
-    let at = all.position(|(number, _)| !tried.contains(number))?;
-    let mut before = swapped.before.clone();
-    let (tree, directory) = before.remove(at);
-    before.insert(0, (swapped.tree, root.directory.clone()));
+    let ((tree, directory), before) = swapped.before.split_first()?;
+    let mut newer = swapped.newer.clone();
+    newer.push((swapped.tree, root.directory.clone()));
     Some(RootSettings {
-        directory,
+        directory: directory.clone(),
         swapped: Some(SwappedRoot {
             configured: swapped.configured.clone(),
-            tree,
-            before,
+            tree: *tree,
+            newer,
+            before: before.to_vec(),
         }),
         ..root.clone()
     })
+}
+
+/// The root that an image has by the file, whether or not it can be served.
+pub(crate) fn latest(root: &RootSettings) -> RootSettings {
+    let mut latest = root.clone();
+    let Some(swapped) = &mut latest.swapped else {
+        return latest;
+    };
+    if swapped.newer.is_empty() {
+        return latest;
+    }
+    let mut newer = std::mem::take(&mut swapped.newer);
+    let (tree, directory) = newer.remove(0);
+    let now = std::mem::replace(&mut latest.directory, directory);
+    newer.push((std::mem::replace(&mut swapped.tree, tree), now));
+    newer.append(&mut swapped.before);
+    swapped.before = newer;
+    latest
+}
+
+/// Whether machines boot an earlier root than the latest one.
+pub(crate) fn is_fallen_back(root: &RootSettings) -> bool {
+    (root.swapped.as_ref()).is_some_and(|swapped| !swapped.newer.is_empty())
+}
+
+/// Whether both are the same by the file: nobody has swapped it in between.
+pub(crate) fn have_same_latest(one: &RootSettings, other: &RootSettings) -> bool {
+    let number = |root: &RootSettings| root.swapped.as_ref().map(|swapped| swapped.tree);
+    let (one, other) = (latest(one), latest(other));
+    one.directory == other.directory && number(&one) == number(&other)
+}
+
+/// The root with this number of an image, as if it were the one that machines boot.
+pub(crate) fn with_number(root: &RootSettings, number: u32) -> Option<RootSettings> {
+    let swapped = root.swapped.as_ref()?;
+    if swapped.tree == number {
+        return Some(root.clone());
+    }
+    let mut others = swapped.others();
+    let (_, directory) = others.find(|(other, _)| *other == number)?;
+    Some(RootSettings {
+        directory: directory.clone(),
+        ..root.clone()
+    })
+}
+
+/// The root that an image is to have, without the latest ones as far as those cannot be `served` now.
+pub(crate) fn as_served(wanted: &RootSettings, served: &RootSettings) -> RootSettings {
+    let mut root = wanted.clone();
+    while is_unfit(&root, served)
+        && let Some(earlier) = earlier(&root)
+    {
+        root = earlier;
+    }
+    root
+}
+
+fn is_unfit(root: &RootSettings, served: &RootSettings) -> bool {
+    let (Some(swapped), Some(served)) = (&root.swapped, &served.swapped) else {
+        return false;
+    };
+    let mut unfit = served.newer.iter();
+    unfit.any(|(tree, directory)| *tree == swapped.tree && *directory == root.directory)
+}
+
+/// What is told where machines boot `instead` of the image's latest root, since that cannot be served: `why`.
+pub(crate) fn not_served(image: &str, instead: &RootSettings, why: &str) -> String {
+    let newer = instead.swapped.as_ref().map(|swapped| &*swapped.newer);
+    let newer = newer.unwrap_or_default();
+    let instead = instead.directory.display();
+    let Some((_, latest)) = newer.first() else {
+        return format!(
+            "{image}: {instead} cannot be served, nor can an earlier root, and all stays as it was: {why}"
+        );
+    };
+    let latest = latest.display();
+    // A rollback gives the one before what the file says.
+    let cure = match newer.len() {
+        1 => format!("`netroot image rollback {image}`"),
+        _ => format!("`netroot image swap {image} {instead}`"),
+    };
+    format!(
+        "{image}: {latest} cannot be served, machines boot {instead}: {why}; they boot {latest} again once it can be served \
+         (`netroot reload` looks at once), and {cure} makes {instead} the root for good"
+    )
 }
 
 fn undo(root: &mut RootSettings) {
@@ -94,8 +177,8 @@ fn put(root: &mut RootSettings, trees: &[Tree]) -> bool {
     let Some((now, before)) = trees.split_first() else {
         return false;
     };
-    // It has not been swapped yet, only for servers that start later.
-    if before.is_empty() {
+    // It has not been swapped yet, only for servers that start later. With another number its earlier roots were forgotten.
+    if before.is_empty() && now.number == Tree::FIRST {
         return false;
     }
     let configured = std::mem::replace(&mut root.directory, now.root.clone());
@@ -103,6 +186,7 @@ fn put(root: &mut RootSettings, trees: &[Tree]) -> bool {
     root.swapped = Some(SwappedRoot {
         configured,
         tree: now.number,
+        newer: Vec::new(),
         before: before.collect(),
     });
     true

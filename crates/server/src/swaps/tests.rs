@@ -69,6 +69,10 @@ fn swap(swaps: &mut Swaps, of: Served<'_>, to: &str) -> Result<(), SwapError> {
     swaps.swap("debian", of, Path::new(to), (When::Now, &|_| false))
 }
 
+fn back(swaps: &mut Swaps, of: Served<'_>) -> Result<PathBuf, SwapError> {
+    swaps.roll_back("debian", (Some(of), None), When::Now)
+}
+
 fn boots(root: &str, before: &[u32]) -> (String, Vec<u32>, Vec<String>) {
     (root.to_owned(), before.to_vec(), Vec::new())
 }
@@ -77,7 +81,7 @@ fn boots(root: &str, before: &[u32]) -> (String, Vec<u32>, Vec<String>) {
 fn a_root_is_swapped_and_back_again_and_each_tree_keeps_its_number() {
     let mut swaps = Swaps::default();
     let first = served("/srv/a", "/srv/a");
-    let never = swaps.roll_back("debian", Some(first), When::Now);
+    let never = back(&mut swaps, first);
     let never = never.unwrap_err().to_string();
     assert!(never.contains("never swapped"), "{never}");
     swap(&mut swaps, first, "/srv/b").unwrap();
@@ -86,7 +90,7 @@ fn a_root_is_swapped_and_back_again_and_each_tree_keeps_its_number() {
     assert_eq!(same.to_string(), "/srv/b is the root of debian already");
     assert_eq!(booted(&swaps, "/srv/a"), boots("/srv/b", &[1]));
 
-    let back = swaps.roll_back("debian", Some(second), When::Now).unwrap();
+    let back = back(&mut swaps, second).unwrap();
     assert_eq!(back, Path::new("/srv/a"));
     assert_eq!(booted(&swaps, "/srv/a"), boots("/srv/a", &[2]));
     swap(&mut swaps, first, "/srv/c").unwrap();
@@ -104,7 +108,7 @@ fn a_directory_that_was_swapped_to_may_be_configured_and_machines_keep_their_roo
     assert_eq!(booted(&swaps, "/srv/b"), boots("/srv/b", &[3, 1]));
     // From there it goes on.
     let of = served("/srv/c", "/srv/c");
-    let back = swaps.roll_back("debian", Some(of), When::Now).unwrap();
+    let back = back(&mut swaps, of).unwrap();
     assert_eq!(back, Path::new("/srv/b"));
     assert_eq!(booted(&swaps, "/srv/c"), boots("/srv/b", &[3, 1]));
 }
@@ -123,7 +127,7 @@ fn what_is_configured_since_counts_and_the_entry_is_told_and_dropped() {
         ]
     );
     let of = served("/srv/other", "/srv/other");
-    let never = swaps.roll_back("debian", Some(of), When::Now);
+    let never = back(&mut swaps, of);
     assert!(matches!(never, Err(SwapError::Never { .. })), "{never:?}");
     // It does not come back when the old root is configured again.
     let mut dropped = swaps.clone();
@@ -173,7 +177,9 @@ fn what_is_written_for_the_next_start_is_obeyed_by_servers_that_start_then() {
     assert_eq!(booted_by(&swaps, "/srv/a", &started), boots("/srv/b", &[1]));
     // Without a server it is taken back, for the next start again.
     let mut back = swaps.clone();
-    let to = back.roll_back("debian", None, When::AtRestart(8)).unwrap();
+    let to = back
+        .roll_back("debian", (None, None), When::AtRestart(8))
+        .unwrap();
     assert_eq!(to, Path::new("/srv/a"));
     let started = back.at_restart();
     assert_eq!(booted_by(&back, "/srv/a", &started), boots("/srv/a", &[2]));
@@ -185,28 +191,71 @@ fn what_is_written_for_the_next_start_is_obeyed_by_servers_that_start_then() {
     assert_eq!(booted(&swaps, "/srv/a"), boots("/srv/c", &[1]));
 }
 
+/// An image's root by what is in the file.
+fn root_of(swaps: &Swaps, configured: &str) -> RootSettings {
+    let mut now = catalog(Some("debian"), configured);
+    apply(&mut now, swaps, Path::new(FILE), &BTreeSet::new());
+    now.images[0].source.root().unwrap().clone()
+}
+
+/// What machines boot, the numbers of the later roots, and of those before.
+fn shown(root: &RootSettings) -> (&Path, Vec<u32>, Vec<u32>) {
+    let swapped = root.swapped.as_ref().unwrap();
+    assert_eq!(swapped.configured, Path::new("/srv/a"));
+    let numbers = |trees: &[(u32, PathBuf)]| trees.iter().map(|(number, _)| *number).collect();
+    (
+        &root.directory,
+        numbers(&swapped.newer),
+        numbers(&swapped.before),
+    )
+}
+
 #[test]
-fn a_tree_that_cannot_be_served_is_kept_behind_the_latest_that_can_be() {
+fn the_root_before_one_that_cannot_be_served_is_booted_until_it_can_be() {
     let mut swaps = Swaps::default();
     swap(&mut swaps, served("/srv/a", "/srv/a"), "/srv/b").unwrap();
     swap(&mut swaps, served("/srv/a", "/srv/b"), "/srv/c").unwrap();
-    let mut now = catalog(Some("debian"), "/srv/a");
-    apply(&mut now, &swaps, Path::new(FILE), &BTreeSet::new());
-    let mut root = now.images[0].source.root().unwrap().clone();
-    let mut tried = BTreeSet::new();
-    for (directory, before) in [("/srv/b", [3, 1]), ("/srv/a", [2, 3])] {
-        tried.insert(root.swapped.as_ref().unwrap().tree);
-        root = without_swap(&root, &tried).unwrap();
-        let swapped = root.swapped.as_ref().unwrap();
-        let numbers: Vec<u32> = swapped.before.iter().map(|(number, _)| *number).collect();
-        assert_eq!(
-            (root.directory.as_path(), &*numbers),
-            (Path::new(directory), &before[..])
-        );
-        assert_eq!(swapped.configured, Path::new("/srv/a"));
+    let third = root_of(&swaps, "/srv/a");
+    let second = earlier(&third).unwrap();
+    assert_eq!(shown(&second), (Path::new("/srv/b"), vec![3], vec![1]));
+    let first = earlier(&second).unwrap();
+    assert_eq!(shown(&first), (Path::new("/srv/a"), vec![3, 2], vec![]));
+    assert_eq!(earlier(&first), None);
+    assert!(is_fallen_back(&first) && !is_fallen_back(&third));
+    for root in [&first, &second, &third] {
+        assert_eq!(latest(root), third);
+        assert!(have_same_latest(root, &third));
+        // In a configuration that is read again.
+        assert_eq!(as_served(&third, root), *root);
     }
-    tried.insert(1);
-    assert_eq!(without_swap(&root, &tried), None);
+    for (number, directory) in [(1, "/srv/a"), (2, "/srv/b"), (3, "/srv/c")] {
+        let root = with_number(&second, number).unwrap();
+        assert_eq!(root.directory, Path::new(directory));
+    }
+    assert_eq!(with_number(&second, 4), None);
+
+    // Somebody goes back to it for good.
+    let of = served("/srv/a", "/srv/c");
+    back(&mut swaps, of).unwrap();
+    let back = root_of(&swaps, "/srv/a");
+    assert!(!have_same_latest(&back, &second));
+    let now = as_served(&back, &second);
+    assert_eq!(shown(&now), (Path::new("/srv/b"), vec![], vec![3, 1]));
+
+    let told = not_served("debian", &second, "it has no kernel");
+    assert!(
+        told.starts_with(
+            "debian: /srv/c cannot be served, machines boot /srv/b: it has no kernel; "
+        ) && told.contains("`netroot image rollback debian` makes /srv/b the root for good"),
+        "{told}"
+    );
+    let told = not_served("debian", &first, "it has no kernel");
+    assert!(
+        told.contains("`netroot image swap debian /srv/a` makes"),
+        "{told}"
+    );
+    let told = not_served("debian", &third, "it has no kernel");
+    assert!(told.contains("nor can an earlier root"), "{told}");
 }
 
 #[test]
@@ -230,4 +279,60 @@ fn earlier_roots_are_forgotten_only_once_they_are_closed() {
     assert_eq!(before.len(), MOST_BEFORE);
     // /srv/3 had the number 5; the configured one stays.
     assert!(before.contains(&1) && !before.contains(&5), "{before:?}");
+}
+
+#[test]
+fn without_a_server_the_configuration_says_what_it_is_rolled_back_from() {
+    let mut swaps = Swaps::default();
+    swap(&mut swaps, served("/srv/a", "/srv/a"), "/srv/b").unwrap();
+    swap(&mut swaps, served("/srv/a", "/srv/b"), "/srv/c").unwrap();
+    let next = |configured: Option<&str>| {
+        let mut swaps = swaps.clone();
+        let configured = configured.map(Path::new);
+        let to = swaps.roll_back("debian", (None, configured), When::AtRestart(8));
+        to.map(|to| (to, swaps))
+    };
+    // What was swapped to is configured by now, or what was swapped to before.
+    for (configured, expected) in [
+        ("/srv/c", "/srv/b"),
+        ("/srv/b", "/srv/c"),
+        ("/srv/a", "/srv/b"),
+    ] {
+        let (to, swaps) = next(Some(configured)).unwrap();
+        assert_eq!(to, Path::new(expected), "{configured}");
+        let started = swaps.at_restart();
+        assert_eq!(booted_by(&swaps, configured, &started).0, expected);
+    }
+    let never = next(Some("/srv/other"));
+    assert!(matches!(never, Err(SwapError::Never { .. })), "{never:?}");
+    assert_eq!(next(None).unwrap().0, Path::new("/srv/b"));
+}
+
+#[test]
+fn one_earlier_root_is_forgotten_and_the_others_keep_their_numbers() {
+    let mut swaps = Swaps::default();
+    swap(&mut swaps, served("/srv/a", "/srv/a"), "/srv/b").unwrap();
+    swap(&mut swaps, served("/srv/a", "/srv/b"), "/srv/c").unwrap();
+    let of = Some(served("/srv/a", "/srv/c"));
+    let mut refused = |of, root: &str| {
+        let refused = swaps.forget_root("debian", (of, None), Path::new(root));
+        refused.unwrap_err().to_string()
+    };
+    assert!(refused(of, "/srv/c").contains("`netroot image rollback debian`"));
+    assert!(refused(None, "/srv/c").contains("is the root of debian"));
+    assert!(refused(of, "/srv/a").contains("write root = \"/srv/c\" into the configuration first"));
+    assert!(refused(of, "/srv/other").contains("is none of the earlier roots"));
+    swaps
+        .forget_root("debian", (of, None), Path::new("/srv/b"))
+        .unwrap();
+    assert_eq!(booted(&swaps, "/srv/a"), boots("/srv/c", &[1]));
+    // Once another one is configured it goes, too; machines know the root that is left by its number.
+    let of = Some(served("/srv/c", "/srv/c"));
+    swaps
+        .forget_root("debian", (of, None), Path::new("/srv/a"))
+        .unwrap();
+    assert_eq!(booted(&swaps, "/srv/c"), boots("/srv/c", &[]));
+    assert_eq!(root_of(&swaps, "/srv/c").swapped.unwrap().tree, 3);
+    let never = back(&mut swaps, served("/srv/c", "/srv/c"));
+    assert!(matches!(never, Err(SwapError::Never { .. })), "{never:?}");
 }

@@ -11,6 +11,7 @@ use clap::Args;
 use netroot_printable::Printable;
 use nix::sys::signal::{SigSet, Signal};
 
+use super::written::Written;
 use crate::client::answers::{Images, Root, Runner};
 use crate::client::ask::ServerArgs;
 use crate::client::reload::reload;
@@ -30,6 +31,10 @@ pub(super) struct LocalArgs {
     /// /var/lib/netroot].
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+
+    /// The configuration, which is read where no server runs [default: /etc/netroot/netroot.toml].
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 impl LocalArgs {
@@ -51,6 +56,19 @@ pub(super) enum Wanted {
     RollBack,
     /// It is the configured one; if this is set, even where machines run from others.
     Forget(bool),
+    /// This one is no earlier one any more; if this is set, even where machines run from it.
+    ForgetRoot(PathBuf, bool),
+}
+
+impl Wanted {
+    /// Whether it can be done where no server runs.
+    const fn is_possible_alone(&self, at_restart: bool) -> bool {
+        match self {
+            Self::Swap(_) => false,
+            Self::RollBack => at_restart,
+            Self::Forget(_) | Self::ForgetRoot(..) => true,
+        }
+    }
 }
 
 /// Changes the root of the image `name`.
@@ -67,25 +85,28 @@ pub(super) fn exchange(
         bail!("only root may say what machines boot: run this as root");
     }
     let server = &local.server();
-    let state = local.state.as_deref();
-    let file = file::path(state.unwrap_or(Path::new(settings::STATE)));
-    let asked = ask(name, server);
-    // A server that cannot start is not needed.
-    let alone =
-        matches!(wanted, Wanted::RollBack if at_restart) || matches!(wanted, Wanted::Forget(_));
-    let answer = match asked {
-        Err(error) if alone => {
-            eprintln!("netroot: {error:#}; only {} is changed", file.display());
+    let mut state = local.state.clone();
+    let mut configured = None;
+    let answer = match ask(name, server) {
+        // A server that cannot start is not needed.
+        Err(error) if wanted.is_possible_alone(at_restart) => {
+            let written = Written::read(local.config.as_deref(), name)?;
+            state = state.or(written.state);
+            configured = written.root;
+            eprintln!("netroot: {error:#}; only the file of swaps is changed");
             None
         }
         asked => Some(asked?),
     };
+    let file = file::path(state.as_deref().unwrap_or(Path::new(settings::STATE)));
     if let Some((all, _)) = &answer {
         is_read_by_the_server(all, &file)?;
     }
     let root = answer.as_ref().map(|(_, root)| root);
-    if let (Wanted::Forget(false), Some(root)) = (wanted, root) {
-        nobody_loses(name, root)?;
+    match (wanted, root) {
+        (Wanted::Forget(false), Some(root)) => nobody_loses(name, root)?,
+        (Wanted::ForgetRoot(directory, false), Some(root)) => nobody_runs_from(directory, root)?,
+        _ => {}
     }
     let cannot_write = || format!("cannot write {}", file.display());
     end_on_signals()?;
@@ -98,7 +119,8 @@ pub(super) fn exchange(
     } else {
         When::Now
     };
-    let directory = change(&mut swaps, name, wanted, root, when)?;
+    let known = (root, configured.as_deref());
+    let directory = change(&mut swaps, name, wanted, known, when)?;
     if let Some((all, _)) = &answer {
         for image in &all.images {
             if let Some(root) = &image.root {
@@ -110,10 +132,15 @@ pub(super) fn exchange(
     let written = undone.write(&swaps).with_context(cannot_write);
     if written.is_ok() && (at_restart || answer.is_none()) {
         undone.done();
-        println!(
-            "{name}: machines boot {} when the server has been restarted",
-            path(&directory)
-        );
+        match wanted {
+            Wanted::ForgetRoot(forgotten, _) => {
+                println!("{name}: {} is no earlier root any more", path(forgotten));
+            }
+            _ => println!(
+                "{name}: machines boot {} when the server has been restarted",
+                path(&directory)
+            ),
+        }
         return Ok(ExitCode::SUCCESS);
     }
     let done = written.and_then(|()| take_over(name, server));
@@ -137,15 +164,25 @@ fn change(
     swaps: &mut Swaps,
     name: &str,
     wanted: &Wanted,
-    root: Option<&Root>,
+    (root, configured): (Option<&Root>, Option<&Path>),
     when: When,
 ) -> Result<PathBuf> {
     let served = root.map(|root| Served {
         configured: &root.configured,
-        now: &root.now.directory,
+        // By the file, whether or not it can be served.
+        now: &root.newer.first().unwrap_or(&root.now).directory,
     });
     match (wanted, served) {
         (Wanted::Swap(to), Some(served)) => {
+            if root
+                .and_then(|root| root.newer.first())
+                .is_some_and(|tree| tree.directory == *to)
+            {
+                bail!(
+                    "{} is the root of {name} already, and cannot be served; `netroot reload` says why, and tries it again",
+                    path(to)
+                );
+            }
             let is_closed = |directory: &Path| {
                 let mut before = root.iter().flat_map(|root| &root.before);
                 before.any(|tree| tree.directory == directory && tree.let_go)
@@ -154,7 +191,18 @@ fn change(
             Ok(to.clone())
         }
         (Wanted::Swap(_), None) => bail!("no server runs"),
-        (Wanted::RollBack, served) => Ok(swaps.roll_back(name, served, when)?),
+        (Wanted::RollBack, served) => Ok(swaps.roll_back(name, (served, configured), when)?),
+        (Wanted::ForgetRoot(directory, _), served) => {
+            // An earlier one is booted where the latest cannot be.
+            let served = served.map(|served| Served {
+                now: root.map_or(served.now, |root| &root.now.directory),
+                ..served
+            });
+            swaps.forget_root(name, (served, configured), directory)?;
+            Ok(root
+                .map(|root| root.now.directory.clone())
+                .unwrap_or_default())
+        }
         (Wanted::Forget(_), served) => {
             if !swaps.forget(name) {
                 bail!("nothing is remembered of the root of {name}");
@@ -191,6 +239,20 @@ fn nobody_loses(name: &str, root: &Root) -> Result<()> {
             "these machines run from another root than {}, and would lose it: {}; restart them first, or add --force ({name} \
              keeps its roots)",
             path(&root.configured),
+            machines.join(", ")
+        );
+    }
+    Ok(())
+}
+
+fn nobody_runs_from(directory: &Path, root: &Root) -> Result<()> {
+    let trees = root.newer.iter().chain(&root.before);
+    let it = trees.filter(|tree| tree.directory == directory && tree.tree.is_some());
+    let machines: Vec<String> = it.flat_map(|tree| &tree.machines).map(machine).collect();
+    if !machines.is_empty() {
+        bail!(
+            "these machines run from {}, and would lose it: {}; restart them first, or add --force",
+            path(directory),
             machines.join(", ")
         );
     }

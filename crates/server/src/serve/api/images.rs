@@ -2,7 +2,7 @@
 //! from those that were before.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use netroot_nfs_export::ExportUsers;
 use serde::Serialize;
@@ -41,6 +41,8 @@ struct ShownRoot {
     /// That which machines boot.
     #[serde(flatten)]
     now: ShownTree,
+    /// Those after it, the latest first: they cannot be served.
+    newer: Vec<ShownTree>,
     /// Those before, the latest first.
     before: Vec<ShownTree>,
 }
@@ -119,11 +121,13 @@ fn root(sources: &Sources, image: &Image, used: &[ExportUsers]) -> Option<ShownR
     };
     let of_name = |name: &String| used.iter().find(|of| !of.replaced && has(of, name));
     let number = swapped.as_ref().map(|swapped| swapped.tree);
-    let before = swapped.iter().flat_map(|swapped| &swapped.before);
-    let before = before.map(|(number, directory)| {
+    let other = |(number, directory): &(u32, PathBuf)| {
         let users = of_name(&tree_path(&image.name, *number));
         tree(Some(*number), directory, users)
-    });
+    };
+    let newer = swapped.iter().flat_map(|swapped| &swapped.newer);
+    let before = swapped.iter().flat_map(|swapped| &swapped.before);
+    let before = before.map(other);
     let replaced = used.iter().filter(|of| of.replaced && has(of, &plain));
     let replaced = replaced.map(|of| {
         // Another path was configured then, perhaps.
@@ -137,6 +141,7 @@ fn root(sources: &Sources, image: &Image, used: &[ExportUsers]) -> Option<ShownR
             .to_string_lossy()
             .into_owned(),
         now: tree(number, directory, of_name(&plain)),
+        newer: newer.map(other).collect(),
         before: before.chain(replaced).collect(),
     })
 }

@@ -46,6 +46,11 @@ impl Comparison {
         comparison
     }
 
+    /// Whether nothing changes.
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Whether the files of an image have to be opened.
     pub(crate) fn opens(&self, image: &str) -> bool {
         let mut open = self.added.iter().chain(&self.changed);

@@ -255,6 +255,8 @@ pub(crate) enum Warning {
     },
     /// What was made an image's root (`netroot image swap`) is not served.
     SwapNotServed {
+        /// The image, if it is about one.
+        image: Option<String>,
         /// What, and why.
         error: String,
     },

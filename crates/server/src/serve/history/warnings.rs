@@ -115,7 +115,7 @@ fn is_of_configuration(warning: &Warning) -> bool {
         Warning::ConfigurationKept { .. }
             | Warning::WithoutEffect { .. }
             | Warning::DropInLeftOut { .. }
-            | Warning::SwapNotServed { .. }
+            | Warning::SwapNotServed { image: None, .. }
     )
 }
 
@@ -125,7 +125,23 @@ fn mends(event: &Event, warning: &Warning) -> bool {
         (Event::Change(Change::ConfigurationServed), warning) => {
             is_of_configuration(warning) || matches!(warning, Warning::TakesRestart { .. })
         }
-        (Event::Change(Change::ImageSwapped { .. }), Warning::SwapNotServed { .. }) => true,
+        (
+            Event::Change(
+                Change::ImageSwapped { image: now, .. } | Change::ImageRemoved { image: now },
+            ),
+            Warning::SwapNotServed { image, .. },
+        ) => image.as_ref().is_none_or(|image| image == now),
+        (
+            Event::Change(Change::ImageSwapped { image: now, .. }),
+            Warning::KernelKept { image, .. } | Warning::NoNicInitrd { image, .. },
+        ) => image == now,
+        // One of them is the root again, or is none any more.
+        (
+            Event::Change(Change::ImageSwapped {
+                root: now, before, ..
+            }),
+            Warning::RootGone { root } | Warning::RootNotFollowed { root, .. },
+        ) => [now, before].contains(&root),
         (
             Event::Change(
                 Change::NewBoots { image: now, .. } | Change::ImageRemoved { image: now },

@@ -174,7 +174,7 @@ pub(crate) fn exported(catalog: &Catalog, terms: &Terms) -> Vec<(PathBuf, Export
             names.iter().cloned().chain(tree(swapped.tree)).collect(),
             Vec::new(),
         );
-        for (number, before) in &swapped.before {
+        for (number, before) in swapped.others() {
             if !terms.is_let_go(before) {
                 add(before, tree(*number), names.clone());
             }
@@ -267,6 +267,7 @@ mod tests {
             *swapped = Some(Box::new(SwappedRoot {
                 configured: "/srv/debian".into(),
                 tree,
+                newer: Vec::new(),
                 before: before.map(|(tree, path)| (*tree, path.into())).collect(),
             }));
         }

@@ -202,8 +202,8 @@ impl Client<RootRequest> {
     ///
     /// # Errors
     /// [`HelperError::Impossible`]: this server cannot follow a root that was replaced, and has to be started again.
-    pub(crate) async fn root(&self, image: ImageNumber, tree: u32) -> Result<OwnedFd, HelperError> {
-        let mut done = self.ask(RootRequest::Root { image, tree }).await?;
+    pub(crate) async fn root(&self, image: ImageNumber) -> Result<OwnedFd, HelperError> {
+        let mut done = self.ask(RootRequest::Root { image }).await?;
         done.files.next().ok_or(HelperError::Nonsense)
     }
 
@@ -292,6 +292,7 @@ mod tests {
         configuration: 0,
         image: 3,
         generation: 0,
+        tree: 0,
     };
 
     #[tokio::test]
@@ -302,20 +303,16 @@ mod tests {
             answer_until_closed(&there, |request| {
                 left -= 1;
                 match (request, left) {
-                    (
-                        RootRequest::Root {
-                            image: THIRD,
-                            tree: 0,
-                        },
-                        1,
-                    ) => Answer::done(vec![there.try_clone().unwrap()]),
+                    (RootRequest::Root { image: THIRD }, 1) => {
+                        Answer::done(vec![there.try_clone().unwrap()])
+                    }
                     _ => Answer::impossible("not here"),
                 }
             });
         });
         let client = Helper::<RootRequest>::new(here).into_client().unwrap();
-        client.root(THIRD, 0).await.unwrap();
-        let refused = client.root(THIRD, 0).await.unwrap_err();
+        client.root(THIRD).await.unwrap();
+        let refused = client.root(THIRD).await.unwrap_err();
         assert!(
             matches!(refused, HelperError::Impossible { .. }),
             "{refused}"
@@ -326,7 +323,7 @@ mod tests {
         let (here, there) = channel::pair().unwrap();
         drop(there);
         let client = Helper::<RootRequest>::new(here).into_client().unwrap();
-        let ended = client.root(THIRD, 0).await.unwrap_err();
+        let ended = client.root(THIRD).await.unwrap_err();
         assert!(matches!(ended, HelperError::Ended), "{ended}");
     }
 }

@@ -6,7 +6,8 @@ use std::borrow::Cow;
 use super::request::ImageNumber;
 use crate::generations;
 use crate::serve::config_files::{self, FollowedPaths, Snapshot};
-use crate::settings::{ImageSettings, Settings};
+use crate::settings::{ImageSettings, ImageSource, Settings};
+use crate::swaps;
 
 /// That of the start, the one that is served, and one that may take its place.
 #[derive(Debug)]
@@ -34,9 +35,13 @@ impl<'a> Configurations<'a> {
             }
         };
         let image = images.get(usize::from(number.image))?;
+        let image = match number.tree {
+            0 => Cow::Borrowed(image),
+            tree => Cow::Owned(of_tree(image, tree)?),
+        };
         match number.generation {
-            0 => Some(Cow::Borrowed(image)),
-            generation => generations::of_number(image, generation).map(Cow::Owned),
+            0 => Some(image),
+            generation => generations::of_number(&image, generation).map(Cow::Owned),
         }
     }
 
@@ -56,4 +61,13 @@ impl<'a> Configurations<'a> {
         }
         Ok(snapshot)
     }
+}
+
+/// The image with one of the directories that are or were its root.
+fn of_tree(image: &ImageSettings, tree: u32) -> Option<ImageSettings> {
+    let root = swaps::with_number(image.source.root()?, tree)?;
+    Some(ImageSettings {
+        source: ImageSource::Root(root),
+        ..image.clone()
+    })
 }

@@ -117,7 +117,7 @@ mod tests {
             assert!(refused.text.contains("does not know"), "{refused:?}");
         }
         let image = ImageNumber::of(0, &CatalogSettings::default(), 0);
-        let root = [&[0, 7][..], &RootRequest::Root { image, tree: 0 }.encode()].concat();
+        let root = [&[0, 7][..], &RootRequest::Root { image }.encode()].concat();
         let first = ask(&here, &root);
         assert_eq!((first.number, first.outcome), (7, Outcome::Done));
         let replies: Vec<_> = (0..200).map(|_| ask(&here, &root)).collect();

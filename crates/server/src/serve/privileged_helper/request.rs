@@ -11,7 +11,7 @@ use crate::generations;
 use crate::settings::CatalogSettings;
 
 /// The length of a request, in bytes.
-pub(super) const LENGTH: usize = 28;
+pub(super) const LENGTH: usize = 32;
 /// How long an initrd may take to build, and a little: a slow machine takes minutes.
 const INITRD: Duration = Duration::from_secs(16 * 60);
 /// How long anything else may take: the disk that a root is on may be asleep.
@@ -40,8 +40,6 @@ pub(crate) enum RootRequest {
     Root {
         /// The image.
         image: ImageNumber,
-        /// The number of a tree that was its root before it was exchanged; 0 for what is its root.
-        tree: u32,
     },
     /// Read the configuration, if it has this digest, so that images of it can be named.
     Configuration {
@@ -61,6 +59,8 @@ pub(crate) struct ImageNumber {
     pub(crate) image: u16,
     /// Which generation of its root it is; 0 for the image as it is written.
     pub(crate) generation: u32,
+    /// Which of the directories that are or were its root (`netroot image swap`); 0 for its root, if it was never swapped.
+    pub(crate) tree: u32,
 }
 
 /// What the helper for files does.
@@ -106,17 +106,14 @@ impl Request for RootRequest {
 
     fn encode(self) -> [u8; LENGTH] {
         match self {
-            Self::Root { image, tree } => request(1, image, u64::from(tree)),
+            Self::Root { image } => request(1, image, 0),
             Self::Configuration { digest, served } => request(4, ImageNumber::none(served), digest),
         }
     }
 
     fn decode(bytes: [u8; LENGTH]) -> Option<Self> {
         match parts(bytes) {
-            (1, image, tree, 0) => Some(Self::Root {
-                image,
-                tree: u32::try_from(tree).ok()?,
-            }),
+            (1, image, 0, 0) => Some(Self::Root { image }),
             (4, of, digest, 0) if of == ImageNumber::none(of.configuration) => {
                 Some(Self::Configuration {
                     digest,
@@ -183,11 +180,24 @@ impl Request for FileRequest {
 impl ImageNumber {
     /// The image at this place in what the configuration with this digest says, with the generations behind it.
     pub(crate) fn of(configuration: u64, catalog: &CatalogSettings, place: usize) -> Self {
+        let swapped =
+            (catalog.images.get(place)).and_then(|image| image.source.root()?.swapped.as_ref());
+        let tree = swapped.map_or(0, |swapped| swapped.tree);
+        Self::of_tree(configuration, catalog, (place, tree))
+    }
+
+    /// The same with another one of the directories that are or were its root.
+    pub(crate) fn of_tree(
+        configuration: u64,
+        catalog: &CatalogSettings,
+        (place, tree): (usize, u32),
+    ) -> Self {
         let (image, generation) = generations::number(catalog, place);
         Self {
             configuration,
             image: u16::try_from(image).unwrap_or(u16::MAX),
             generation,
+            tree,
         }
     }
 
@@ -205,6 +215,7 @@ impl ImageNumber {
             configuration,
             image: 0,
             generation: 0,
+            tree: 0,
         }
     }
 }
@@ -273,6 +284,7 @@ fn request_for_nic(kind: u16, image: ImageNumber, number: u64, nic: PciId) -> [u
         &kind.to_be_bytes()[..],
         &image.image.to_be_bytes(),
         &image.generation.to_be_bytes(),
+        &image.tree.to_be_bytes(),
         &image.configuration.to_be_bytes(),
         &number.to_be_bytes(),
         &nic.vendor.to_be_bytes(),
@@ -298,6 +310,7 @@ fn parts(bytes: [u8; LENGTH]) -> (u16, ImageNumber, u64, u32) {
     let (kind, rest) = split::<2>(&bytes);
     let (image, rest) = split::<2>(rest);
     let (generation, rest) = split::<4>(rest);
+    let (tree, rest) = split::<4>(rest);
     let (configuration, rest) = split::<8>(rest);
     let (number, rest) = split::<8>(rest);
     let (nic, _) = split::<4>(rest);
@@ -305,6 +318,7 @@ fn parts(bytes: [u8; LENGTH]) -> (u16, ImageNumber, u64, u32) {
         configuration: u64::from_be_bytes(configuration),
         image: u16::from_be_bytes(image),
         generation: u32::from_be_bytes(generation),
+        tree: u32::from_be_bytes(tree),
     };
     let number = u64::from_be_bytes(number);
     let nic = u32::from_be_bytes(nic);
@@ -384,14 +398,11 @@ mod tests {
             configuration: 0x1112_1314_1516_1718,
             image: 0x102,
             generation: 0x0304_0506,
+            tree: 0x0708_090a,
         };
         let (digest, served) = (image.configuration, 7);
         for request in [
-            RootRequest::Root { image, tree: 0 },
-            RootRequest::Root {
-                image,
-                tree: 0x0102_0304,
-            },
+            RootRequest::Root { image },
             RootRequest::Configuration { digest, served },
         ] {
             assert_eq!(RootRequest::decode(request.encode()), Some(request));

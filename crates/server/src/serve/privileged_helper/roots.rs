@@ -11,7 +11,7 @@ use super::configurations::Configurations;
 use super::mount_area::MountArea;
 use super::request::RootRequest;
 use crate::confinement;
-use crate::settings::{RootSettings, Settings};
+use crate::settings::Settings;
 
 /// Reaching any directory, as the server does, and mounts.
 const KEPT: CapabilitySet = CapabilitySet::DAC_READ_SEARCH
@@ -45,11 +45,11 @@ impl<'a> Roots<'a> {
     /// Does what it is asked for.
     pub(super) fn answer(&mut self, request: RootRequest) -> Answer {
         match request {
-            RootRequest::Root { image, tree } => {
+            RootRequest::Root { image } => {
                 let image = self.configurations.image(image);
                 let root = image.as_ref().and_then(|image| image.source.root());
-                match root.and_then(|root| Some((directory(root, tree)?, root.submounts))) {
-                    Some((directory, submounts)) => attach(&mut self.area, directory, submounts),
+                match root {
+                    Some(root) => attach(&mut self.area, &root.directory, root.submounts),
                     None => Answer::failed("there is no such image"),
                 }
             }
@@ -62,15 +62,6 @@ impl<'a> Roots<'a> {
             }
         }
     }
-}
-
-/// The directory of one of its trees.
-fn directory(root: &RootSettings, tree: u32) -> Option<&Path> {
-    if tree == 0 {
-        return Some(&root.directory);
-    }
-    let mut before = root.swapped.iter().flat_map(|swapped| &swapped.before);
-    before.find_map(|(number, directory)| (*number == tree).then_some(directory.as_path()))
 }
 
 fn attach(area: &mut Result<MountArea, Errno>, directory: &Path, submounts: bool) -> Answer {

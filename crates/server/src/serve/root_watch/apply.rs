@@ -25,7 +25,7 @@ use crate::serve::artifacts::{Exchange, Folder, raspberry_pi};
 use crate::serve::events::{Event, Warning};
 use crate::serve::nfs::{self, Step};
 use crate::serve::privileged_helper::ImageNumber;
-use crate::settings::{CatalogSettings, RootSettings};
+use crate::settings::CatalogSettings;
 
 /// The roots' directories that were opened for a change, by their paths.
 pub(super) type Trees = BTreeMap<PathBuf, Arc<RootTree>>;
@@ -136,10 +136,10 @@ impl RootWatch {
                 // None of its images has changed, but what they show together has.
                 // Or it is only kept for machines that run from it.
                 None => {
-                    let (place, number) = place_of(settings, directory);
-                    let image = ImageNumber::of(configuration, settings, place);
+                    let place = place_of(settings, directory);
+                    let image = ImageNumber::of_tree(configuration, settings, place);
                     let helper = &self.world.root_helper;
-                    let opened = match open_root(helper, (image, number), directory).await {
+                    let opened = match open_root(helper, image, directory).await {
                         Ok(opened) => opened,
                         // Not with what is hidden by now.
                         Err(_) if !nfs::is_booted(options) => {
@@ -283,21 +283,19 @@ fn keep_names(served: &[(PathBuf, ExportOptions)], wanted: &mut [(PathBuf, Expor
     }
 }
 
-/// The place of an image that has this directory, and the number of the tree that it is of that image; 0 for its root.
+/// The place of an image that has this directory, and the number of the tree that it is of that image; 0 if it was never swapped.
 fn place_of(settings: &CatalogSettings, directory: &Path) -> (usize, u32) {
-    let tree_of = |root: &RootSettings| {
-        if root.directory == directory {
-            return Some(0);
-        }
-        let mut before = root.swapped.iter().flat_map(|swapped| &swapped.before);
-        before.find_map(|(number, path)| (path == directory).then_some(*number))
+    let as_root = settings.roots().find_map(|(place, root)| {
+        let tree = root.swapped.as_ref().map_or(0, |swapped| swapped.tree);
+        (root.directory == directory).then_some((place, tree))
+    });
+    let as_another = || {
+        settings.roots().find_map(|(place, root)| {
+            let mut others = root.swapped.as_ref()?.others();
+            others.find_map(|(tree, path)| (path == directory).then_some((place, *tree)))
+        })
     };
-    let found = settings
-        .roots()
-        .filter_map(|(place, root)| Some((place, tree_of(root)?)));
-    // One that has it as its root comes first.
-    let found = found.min_by_key(|(_, tree)| *tree);
-    found.unwrap_or((usize::MAX, 0))
+    as_root.or_else(as_another).unwrap_or((usize::MAX, 0))
 }
 
 /// The directory that an image has here, and what it hides of it.

@@ -43,6 +43,8 @@ pub(crate) struct Configured {
     pub(super) attempts: u8,
     /// Somebody asks for a look at once.
     pub(super) asked: bool,
+    /// And for roots that cannot be served to be tried again.
+    pub(super) again: bool,
     /// The digest of what could not be served, and has been told.
     refused: Option<u64>,
     /// Something was told to be wrong since the files were last served as they are.
@@ -97,6 +99,7 @@ impl Configured {
             attempts: 0,
             // What has changed since the files were read at the start.
             asked: true,
+            again: false,
             refused: None,
             wrong: false,
             doubts: Vec::new(),
@@ -113,6 +116,7 @@ impl Configured {
     /// Everything is read at the next look.
     pub(super) fn ask(&mut self) {
         self.asked = true;
+        self.again = true;
         self.refused = None;
         self.quiet.forget_failures();
     }

@@ -1,37 +1,17 @@
 //! Follows the generations of store systems: one that is made becomes an image, and one that is deleted is none any more.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::collections::BTreeSet;
 use std::time::Instant;
 
-use netroot_initramfs::RootTree;
-
 use super::RootWatch;
-use super::configured::Preparing;
 use super::generation_watch::Names;
-use super::prepare::{Job, Ready, found_in, prepare_generations};
-use super::root::Root;
+use super::prepare::{Ready, Wanted, found_in};
 use super::settling::Counts;
 use crate::generations::{self, Found};
 use crate::serve::events::{Change, Event, Warning};
 use crate::settings::CatalogSettings;
 
 impl RootWatch {
-    /// The directories that are served and are at their paths.
-    pub(super) fn trees(&self) -> BTreeMap<PathBuf, Arc<RootTree>> {
-        let roots = self.roots.iter().filter(|root| Root::is_at_its_path(root));
-        let trees = roots.map(|root| (root.directory().to_owned(), root.tree()));
-        trees.collect()
-    }
-
-    /// The images that machines are ordered to boot.
-    pub(super) fn ordered(&self) -> Names {
-        let ordered = self.world.timeline.machines().orders().images();
-        ordered.into_iter().map(|(_, image)| image).collect()
-    }
-
     /// Looks which generations there are, and has what counts prepared.
     pub(super) async fn look_at_generations(&mut self) {
         let Some(configured) = &self.configured else {
@@ -57,38 +37,9 @@ impl RootWatch {
             Counts::NoChange => self.tell_of_generations(&catalog, &found),
             Counts::Now => {
                 watch.acted_on = now;
-                self.prepare_generations(catalog, ordered);
+                self.prepare(Wanted::Generations, None, false);
             }
         }
-    }
-
-    fn prepare_generations(&mut self, served: CatalogSettings, ordered: Names) {
-        let trees = self.trees();
-        let Some(configured) = &mut self.configured else {
-            return;
-        };
-        let builds = Arc::<AtomicBool>::default();
-        let job = Job {
-            world: self.world.clone(),
-            cache: self.cache.clone(),
-            start: Arc::clone(&configured.start),
-            followed: configured.followed.clone(),
-            served,
-            digest: configured.digest,
-            known: None,
-            trees,
-            ordered,
-            builds: Arc::clone(&builds),
-        };
-        configured.preparing = Some(Preparing {
-            stamps: configured.served.clone(),
-            asked: false,
-            builds,
-        });
-        let done = self.preparing.clone();
-        tokio::spawn(async move {
-            let _ = done.send(prepare_generations(job).await);
-        });
     }
 
     /// Serves the generations that were prepared.

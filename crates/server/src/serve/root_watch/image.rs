@@ -18,6 +18,8 @@ pub(super) struct Image {
     pub(super) settling: Settling,
     /// The modules of the kernel that is served are no longer in the root.
     pub(super) modules_gone: bool,
+    /// Why no kernel can be chosen in the root, if that is so.
+    pub(super) no_kernel: Option<String>,
     /// What an initrd is being built for.
     pub(super) building: Option<Facts>,
 }
@@ -30,6 +32,7 @@ impl Image {
             followed,
             settling: Settling::default(),
             modules_gone: false,
+            no_kernel: None,
             building: None,
         }
     }

@@ -91,7 +91,7 @@ impl RootWatch {
         let roots = configured.catalog.roots();
         let before: BTreeSet<PathBuf> = roots
             .filter_map(|(_, root)| root.swapped.as_ref())
-            .flat_map(|swapped| swapped.before.iter().map(|(_, path)| path.clone()))
+            .flat_map(|swapped| swapped.others().map(|(_, path)| path.clone()))
             .collect();
         let unwritten = terms.trees().keep(&exported, &before);
         if let Some(unwritten) = unwritten {

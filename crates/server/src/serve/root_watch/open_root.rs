@@ -8,17 +8,17 @@ use netroot_initramfs::RootTree;
 use crate::error_chain::with_causes;
 use crate::serve::privileged_helper::{Client, HelperError, ImageNumber, RootRequest};
 
-/// Opens the directory of an image, or (`tree` is not 0) one that was its root before it was exchanged: by the helper that attaches a copy of its mounts where this process may read, or, where
+/// Opens the directory of an image: by the helper that attaches a copy of its mounts where this process may read, or, where
 /// none can mount, by its path.
 ///
 /// # Errors
 /// Why it cannot be opened, and what to do.
 pub(super) async fn open_root(
     helper: &Client<RootRequest>,
-    (image, tree): (ImageNumber, u32),
+    image: ImageNumber,
     directory: &Path,
 ) -> Result<RootTree, String> {
-    match helper.root(image, tree).await {
+    match helper.root(image).await {
         Ok(opened) => Ok(RootTree::of_directory(opened, directory)),
         Err(HelperError::Impossible { .. }) => {
             let directory = directory.to_owned();

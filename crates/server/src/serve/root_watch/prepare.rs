@@ -1,34 +1,58 @@
 //! From the configuration's files to everything that serving what they say takes: read, opened and built beside what is
 //! served, which does not notice.
 
+mod fall_back;
+mod open;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use netroot_initramfs::RootTree;
 
-use super::boot_files::{Kept, built_initrd, kept_initrd};
+use self::fall_back::{Unfit, fall_back_as_before, roots, written_roots};
 use super::configured::Read;
-use super::image_files;
-use super::open_root::open_root;
 use super::world::World;
 use crate::catalog::Image;
 use crate::config::Mistakes;
-use crate::error_chain::with_causes;
 use crate::generations::{self, Found};
-use crate::serve::artifacts::{BootFiles, Content, raspberry_pi};
+use crate::serve::artifacts::BootFiles;
 use crate::serve::config_files::{self, Comparison, FollowedPaths, Snapshot, Watched};
-use crate::serve::events::Event;
-use crate::serve::opened::root::{OpenRoot, OpenRootError};
 use crate::serve::privileged_helper::{HelperError, ImageNumber};
 use crate::serve::root_facts::Facts;
-use crate::settings::{CatalogSettings, ImageSettings, InitrdSource, RootSettings, Settings};
+use crate::settings::{CatalogSettings, ImageSettings, ImageSource, RootSettings, Settings};
+use crate::swaps;
 
 /// How many mistakes of a configuration are told, a line each; `netroot check-config` tells all.
 pub(super) const SHOWN: usize = 12;
 
 /// What is to be prepared.
+#[derive(Debug)]
+pub(super) enum Wanted {
+    /// What the files say now.
+    Configuration {
+        /// The files that have been looked at for long enough; `None` for any.
+        known: Option<Watched>,
+        /// Swapped roots that cannot be served are tried again.
+        again: bool,
+    },
+    /// The generations that the roots have now, of a configuration that has not changed.
+    Generations,
+    /// Other ones of the roots that images were swapped from and to, by the images' names.
+    Roots(BTreeMap<String, Turn>),
+}
+
+/// To which of its roots an image goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// The one before, since the one that is served cannot be any more: why.
+    Earlier(String),
+    /// The latest one, which can be served again.
+    Latest,
+}
+
+/// What preparing starts from.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) world: World,
@@ -39,8 +63,6 @@ pub(super) struct Job {
     /// What is served, and the digest of the files that say so.
     pub(super) served: CatalogSettings,
     pub(super) digest: u64,
-    /// The files that have been looked at for long enough; `None` for any.
-    pub(super) known: Option<Watched>,
     /// The directories that are served, by their paths, where they are still there.
     pub(super) trees: BTreeMap<PathBuf, Arc<RootTree>>,
     /// The images that machines are ordered to boot.
@@ -73,6 +95,8 @@ pub(super) enum Outcome {
     Ready(Read, Box<Ready>),
     /// The same with other generations can be.
     Generations(Box<Ready>),
+    /// The same with other ones of the images' roots can be.
+    Roots(Box<Ready>),
 }
 
 /// Everything that serving a configuration takes.
@@ -90,6 +114,8 @@ pub(super) struct Ready {
     pub(super) images: Vec<ReadyImage>,
     /// The generations that are left out, by their images' names, each with why.
     pub(super) left_out: Vec<(String, String)>,
+    /// The images whose latest root cannot be served, each with what is told of that.
+    pub(super) not_served: Vec<(String, String)>,
 }
 
 /// An image that can be served.
@@ -109,14 +135,23 @@ pub(super) struct ReadyRoot {
     pub(super) facts: Facts,
 }
 
-/// Prepares what the files say now.
-pub(super) async fn prepare(job: Job) -> Outcome {
+/// Prepares it.
+pub(super) async fn prepare(job: Job, wanted: Wanted) -> Outcome {
+    match wanted {
+        Wanted::Configuration { known, again } => configuration(job, known, again).await,
+        Wanted::Generations => generations_of(job).await,
+        Wanted::Roots(turns) => roots(job, turns).await,
+    }
+}
+
+/// What the files say now.
+async fn configuration(job: Job, known: Option<Watched>, again: bool) -> Outcome {
     let Job {
         world,
         start,
         followed,
         digest: before,
-        known,
+        served,
         ..
     } = &job;
     let file = match world.file_helper.configuration(*before).await {
@@ -137,7 +172,8 @@ pub(super) async fn prepare(job: Job) -> Outcome {
     {
         return Outcome::Unknown(read.watched);
     }
-    if read.digest == *before {
+    let again = again && written_roots(served).any(|(_, root)| swaps::is_fallen_back(root));
+    if read.digest == *before && !again {
         return Outcome::Same(read);
     }
     let (settings, doubts) = match config_files::read(&snapshot, start) {
@@ -155,7 +191,11 @@ pub(super) async fn prepare(job: Job) -> Outcome {
         Err(HelperError::Failed { why }) => return Outcome::Again { digest, why },
         Err(error) => return wrong(Some(read), error.to_string()),
     }
-    match job.ready(digest, settings.catalog.clone()).await {
+    let mut catalog = settings.catalog.clone();
+    if !again {
+        fall_back_as_before(&mut catalog, served);
+    }
+    match job.ready(digest, catalog, Unfit::default()).await {
         Ok(ready) => Outcome::Ready(
             read,
             Box::new(Ready {
@@ -168,12 +208,10 @@ pub(super) async fn prepare(job: Job) -> Outcome {
     }
 }
 
-/// Prepares the generations that the roots have now, of a configuration that has not changed.
-pub(super) async fn prepare_generations(job: Job) -> Outcome {
-    match job
-        .ready(job.digest, generations::without(&job.served))
-        .await
-    {
+/// The generations that the roots have now.
+async fn generations_of(job: Job) -> Outcome {
+    let written = generations::without(&job.served);
+    match job.ready(job.digest, written, Unfit::default()).await {
         Ok(ready) => Outcome::Generations(Box::new(ready)),
         Err(error) => wrong(None, error),
     }
@@ -208,30 +246,42 @@ fn wrong(read: Option<Read>, error: String) -> Outcome {
     }
 }
 
-/// A root's directory, and what was found in it.
-struct Opened {
-    image: Image,
-    kernel: Content,
-    initrd: Kept,
-    linux: String,
-    root: ReadyRoot,
-}
-
 impl Job {
-    /// Opens what is new in a configuration, as it is `written`, and in its generations.
-    async fn ready(&self, digest: u64, written: CatalogSettings) -> Result<Ready, String> {
+    /// Opens what is new in a configuration, as it is `written`, and in its generations. An image whose root was swapped
+    /// before, and cannot be served any more, has an earlier one.
+    async fn ready(
+        &self,
+        digest: u64,
+        mut written: CatalogSettings,
+        mut unfit: Unfit,
+    ) -> Result<Ready, String> {
         let comparison = Comparison::between(&self.served, &written);
         let mut images = Vec::new();
-        for (place, settings) in written.images.iter().enumerate() {
+        let mut place = 0;
+        while let Some(settings) = written.images.get(place).cloned() {
             let name = settings.name.clone().unwrap_or_default();
-            if !comparison.opens(&name) {
-                continue;
-            }
             let number = ImageNumber::of(digest, &written, place);
-            let image = self.image(number, &name, settings).await;
-            let origin = &settings.origin;
-            images.push(image.map_err(|error| format!("{origin}: the image {name}: {error}"))?);
+            let is_open = !comparison.opens(&name) || self.serves(&settings);
+            let opened = match is_open {
+                true => Ok(None),
+                false => self.image(number, &name, &settings).await.map(Some),
+            };
+            match opened {
+                Ok(opened) => images.extend(opened),
+                Err(error) => {
+                    let instead = self.instead(&settings, unfit.stay);
+                    let instead = instead
+                        .ok_or_else(|| format!("{}: the image {name}: {error}", settings.origin))?;
+                    unfit.why.entry(name).or_insert(error);
+                    if let Some(image) = written.images.get_mut(place) {
+                        image.source = ImageSource::Root(instead);
+                        continue;
+                    }
+                }
+            }
+            place += 1;
         }
+        let not_served = unfit.told(&written);
         let found = self.generations(&written, &images).await;
         let whole = generations::with(&written, &found, &self.ordered, &self.served);
         let comparison = Comparison::between(&self.served, &whole);
@@ -262,6 +312,7 @@ impl Job {
             restart: Vec::new(),
             images,
             left_out,
+            not_served,
         })
     }
 
@@ -277,96 +328,5 @@ impl Job {
             }
         }
         found_in(trees).await
-    }
-
-    async fn image(
-        &self,
-        number: ImageNumber,
-        name: &str,
-        settings: &ImageSettings,
-    ) -> Result<ReadyImage, String> {
-        let Some(root) = settings.source.root() else {
-            return self.files(number, settings).await;
-        };
-        let opened = self.open(number, name, settings, root).await?;
-        let initrd = match opened.initrd {
-            Kept::Found(initrd) => initrd,
-            Kept::Absent(fingerprint) => {
-                let builds = match &root.initrd {
-                    InitrdSource::Build { modules, .. } => Some(modules.clone()),
-                    InitrdSource::File(_) => None,
-                };
-                if let Some(modules) = builds {
-                    self.builds.store(true, Ordering::Relaxed);
-                    let linux = opened.linux;
-                    let event = Event::InitrdBuilding { linux, modules };
-                    self.world.timeline.server(event);
-                }
-                let built = built_initrd(&self.world.file_helper, number, fingerprint).await;
-                self.builds.store(false, Ordering::Relaxed);
-                let (initrd, notes) = built?;
-                for note in notes {
-                    self.world.timeline.server(Event::InitrdNote { note });
-                }
-                initrd
-            }
-        };
-        let files = BootFiles::of_root(opened.kernel, initrd);
-        Ok(ReadyImage {
-            image: opened.image.tagged(files.tag()),
-            files,
-            root: Some(opened.root),
-        })
-    }
-
-    /// Opens the files of an image that is no root.
-    async fn files(
-        &self,
-        number: ImageNumber,
-        settings: &ImageSettings,
-    ) -> Result<ReadyImage, String> {
-        let (image, files) = image_files::open(&self.world, number, settings).await?;
-        Ok(ReadyImage {
-            image,
-            files,
-            root: None,
-        })
-    }
-
-    /// Opens the directory and its kernel, and looks for the initrd.
-    async fn open(
-        &self,
-        number: ImageNumber,
-        name: &str,
-        settings: &ImageSettings,
-        root: &RootSettings,
-    ) -> Result<Opened, String> {
-        let tree = open_root(&self.world.root_helper, (number, 0), &root.directory).await?;
-        let (name, settings, root) = (name.to_owned(), settings.clone(), root.clone());
-        let (cache, nfs_port) = (self.cache.clone(), self.start.nfs_port);
-        let artifacts = Arc::clone(&self.world.artifacts);
-        let opened = tokio::task::spawn_blocking(move || {
-            let exported = root.nfsroot.is_none();
-            let firmware = exported && raspberry_pi::of_open_root(&tree).is_some();
-            let open = OpenRoot::in_tree(&settings, &root, name, tree)?;
-            let image = open.image(nfs_port, artifacts.loaders(firmware));
-            let (tree, kernel) = (open.root(), open.kernel()?);
-            let initrd = kept_initrd(&tree, open.chosen(), &root, &cache);
-            let linux = open.chosen().version.clone();
-            let facts = open.facts();
-            Ok(Opened {
-                image,
-                kernel,
-                initrd,
-                linux,
-                root: ReadyRoot {
-                    tree,
-                    settings: root.clone(),
-                    facts,
-                },
-            })
-        });
-        let opened = opened.await.map_err(|error| error.to_string())?;
-        opened.map_err(|error: OpenRootError| with_causes(&error))
     }
 }

@@ -1,17 +1,16 @@
 //! Follows the configuration's files, and serves what was prepared.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use super::RootWatch;
 use super::configured::{MOST_ATTEMPTS, Preparing, QUIET};
-use super::prepare::{Job, Outcome, SHOWN, prepare};
+use super::prepare::{Outcome, SHOWN, Wanted};
 use super::settling::Counts;
 use crate::generations;
 use crate::serve::config_files::Comparison;
 use crate::serve::events::{Change, Event, Warning};
 use crate::settings::{CatalogSettings, RootSettings};
+use crate::swaps;
 
 impl RootWatch {
     /// Looks whether the files have changed, and has what counts prepared.
@@ -35,32 +34,10 @@ impl RootWatch {
         if !asked && counts != Counts::Now {
             return;
         }
-        let (trees, ordered) = (self.trees(), self.ordered());
-        let Some(configured) = &mut self.configured else {
-            return;
-        };
-        let builds = Arc::<AtomicBool>::default();
-        let job = Job {
-            world: self.world.clone(),
-            cache: self.cache.clone(),
-            start: Arc::clone(&configured.start),
-            followed: configured.followed.clone(),
-            served: configured.catalog.clone(),
-            digest: configured.digest,
-            trees,
-            ordered,
-            known: (!asked).then(|| configured.watched.clone()),
-            builds: Arc::clone(&builds),
-        };
-        configured.preparing = Some(Preparing {
-            stamps,
-            asked,
-            builds,
-        });
-        let done = self.preparing.clone();
-        tokio::spawn(async move {
-            let _ = done.send(prepare(job).await);
-        });
+        let known = (!asked).then(|| configured.watched.clone());
+        let again = std::mem::take(&mut configured.again);
+        let wanted = Wanted::Configuration { known, again };
+        self.prepare(wanted, Some(stamps), asked);
     }
 
     /// Serves what was prepared.
@@ -79,6 +56,7 @@ impl RootWatch {
             Outcome::Again { why, .. } if configured.attempts < MOST_ATTEMPTS => {
                 configured.attempts += 1;
                 configured.asked = asked;
+                configured.again |= asked;
                 let _ = why;
                 return;
             }
@@ -102,10 +80,15 @@ impl RootWatch {
                 self.take_generations(*ready).await;
                 return;
             }
+            Outcome::Roots(ready) => {
+                self.take_roots(*ready).await;
+                return;
+            }
             Outcome::Ready(read, ready) => {
                 let restart = ready.restart.clone();
                 let left_out = ready.left_out.clone();
                 let doubts = ready.doubts.clone();
+                let not_served = ready.not_served.clone();
                 match self.apply(*ready).await {
                     Ok(events) => {
                         // Who runs from what is exchanged now is known after a crash.
@@ -133,6 +116,7 @@ impl RootWatch {
                         for error in new.take(SHOWN) {
                             self.say(Event::Warning(Warning::WithoutEffect { error }));
                         }
+                        self.tell_not_served(not_served);
                         return;
                     }
                     Err(error) => (read.digest, vec![error]),
@@ -198,11 +182,17 @@ pub(super) fn swapped(before: &CatalogSettings, now: &CatalogSettings) -> Vec<Ch
         let (_, old) = before.iter().find(|(other, _)| *other == name)?;
         // Another one in the configuration is no exchange.
         let is_swap = |one: &RootSettings| one.swapped.is_some();
-        let differs = old.directory != root.directory && (is_swap(old) || is_swap(&root));
-        differs.then(|| Change::ImageSwapped {
+        // What was booted instead of it is the root for good, perhaps.
+        let is_settled = swaps::is_fallen_back(old) && !swaps::is_fallen_back(&root);
+        let before = match old.directory == root.directory {
+            true => is_settled.then(|| swaps::latest(old).directory),
+            false => Some(old.directory.clone()),
+        };
+        let before = before.filter(|_| is_swap(old) || is_swap(&root))?;
+        Some(Change::ImageSwapped {
             image: name.unwrap_or_default(),
             root: root.directory,
-            before: old.directory.clone(),
+            before,
         })
     });
     swapped.collect()

@@ -171,6 +171,11 @@ impl Root {
         self.done_with.is_none()
     }
 
+    /// Whether nothing is at its path any more.
+    pub(super) fn is_gone(&self) -> bool {
+        self.done_with == Some(None)
+    }
+
     pub(super) fn has_name_of(&self, replaced: &ReplacedExport) -> bool {
         let options = self.export.as_ref();
         options.is_some_and(|options| options.names.first() == replaced.names.first())
@@ -226,7 +231,7 @@ impl Root {
 
     /// Opens it anew and serves it; `mounts` if only what is mounted below it has changed.
     async fn follow(&mut self, world: &World, mounts: bool) -> Result<(), String> {
-        let tree = open_root(&world.root_helper, (self.image, 0), &self.directory).await?;
+        let tree = open_root(&world.root_helper, self.image, &self.directory).await?;
         let (options, names) = (self.export.clone(), self.names.clone());
         let directory = self.directory.clone();
         let (nfs, artifacts) = (world.nfs.clone(), Arc::clone(&world.artifacts));

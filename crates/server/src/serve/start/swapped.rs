@@ -1,8 +1,6 @@
 //! Starting with the roots that were swapped (`netroot image swap`); without one that cannot be served, as without a drop-in: it
 //! must not keep every machine from booting after a power cut.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use crate::catalog::name_of_directory;
 use crate::error_chain::with_causes;
 use crate::generations;
@@ -10,9 +8,6 @@ use crate::serve::error::ServeError;
 use crate::serve::events::{Change, Warning};
 use crate::settings::{ImageSource, Settings};
 use crate::swaps;
-
-/// The numbers of the roots that cannot be served, by image.
-pub(super) type Tried = BTreeMap<String, BTreeSet<u32>>;
 
 /// Gives each image the root that it has by the file, and returns what is wrong with that.
 pub(super) fn apply(settings: &mut Settings) -> Vec<Warning> {
@@ -23,6 +18,7 @@ pub(super) fn apply(settings: &mut Settings) -> Vec<Warning> {
         }
     }
     let done = swaps::file::at_start(settings).map_err(|error| Warning::SwapNotServed {
+        image: None,
         error: error.to_string(),
     });
     done.err().into_iter().collect()
@@ -45,12 +41,8 @@ pub(super) fn told(settings: &Settings) -> Vec<Change> {
 }
 
 /// The settings with an earlier root of the image that an error is about, and of its generations, and what is told of that.
-/// `None` if it is about none that was swapped, or all have been `tried`.
-pub(super) fn without(
-    settings: &Settings,
-    error: &ServeError,
-    tried: &mut Tried,
-) -> Option<(Settings, Warning)> {
+/// `None` if it is about none that was swapped, or none is left.
+pub(super) fn without(settings: &Settings, error: &ServeError) -> Option<(Settings, Warning)> {
     let ServeError::OfImage { name, .. } = error else {
         return None;
     };
@@ -61,24 +53,11 @@ pub(super) fn without(
     let ImageSource::Root(root) = &mut image.source else {
         return None;
     };
-    let tried = tried.entry(name.clone()).or_default();
-    tried.insert(root.swapped.as_ref()?.tree);
-    let without = swaps::without_swap(root, tried)?;
-    let instead = without.directory.display();
-    // A rollback gives the one before what the file says.
-    let cure = match tried.len() {
-        1 => format!("`netroot image rollback {name}`"),
-        _ => format!("`netroot image swap {name} {instead}`"),
-    };
+    *root = swaps::earlier(root)?;
     let warning = Warning::SwapNotServed {
-        error: format!(
-            "{name}: {} cannot be served, machines boot {instead}: {}; `netroot reload` tries it again, {cure} makes {instead} \
-             the root for good; until then the server takes over no other change of the configuration",
-            root.directory.display(),
-            with_causes(error)
-        ),
+        image: Some(name.clone()),
+        error: swaps::not_served(name, root, &with_causes(error)),
     };
-    *root = without;
     generations::at_start(&mut left.catalog);
     Some((left, warning))
 }

@@ -228,6 +228,7 @@ pub(super) fn warnings() -> Vec<Warning> {
             error: "/etc/netroot/conf.d/lab.toml:3: expected a value".to_owned(),
         },
         Warning::SwapNotServed {
+            image: Some("debian".to_owned()),
             error: "debian: /srv/new cannot be served".to_owned(),
         },
         Warning::TreeGone {

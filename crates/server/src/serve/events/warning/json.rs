@@ -151,8 +151,11 @@ pub(in crate::serve::events) fn add_fields(fields: &mut Fields, warning: &Warnin
             fields.add("warning", "drop-in-left-out");
             fields.add("error", error.as_str());
         }
-        Warning::SwapNotServed { error } => {
+        Warning::SwapNotServed { image, error } => {
             fields.add("warning", "swap-not-served");
+            if let Some(image) = image {
+                fields.add("image", image.as_str());
+            }
             fields.add("error", error.as_str());
         }
         Warning::TreeGone { error } => {

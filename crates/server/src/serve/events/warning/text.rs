@@ -150,7 +150,7 @@ impl Display for Warning {
             ),
             Self::WithoutEffect { error } => write!(f, "this does nothing: {error}"),
             Self::DropInLeftOut { error } => write!(f, "started without a drop-in: {error}"),
-            Self::SwapNotServed { error } => write!(f, "a swapped root is not served: {error}"),
+            Self::SwapNotServed { error, .. } => write!(f, "a swapped root is not served: {error}"),
             Self::TreeGone { error } => write!(
                 f,
                 "machines that run from an earlier root are stuck until they boot anew: {error}"
