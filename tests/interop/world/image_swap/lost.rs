@@ -239,7 +239,7 @@ fn an_earlier_root_that_is_missing_at_the_start_is_told_and_served_once_it_is_th
     // Its disk is mounted by now, say.
     fs::rename(site.path("aside"), site.path("old"))?;
     let deadline = Instant::now() + 2 * TIMEOUT;
-    while !reads(&site, 0, &old) {
+    while site.shown()?.contains(&lost) {
         ensure!(Instant::now() < deadline, "{}", site.shown()?);
         std::thread::sleep(Duration::from_secs(1));
     }

@@ -132,14 +132,13 @@ pub(super) fn exchange(
     let written = undone.write(&swaps).with_context(cannot_write);
     if written.is_ok() && (at_restart || answer.is_none()) {
         undone.done();
-        match wanted {
-            Wanted::ForgetRoot(forgotten, _) => {
-                println!("{name}: {} is no earlier root any more", path(forgotten));
-            }
-            _ => println!(
+        if let Wanted::ForgetRoot(forgotten, _) = wanted {
+            println!("{name}: {} is no earlier root any more", path(forgotten));
+        } else {
+            println!(
                 "{name}: machines boot {} when the server has been restarted",
                 path(&directory)
-            ),
+            );
         }
         return Ok(ExitCode::SUCCESS);
     }

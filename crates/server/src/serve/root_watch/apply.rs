@@ -27,6 +27,14 @@ use crate::serve::nfs::{self, Step};
 use crate::serve::privileged_helper::ImageNumber;
 use crate::settings::CatalogSettings;
 
+/// What came of exporting other directories.
+#[derive(Debug, Default)]
+pub(super) struct Exported {
+    /// Those that machines may run from, but do not boot, and that cannot be opened.
+    missing: Vec<PathBuf>,
+    warnings: Vec<Warning>,
+}
+
 /// The roots' directories that were opened for a change, by their paths.
 pub(super) type Trees = BTreeMap<PathBuf, Arc<RootTree>>;
 
@@ -46,8 +54,12 @@ impl RootWatch {
             let tree = trees.entry(root.tree.path().to_owned());
             tree.or_insert_with(|| Arc::clone(&root.tree));
         }
-        let step = self.export_step(&catalog);
-        let warnings = self.export(digest, &settings, &step, &mut trees).await?;
+        let mut step = self.export_step(&catalog);
+        let exported = self.export(digest, &settings, &step, &mut trees).await?;
+        let Exported { missing, warnings } = exported;
+        // They are looked for again.
+        step.all
+            .retain(|(directory, _)| !missing.contains(directory));
 
         let images: Vec<&Image> = catalog.images().collect();
         let firmware = firmware(&images, &prepared, &step, &trees);
@@ -124,11 +136,12 @@ impl RootWatch {
         settings: &CatalogSettings,
         step: &Step,
         trees: &mut Trees,
-    ) -> Result<Vec<Warning>, String> {
+    ) -> Result<Exported, String> {
+        let mut exported = Exported::default();
         let Some(server) = self.world.nfs.clone() else {
-            return Ok(Vec::new());
+            return Ok(exported);
         };
-        let (mut put, mut warnings) = (Vec::new(), Vec::new());
+        let mut put = Vec::new();
         let mut removed = step.removed.clone();
         for (directory, options) in &step.open {
             let tree = match trees.get(directory) {
@@ -144,6 +157,7 @@ impl RootWatch {
                         // Not with what is hidden by now.
                         Err(_) if !nfs::is_booted(options) => {
                             removed.extend(options.names.first().cloned());
+                            exported.missing.push(directory.clone());
                             continue;
                         }
                         Err(error) => return Err(error),
@@ -158,7 +172,7 @@ impl RootWatch {
             let opened = opened.await.map_err(|error| error.to_string())?;
             let (export, more) = opened.map_err(|error| with_causes(&error))?;
             put.push(export);
-            warnings.extend(more);
+            exported.warnings.extend(more);
         }
         let exchanged = server.exchange(netroot_nfs_export::Exchange {
             removed,
@@ -166,7 +180,7 @@ impl RootWatch {
             put,
         });
         exchanged.map_err(|error| with_causes(&error))?;
-        Ok(warnings)
+        Ok(exported)
     }
 
     /// Follows the roots and images of the new configuration from now on.
