@@ -55,7 +55,7 @@ impl Machine {
         let lan = Lan::new(&format!("outage-{gone:?}").to_lowercase())?;
         let root = TinyRoot::make()?;
         // The server is lost in the middle of the sum.
-        std::fs::write(root.path().join(LONG), vec![7; 24 << 20])?;
+        std::fs::write(root.path().join(LONG), vec![7; 4 << 20])?;
         let says = sum_of(root.path())?;
         let server = lan.serve(root.path(), &[])?;
         let vm = lan.boot(&format!(
