@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::paths;
+use crate::processor::Processor;
 use crate::transcript::{Echo, Transcript};
 
 /// QEMU's accelerator.
@@ -32,6 +33,14 @@ impl Accel {
         })
     }
 
+    /// What machines with this processor run with: KVM only on a host with the same one.
+    pub fn of(processor: Processor) -> Self {
+        match std::env::consts::ARCH == processor.name() {
+            true => Self::probe(),
+            false => Self::Tcg,
+        }
+    }
+
     /// Its name for QEMU and `NETROOT_ACCEL`.
     pub fn name(self) -> &'static str {
         match self {
@@ -40,11 +49,13 @@ impl Accel {
         }
     }
 
-    pub(crate) fn processor(self) -> &'static str {
-        match self {
-            Self::Kvm => "host",
-            // `max` enables features that are slow to emulate (five-level page tables).
-            Self::Tcg => "qemu64",
+    /// QEMU's model of a processor.
+    pub(crate) fn model(self, processor: Processor) -> &'static str {
+        match (self, processor) {
+            (Self::Kvm, _) => "host",
+            // `max` enables features that are slow to emulate (five-level page tables, pointer authentication).
+            (Self::Tcg, Processor::X86_64) => "qemu64",
+            (Self::Tcg, Processor::Aarch64) => "cortex-a57",
         }
     }
 }

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use crate::processor::Processor;
+
 /// The top of the work tree.
 pub fn workspace() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -25,8 +27,21 @@ pub fn target() -> PathBuf {
 /// The Debian root that `cargo xtask setup` makes, or the one that `NETROOT_DEBIAN_ROOT` names: the same with another
 /// kernel.
 pub fn debian_root() -> PathBuf {
-    std::env::var_os("NETROOT_DEBIAN_ROOT")
-        .map_or_else(|| cache().join("debian-bookworm"), PathBuf::from)
+    debian_root_for(Processor::X86_64)
+}
+
+/// The Debian root of machines with this processor.
+pub fn debian_root_for(processor: Processor) -> PathBuf {
+    match processor {
+        Processor::X86_64 => std::env::var_os("NETROOT_DEBIAN_ROOT")
+            .map_or_else(|| cache().join("debian-bookworm"), PathBuf::from),
+        Processor::Aarch64 => cache().join("debian-bookworm-arm64"),
+    }
+}
+
+/// iPXE for machines with every processor: that of the distribution, and for aarch64 the newest Debian's.
+pub fn ipxe() -> PathBuf {
+    cache().join("ipxe")
 }
 
 /// Network managers and servers for the Debian root, as an overlay layer. `cargo xtask
@@ -81,7 +96,16 @@ pub fn package() -> Result<PathBuf> {
 /// # Errors
 /// When it is not built.
 pub fn facts() -> Result<PathBuf> {
-    built("x86_64-unknown-linux-musl/init/netroot-facts")
+    facts_for(Processor::X86_64)
+}
+
+/// The same for machines with this processor.
+///
+/// # Errors
+/// When it is not built.
+pub fn facts_for(processor: Processor) -> Result<PathBuf> {
+    let target = format!("{}-unknown-linux-musl", processor.name());
+    built(&format!("{target}/init/netroot-facts"))
 }
 
 /// The `/init` that is given every answer.
@@ -108,7 +132,15 @@ fn built(name: &str) -> Result<PathBuf> {
 /// # Errors
 /// When the root does not exist or contains no kernel.
 pub fn debian_kernel() -> Result<(String, PathBuf)> {
-    let boot = debian_root().join("boot");
+    debian_kernel_for(Processor::X86_64)
+}
+
+/// The same in the root of machines with this processor.
+///
+/// # Errors
+/// As [`debian_kernel`].
+pub fn debian_kernel_for(processor: Processor) -> Result<(String, PathBuf)> {
+    let boot = debian_root_for(processor).join("boot");
     let names = std::fs::read_dir(&boot).with_context(|| {
         format!(
             "read {}: the Debian root is missing; `cargo xtask setup` makes it",

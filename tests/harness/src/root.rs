@@ -9,6 +9,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::paths;
+use crate::processor::Processor;
 use tree::{folder, link_tree};
 
 pub use guix::GuixRoot;
@@ -27,9 +28,17 @@ impl TinyRoot {
     /// # Errors
     /// When the Debian root or `netroot-facts` are missing, or the disk is full.
     pub fn make() -> Result<Self> {
-        let root = Self::without_init()?;
+        Self::make_for(Processor::X86_64)
+    }
+
+    /// The same for machines with this processor.
+    ///
+    /// # Errors
+    /// As [`TinyRoot::make`].
+    pub fn make_for(processor: Processor) -> Result<Self> {
+        let root = Self::without_init_for(processor)?;
         let init = root.path().join("sbin/init");
-        std::fs::copy(paths::facts()?, &init)
+        std::fs::copy(paths::facts_for(processor)?, &init)
             .with_context(|| format!("copy netroot-facts to {}", init.display()))?;
         std::fs::set_permissions(&init, PermissionsExt::from_mode(0o755))?;
         Ok(root)
@@ -40,6 +49,10 @@ impl TinyRoot {
     /// # Errors
     /// As [`TinyRoot::make`].
     pub fn without_init() -> Result<Self> {
+        Self::without_init_for(Processor::X86_64)
+    }
+
+    fn without_init_for(processor: Processor) -> Result<Self> {
         let folder = folder()?;
         let path = folder.path();
         for name in [
@@ -57,13 +70,13 @@ impl TinyRoot {
             std::os::unix::fs::chown(&owned, Some(USER), Some(USER))
                 .with_context(|| format!("give {} away", owned.display()))?;
         }
-        let (version, kernel) = paths::debian_kernel()?;
+        let (version, kernel) = paths::debian_kernel_for(processor)?;
         let copy = path.join("boot").join(format!("vmlinuz-{version}"));
         std::fs::hard_link(&kernel, &copy)
             .with_context(|| format!("link {} to {}", kernel.display(), copy.display()))?;
         let modules = Path::new("lib/modules").join(&version);
         link_tree(
-            &paths::debian_root().join(&modules),
+            &paths::debian_root_for(processor).join(&modules),
             &path.join("usr").join(&modules),
         )?;
         Ok(Self { folder })

@@ -1,8 +1,10 @@
 //! Virtual machines without disks.
 
 mod builder;
+mod firmware;
 mod machine;
 mod unpacked;
 
-pub use self::builder::{Firmware, KERNEL_PARAMETERS, VmBuilder};
+pub use self::builder::{KERNEL_PARAMETERS, VmBuilder};
+pub use self::firmware::Firmware;
 pub use self::machine::Vm;

@@ -2,37 +2,27 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
+use super::firmware::Firmware;
 use super::machine::{COUNTED, Vm};
 use super::unpacked::unpacked;
 use crate::accel::Accel;
 use crate::net::Net;
 use crate::nic::Nic;
+use crate::processor::Processor;
 use crate::program::{Input, Streams};
 use crate::transcript::Echo;
 
-/// The kernel parameters of every machine: the serial console, no mitigations for an emulated processor, and no test
-/// of its timer, which panics ("IO-APIC + timer doesn't work!") when a busy host does not run QEMU for some ticks.
-pub const KERNEL_PARAMETERS: &str = "console=ttyS0 mitigations=off no_timer_check";
-
-/// A machine's firmware.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Firmware {
-    /// SeaBIOS.
-    #[default]
-    Bios,
-    /// OVMF (edk2), with a variable store of its own for each machine.
-    Uefi,
-    /// The same without PXE, so that it tries HTTP boot at once.
-    UefiHttp,
-}
+/// [`Processor::kernel_parameters`] of a machine with the usual processor.
+pub const KERNEL_PARAMETERS: &str = Processor::X86_64.kernel_parameters();
 
 /// The configuration of a machine.
 #[derive(Debug)]
 pub struct VmBuilder<'net> {
     net: &'net Net,
     name: String,
+    processor: Processor,
     memory_mib: u32,
     firmware: Firmware,
     nics: Vec<Nic>,
@@ -52,6 +42,7 @@ impl<'net> VmBuilder<'net> {
         Self {
             net,
             name: name.to_owned(),
+            processor: Processor::X86_64,
             memory_mib: 512,
             firmware: Firmware::Bios,
             nics: Vec::new(),
@@ -67,6 +58,13 @@ impl<'net> VmBuilder<'net> {
             uuid: None,
             hardware: Vec::new(),
         }
+    }
+
+    /// Another processor than an x86_64's. It comes before [`VmBuilder::kernel`].
+    #[must_use]
+    pub fn processor(mut self, processor: Processor) -> Self {
+        self.processor = processor;
+        self
     }
 
     /// Memory, if not 512 MiB.
@@ -91,10 +89,10 @@ impl<'net> VmBuilder<'net> {
     }
 
     /// Boots this kernel and initrd with this command line instead of booting from the
-    /// network. [`KERNEL_PARAMETERS`] are added.
+    /// network. [`Processor::kernel_parameters`] are added.
     #[must_use]
     pub fn kernel(mut self, kernel: &Path, initrd: &Path, command_line: &str) -> Self {
-        let command_line = format!("{KERNEL_PARAMETERS} {command_line}");
+        let command_line = format!("{} {command_line}", self.processor.kernel_parameters());
         self.kernel = Some((kernel.to_owned(), initrd.to_owned(), command_line));
         self
     }
@@ -175,23 +173,22 @@ impl<'net> VmBuilder<'net> {
     /// # Errors
     /// When QEMU or the firmware's files are missing.
     pub fn start(self) -> Result<Vm> {
-        let accel = self.accel.unwrap_or_else(Accel::probe);
+        let accel = self.accel.unwrap_or_else(|| Accel::of(self.processor));
         let serial = if self.streams.input == Input::Terminal {
             "mon:stdio"
         } else {
             "stdio"
         };
         let mut argv: Vec<String> = [
-            "qemu-system-x86_64",
+            self.processor.emulator(),
             "-name",
             &self.name,
             "-machine",
-            // Without graphics SeaBIOS and the boot ROMs use the serial line.
-            "q35,graphics=off,i8042=off",
+            self.processor.machine(),
             "-accel",
             accel.name(),
             "-cpu",
-            accel.processor(),
+            accel.model(self.processor),
             "-m",
             &self.memory_mib.to_string(),
             "-nodefaults",
@@ -218,15 +215,15 @@ impl<'net> VmBuilder<'net> {
         if let Some(uuid) = &self.uuid {
             argv.extend(["-uuid".into(), uuid.clone()]);
         }
-        if self.firmware != Firmware::Bios {
-            argv.extend(self.flash()?);
-        }
+        let variables = self.net.logs().join(format!("{}-variables.fd", self.name));
+        argv.extend(self.firmware.flash(self.processor, &variables)?);
         if self.firmware == Firmware::UefiHttp {
             for family in ["IPv4", "IPv6"] {
                 let setting = format!("name=opt/org.tianocore/{family}PXESupport,string=n");
                 argv.extend(["-fw_cfg".into(), setting]);
             }
         }
+        argv.extend(self.processor.hardware().iter().map(|&word| word.into()));
         argv.extend(self.hardware.iter().cloned());
         for (index, nic) in self.nics.iter().enumerate() {
             argv.extend(nic.arguments(index));
@@ -248,34 +245,4 @@ impl<'net> VmBuilder<'net> {
             may_panic: self.may_panic,
         })
     }
-
-    /// OVMF's code and a fresh copy of its empty variable store.
-    fn flash(&self) -> Result<Vec<String>> {
-        let (code, variables) = ovmf()?;
-        let own = self.net.logs().join(format!("{}-variables.fd", self.name));
-        std::fs::copy(&variables, &own)
-            .with_context(|| format!("copy {} to {}", variables.display(), own.display()))?;
-        Ok(vec![
-            "-drive".into(),
-            format!(
-                "if=pflash,format=raw,unit=0,readonly=on,file={}",
-                code.display()
-            ),
-            "-drive".into(),
-            format!("if=pflash,format=raw,unit=1,file={}", own.display()),
-        ])
-    }
-}
-
-/// The firmware's files: the 4 MiB build if the distribution has one.
-fn ovmf() -> Result<(PathBuf, PathBuf)> {
-    let folder = Path::new("/usr/share/OVMF");
-    [
-        ("OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd"),
-        ("OVMF_CODE.fd", "OVMF_VARS.fd"),
-    ]
-    .map(|(code, variables)| (folder.join(code), folder.join(variables)))
-    .into_iter()
-    .find(|(code, variables)| code.exists() && variables.exists())
-    .context("no OVMF in /usr/share/OVMF: install the package ovmf, or run `cargo xtask setup`")
 }

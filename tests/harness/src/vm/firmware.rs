@@ -1,0 +1,95 @@
+//! Firmware, and the files that it is.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::processor::Processor;
+
+/// A machine's firmware.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Firmware {
+    /// SeaBIOS.
+    #[default]
+    Bios,
+    /// edk2 (OVMF, AAVMF), with a variable store of its own for each machine.
+    Uefi,
+    /// The same without PXE, so that it tries HTTP boot at once.
+    UefiHttp,
+}
+
+impl Firmware {
+    /// QEMU's arguments for it: its code, and a fresh copy of its empty variable store, which is written to `own`.
+    ///
+    /// # Errors
+    /// It is not installed, there is none such for this processor, or the copy cannot be written.
+    pub(super) fn flash(self, processor: Processor, own: &Path) -> Result<Vec<String>> {
+        let Some((code, variables)) = self.edk2(processor)? else {
+            return Ok(Vec::new());
+        };
+        copy_sparse(&variables, own)
+            .with_context(|| format!("copy {} to {}", variables.display(), own.display()))?;
+        let drive = |unit: u8, more: &str, file: &Path| {
+            let file = file.display();
+            format!("if=pflash,format=raw,unit={unit},{more}file={file}")
+        };
+        Ok(vec![
+            "-drive".into(),
+            drive(0, "readonly=on,", &code),
+            "-drive".into(),
+            drive(1, "", own),
+        ])
+    }
+
+    /// The files of edk2: its code, and its empty variable store.
+    fn edk2(self, processor: Processor) -> Result<Option<(PathBuf, PathBuf)>> {
+        let (folder, files, package): (_, &[(&str, &str)], _) = match (processor, self) {
+            (Processor::X86_64, Self::Bios) => return Ok(None),
+            (Processor::Aarch64, Self::Bios) => bail!("an aarch64 machine has no BIOS"),
+            (Processor::X86_64, _) => (
+                "/usr/share/OVMF",
+                // The 4 MiB build if the distribution has one.
+                &[
+                    ("OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd"),
+                    ("OVMF_CODE.fd", "OVMF_VARS.fd"),
+                ],
+                "ovmf",
+            ),
+            (Processor::Aarch64, _) => (
+                "/usr/share/AAVMF",
+                &[("AAVMF_CODE.fd", "AAVMF_VARS.fd")],
+                "qemu-efi-aarch64",
+            ),
+        };
+        let folder = Path::new(folder);
+        let mut files = files
+            .iter()
+            .map(|(code, variables)| (folder.join(code), folder.join(variables)));
+        let found = files.find(|(code, variables)| code.exists() && variables.exists());
+        found.map(Some).with_context(|| {
+            format!(
+                "no firmware in {}: install the package {package}, or run `cargo xtask setup`",
+                folder.display()
+            )
+        })
+    }
+}
+
+/// Copies a file without its zeros: AAVMF's variable store has 64 MiB, and less than one of content.
+fn copy_sparse(from: &Path, to: &Path) -> io::Result<()> {
+    let (mut from, mut to) = (File::open(from)?, File::create(to)?);
+    let length = from.metadata()?.len();
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let read = from.read(&mut buffer)?;
+        match buffer.get(..read).unwrap_or_default() {
+            [] => return to.set_len(length),
+            zeros if zeros.iter().all(|byte| *byte == 0) => {
+                to.seek_relative(i64::try_from(read).unwrap_or_default())?;
+            }
+            content => to.write_all(content)?,
+        }
+    }
+}
