@@ -284,7 +284,19 @@ impl fmt::Display for Reason {
             Self::NoLoader(Platform::RaspberryPi) => f.write_str(
                 "no boot files for a Raspberry Pi: put them into the root's /boot/firmware, or give --tftp-dir",
             ),
-            Self::NoLoader(platform) => write!(f, "no boot loader for {platform}"),
+            Self::NoLoader(platform) => {
+                let file = match platform {
+                    Platform::Bios => "undionly.kpxe",
+                    Platform::EfiX64 => "snponly.efi",
+                    Platform::EfiArm64 => "ipxe-arm64.efi",
+                    _ => return write!(f, "no boot loader for {platform}"),
+                };
+                write!(
+                    f,
+                    "no boot loader for {platform}: install iPXE's {file} (Debian 13's package ipxe has it), or name its \
+                     folder with --ipxe"
+                )
+            }
             Self::NoAnswerTo(kind) => write!(f, "{kind} is not answered"),
             Self::NotItsAddress => f.write_str("the address is not assigned to it"),
             Self::NotFromItsAddress(address) => {

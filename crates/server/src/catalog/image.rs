@@ -8,11 +8,12 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use netroot_initramfs::NicDriver;
+use netroot_initramfs::{Architecture, NicDriver};
 use netroot_net::Host;
 use netroot_nfs_export::HiddenPaths;
 use netroot_proto::cmdline::{BootPlan, Rescue};
 use netroot_proto::mount::cache_of_still_root;
+use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::inputs::Loader;
 
 pub(crate) use self::file_name::{ImageFile, NamedFile, file_of_image};
@@ -103,6 +104,8 @@ pub(crate) enum RootLocation {
 pub(crate) struct KernelFile {
     /// Its version, as `uname -r` prints it.
     pub(crate) version: String,
+    /// The processor that it is for.
+    pub(crate) architecture: Architecture,
     /// Its file.
     pub(crate) path: PathBuf,
     /// The parameters that start the root's system, where `/sbin/init` does not.
@@ -133,6 +136,29 @@ impl Image {
     /// The version of its kernel, where that is known.
     pub(crate) fn linux(&self) -> Option<&str> {
         self.root().map(|root| root.kernel.version.as_str())
+    }
+
+    /// Why a machine with this firmware cannot boot it, if its kernel is for another processor. A Raspberry Pi has its kernel
+    /// from its own files, and firmware that does not say what it is may be any.
+    pub(crate) fn is_for_another_processor(&self, platform: Option<Platform>) -> Option<String> {
+        let platform = platform?;
+        let architecture = self.root()?.kernel.architecture;
+        let fits = match platform {
+            Platform::Bios | Platform::EfiIa32 | Platform::EfiX64 => {
+                architecture == Architecture::X86_64
+            }
+            Platform::EfiArm64 => architecture == Architecture::Aarch64,
+            Platform::RaspberryPi | Platform::Unknown(_) => true,
+            // 32-bit ARM, RISC-V, LoongArch.
+            _ => false,
+        };
+        (!fits).then(|| {
+            let name = &self.name;
+            format!(
+                "{name} is for {architecture}, and this machine is {platform}: assign it an image for its processor \
+                 (a rule with arch = …, for example)"
+            )
+        })
     }
 
     /// What it is, if it has a root.
@@ -268,6 +294,31 @@ pub(crate) fn name_of_directory(directory: &Path) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_machine_with_another_processor_is_told_which_image_it_was() {
+        let image = crate::catalog::tests::image("debian");
+        for platform in [
+            Platform::Bios,
+            Platform::EfiX64,
+            Platform::RaspberryPi,
+            Platform::Unknown(99),
+        ] {
+            assert_eq!(image.is_for_another_processor(Some(platform)), None);
+        }
+        assert_eq!(image.is_for_another_processor(None), None);
+        let why = image.is_for_another_processor(Some(Platform::EfiArm64));
+        let said = why.unwrap();
+        assert!(
+            said.starts_with("debian is for x86_64, and this machine is UEFI arm64"),
+            "{said}"
+        );
+        assert!(
+            image
+                .is_for_another_processor(Some(Platform::EfiRiscv64))
+                .is_some()
+        );
+    }
 
     #[test]
     fn an_image_is_named_after_its_directory_as_far_as_a_command_line_can_carry_it() {

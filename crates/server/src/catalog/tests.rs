@@ -41,6 +41,7 @@ pub(crate) fn root_image(name: &str) -> RootImage {
         },
         kernel: KernelFile {
             version: "6.1.0".to_owned(),
+            architecture: netroot_initramfs::Architecture::X86_64,
             path: PathBuf::from("/srv").join(name).join("boot/vmlinuz-6.1.0"),
             start: None,
         },

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use netroot_initramfs::{RootTree, choose_kernel};
+use netroot_initramfs::{Architecture, RootTree, choose_kernel};
 
 use crate::catalog::name_of_directory;
 use crate::check::finding::{Finding, Level};
@@ -28,11 +28,21 @@ pub(super) fn loaders(subject: &Subject) -> Vec<Finding> {
     if !names.is_empty() {
         findings.push(Finding::ok("loader", format!("found {}", names.join(", "))));
     }
-    findings.extend(found.missing.into_iter().map(|missing| {
+    findings.extend(found.missed(&architectures(subject)).map(|missing| {
         let text = Warning::from(missing).to_string();
         Finding::problem("loader", text)
     }));
     findings
+}
+
+/// The processors that the roots' kernels are for, as far as they are found.
+fn architectures(subject: &Subject) -> Vec<Architecture> {
+    let roots = subject.settings.catalog.roots();
+    let kernels = roots.filter_map(|(_, root)| {
+        let tree = RootTree::open(&root.directory).ok()?;
+        choose_kernel(&tree, root.kernel.as_deref()).ok()
+    });
+    kernels.map(|kernel| kernel.architecture).collect()
 }
 
 /// One image, by its name.

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use netroot_initramfs::Architecture;
 use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::inputs::Loader;
 
@@ -14,21 +15,28 @@ use super::content::Content;
 /// Debian and Arch first, then those of Fedora and openSUSE.
 struct Platforms {
     platform: Platform,
+    /// The processor of kernels that it starts.
+    architecture: Architecture,
     first: (&'static str, &'static [&'static str]),
     second: Option<(&'static str, &'static [&'static str])>,
-    /// The machines that cannot boot without it, for the warning; `None` for rare ones.
-    serves: Option<&'static str>,
+    /// Which of the two the warning names: Debian's package for arm64 has the second alone.
+    usual: &'static str,
+    /// The machines that cannot boot without it, for the warning.
+    serves: &'static str,
 }
 
 const LOADERS: [Platforms; 3] = [
     Platforms {
         platform: Platform::Bios,
+        architecture: Architecture::X86_64,
         first: ("undionly.kpxe", &["undionly.kpxe", "x86_64/undionly.kpxe"]),
         second: Some(("ipxe.pxe", &["ipxe.pxe", "x86_64/ipxe.pxe"])),
-        serves: Some("BIOS machines"),
+        usual: "undionly.kpxe",
+        serves: "BIOS machines",
     },
     Platforms {
         platform: Platform::EfiX64,
+        architecture: Architecture::X86_64,
         first: (
             "snponly.efi",
             &[
@@ -42,10 +50,12 @@ const LOADERS: [Platforms; 3] = [
             "ipxe.efi",
             &["ipxe.efi", "x86_64/ipxe.efi", "ipxe-x86_64.efi"],
         )),
-        serves: Some("UEFI machines"),
+        usual: "snponly.efi",
+        serves: "UEFI machines",
     },
     Platforms {
         platform: Platform::EfiArm64,
+        architecture: Architecture::Aarch64,
         first: (
             "snponly-arm64.efi",
             &[
@@ -59,7 +69,8 @@ const LOADERS: [Platforms; 3] = [
             "ipxe-arm64.efi",
             &["ipxe-arm64.efi", "arm64/ipxe.efi", "arm64-efi/ipxe.efi"],
         )),
-        serves: None,
+        usual: "ipxe-arm64.efi",
+        serves: "arm64 UEFI machines",
     },
 ];
 
@@ -69,6 +80,8 @@ const FOLDERS: [&str; 3] = ["/usr/lib/ipxe", "/usr/share/ipxe", "/usr/local/shar
 /// A loader that most machines of a kind need, and that was not found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MissingLoader {
+    /// The processor of those machines.
+    pub(crate) architecture: Architecture,
     /// Its file name.
     pub(crate) loader: &'static str,
     /// The machines that cannot boot without it.
@@ -84,8 +97,19 @@ pub(crate) struct Loaders {
     pub(crate) by_platform: Vec<Loader>,
     /// Each file with the name that machines ask for.
     pub(crate) files: Vec<(&'static str, Content)>,
-    /// Those that are needed and were not found.
+    /// Those that were not found.
     pub(crate) missing: Vec<MissingLoader>,
+}
+
+impl Loaders {
+    /// The missing ones that somebody misses where roots are for these processors: those of PCs always, for most machines
+    /// are, and those of others where there is a root for them.
+    pub(crate) fn missed(self, roots: &[Architecture]) -> impl Iterator<Item = MissingLoader> {
+        let is_missed = |one: &MissingLoader| {
+            one.architecture == Architecture::X86_64 || roots.contains(&one.architecture)
+        };
+        self.missing.into_iter().filter(is_missed)
+    }
 }
 
 /// The name of every loader, and the paths that its file may have in `folder`, or where packages install them.
@@ -143,10 +167,10 @@ pub(crate) fn find(folder: Option<&Path>) -> Loaders {
     let by_platform = by_platform(&names);
     let missing = LOADERS.iter().filter_map(|line| {
         let found = by_platform.iter().any(|one| one.platform == line.platform);
-        let machines = line.serves.filter(|_| !found)?;
-        Some(MissingLoader {
-            loader: line.first.0,
-            machines,
+        (!found).then(|| MissingLoader {
+            architecture: line.architecture,
+            loader: line.usual,
+            machines: line.serves,
             searched: folders(folder),
         })
     });
@@ -168,21 +192,17 @@ mod tests {
     fn fedoras_files_are_served_under_the_names_that_machines_request() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("ipxe-snponly-x86_64.efi"), "snp").unwrap();
-        let Loaders {
-            by_platform,
-            files,
-            missing,
-        } = find(Some(folder.path()));
-        let names: Vec<_> = files.iter().map(|(name, _)| *name).collect();
+        let loaders = find(Some(folder.path()));
+        let names: Vec<_> = loaders.files.iter().map(|(name, _)| *name).collect();
         assert_eq!(names, ["snponly.efi"]);
         let only = Loader {
             platform: Platform::EfiX64,
             first: "snponly.efi".to_owned(),
             second: None,
         };
-        assert_eq!(by_platform, [only]);
-        let warnings: Vec<_> = missing
-            .into_iter()
+        assert_eq!(loaders.by_platform, [only]);
+        let warnings: Vec<_> = loaders
+            .missed(&[Architecture::X86_64])
             .map(|loader| Warning::from(loader).to_string())
             .collect();
         assert_eq!(warnings.len(), 1, "{warnings:?}");
@@ -190,5 +210,34 @@ mod tests {
             warnings[0].starts_with("BIOS machines cannot boot: iPXE's undionly.kpxe is not in ")
         );
         assert!(warnings[0].contains("apt install ipxe"));
+    }
+
+    #[test]
+    fn debian_13s_loader_for_arm64_is_found_and_missed_only_by_a_root_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let both = [Architecture::X86_64, Architecture::Aarch64];
+        let warnings = |roots: &[Architecture]| -> Vec<String> {
+            find(Some(folder.path()))
+                .missed(roots)
+                .map(|loader| Warning::from(loader).to_string())
+                .filter(|warning| warning.starts_with("arm64 "))
+                .collect()
+        };
+        let [warning] = &warnings(&both)[..] else {
+            panic!("{:?}", warnings(&both));
+        };
+        let named = "arm64 UEFI machines cannot boot: iPXE's ipxe-arm64.efi is not in ";
+        assert!(warning.starts_with(named), "{warning}");
+        assert!(warning.contains("Debian 13"), "{warning}");
+        assert!(warnings(&[Architecture::X86_64]).is_empty());
+
+        fs::write(folder.path().join("ipxe-arm64.efi"), "ipxe").unwrap();
+        assert!(warnings(&both).is_empty());
+        let only = Loader {
+            platform: Platform::EfiArm64,
+            first: "ipxe-arm64.efi".to_owned(),
+            second: None,
+        };
+        assert_eq!(find(Some(folder.path())).by_platform, [only]);
     }
 }

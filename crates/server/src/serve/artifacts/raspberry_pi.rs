@@ -1,7 +1,8 @@
 //! The files that the ROM of a Raspberry Pi loads: from the folder of `--tftp-dir`, or from the root's `/boot/firmware`.
 //!
 //! The ROM loads no boot loader of netroot's but the maker's: `bootcode.bin` (up to the Pi 3), `start4.elf` (Pi 4),
-//! `config.txt`, `cmdline.txt`, and what they name. It looks first in a folder of its own.
+//! `config.txt`, `cmdline.txt`, and what they name; or, told so by its EEPROM, `boot.img`, which holds all of these, and
+//! `boot.sig` (Pi 4 and 5). It looks first in a folder of its own.
 
 use std::os::fd::AsRawFd;
 use std::path::Path;
@@ -18,7 +19,13 @@ pub(super) const COMMAND_LINE: &str = "cmdline.txt";
 /// Where a root has these files (Raspberry Pi OS, Debian, Ubuntu).
 const FOLDER: &str = "boot/firmware";
 /// One of these is there if any is: the Pi 5 has its boot loader in its EEPROM.
-const FILES: [&str; 4] = ["config.txt", "start4.elf", "start.elf", "bootcode.bin"];
+const FILES: [&str; 5] = [
+    "config.txt",
+    "start4.elf",
+    "start.elf",
+    "bootcode.bin",
+    "boot.img",
+];
 
 /// What the ROM is told to load. It has these names built in, and passes over this one.
 pub(crate) fn loader() -> Loader {

@@ -241,7 +241,8 @@ fn sentences_say_what_happened() {
                     loader: BootFile::NoLoader(Platform::EfiArm64),
                 },
             ),
-            "UEFI arm64 PXE: offered 10.0.0.101; no boot loader for UEFI arm64",
+            "UEFI arm64 PXE: offered 10.0.0.101; no boot loader for UEFI arm64: install iPXE's ipxe-arm64.efi \
+             (Debian 13's package ipxe has it), or name its folder with --ipxe",
         ),
     ] {
         let (client, answer) = event;

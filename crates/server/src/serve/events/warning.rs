@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use netroot_initramfs::Architecture;
 use netroot_nfs_export::MountBelow;
 use netroot_proto::pxe::cures::Cure;
 
@@ -99,6 +100,8 @@ pub(crate) enum Warning {
     },
     /// A boot loader is not installed.
     MissingLoader {
+        /// The processor of those machines.
+        architecture: Architecture,
         /// The loader's file name.
         loader: &'static str,
         /// The machines that cannot boot without it: `UEFI machines`.
@@ -358,11 +361,13 @@ pub(crate) enum NotKept {
 impl From<MissingLoader> for Warning {
     fn from(missing: MissingLoader) -> Self {
         let MissingLoader {
+            architecture,
             loader,
             machines,
             searched,
         } = missing;
         Self::MissingLoader {
+            architecture,
             loader,
             machines,
             searched,

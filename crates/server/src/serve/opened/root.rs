@@ -148,6 +148,7 @@ impl<'a> OpenRoot<'a> {
                 location,
                 kernel: KernelFile {
                     version: self.kernel.version.clone(),
+                    architecture: self.kernel.architecture,
                     path: self.root.host_path(&self.kernel.path),
                     start: self.kernel.start.clone(),
                 },

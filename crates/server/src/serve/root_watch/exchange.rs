@@ -122,6 +122,7 @@ impl RootWatch {
         if let ImageKind::Root(root) = &mut new.kind {
             root.kernel = KernelFile {
                 version: linux.clone(),
+                architecture: found.kernel.architecture,
                 path,
                 start: found.kernel.start.clone(),
             };

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use netroot_initramfs::Architecture;
 use netroot_nfs_export::HiddenPaths;
 
 use super::left_out::about;
@@ -122,6 +123,7 @@ impl<'a> Images<'a> {
         let configured = written.images.iter().zip(catalog.images());
         let images = self.all.into_iter().zip(builds.0).zip(configured);
         let mut firmware = Vec::new();
+        let mut architectures = Vec::new();
         let mut made: BTreeMap<usize, Content> = BTreeMap::new();
         for (place, (((opened, folder), build), (settings, image))) in images.enumerate() {
             firmware.push((image, folder));
@@ -143,6 +145,7 @@ impl<'a> Images<'a> {
                 },
             };
             made.insert(place, initrd.clone());
+            architectures.push(open.chosen().architecture);
             let files = BootFiles::of_root(about(settings, open.kernel())?, initrd);
             artifacts.put_image(image.tagged(files.tag()), files);
             let (tree, directory) = (open.root(), open.root().path().to_owned());
@@ -160,17 +163,23 @@ impl<'a> Images<'a> {
         for (image, folder) in firmware {
             artifacts.put_firmware(&image.name, folder);
         }
-        put_loaders(artifacts, self.loaders, timeline);
+        put_loaders(artifacts, self.loaders, &architectures, timeline);
         Ok(followed)
     }
 }
 
-fn put_loaders(artifacts: &ArtifactStore, loaders: Loaders, timeline: &Timeline) {
+/// `roots`: the processors that the roots' kernels are for.
+fn put_loaders(
+    artifacts: &ArtifactStore,
+    mut loaders: Loaders,
+    roots: &[Architecture],
+    timeline: &Timeline,
+) {
     artifacts.put_loaders(Vec::new(), &loaders.by_platform);
-    for (name, content) in loaders.files {
+    for (name, content) in std::mem::take(&mut loaders.files) {
         artifacts.put(name, content, FileKind::Loader);
     }
-    for missing in loaders.missing {
+    for missing in loaders.missed(roots) {
         timeline.warn(missing.into());
     }
 }

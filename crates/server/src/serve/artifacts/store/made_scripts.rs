@@ -27,6 +27,10 @@ impl ArtifactStore {
         let server = self.server(asking);
         let assigned = self.assign_in_script(catalog, asking);
         let (mac, why) = (asking.machine.mac, assigned.why.to_string());
+        if let Some(why) = unfit(&assigned, asking) {
+            let script = script::wait(server, mac, &why, self.place());
+            return chosen(Boots::Wait, why, text(script, mac));
+        }
         let script = match assigned.boots {
             Boots::Image(image) => {
                 let image = self.for_nic(assigned.with_append(image), asking.machine);
@@ -55,6 +59,11 @@ impl ArtifactStore {
             Boots::Menu => images.find(|image| image.name == chosen)?,
             _ => return None,
         };
+        if let Some(why) = image.is_for_another_processor(asking.machine.platform) {
+            let (server, mac) = (self.server(asking), asking.machine.mac);
+            let script = script::wait(server, mac, &why, self.place());
+            return Some(self::chosen(Boots::Wait, why, text(script, mac)));
+        }
         let image = self.for_nic(assigned.with_append(image), asking.machine);
         let script = self.with_recipient(asking, &assigned, |to| script::boot(&image, to));
         let why = "chosen in the menu".to_owned();
@@ -66,6 +75,11 @@ impl ArtifactStore {
     pub(super) fn pxelinux(&self, catalog: &Catalog, asking: &Asking<'_>) -> Artifact {
         let assigned = self.assign_in_script(catalog, asking);
         let (mac, why) = (asking.machine.mac, assigned.why.to_string());
+        if let Some(why) = unfit(&assigned, asking) {
+            let what = "waits until it is told what it boots";
+            let config = script::pxelinux_nothing(mac, what, &why);
+            return chosen(Boots::Wait, why, text(config, mac));
+        }
         let config = match assigned.boots {
             Boots::Image(image) => {
                 let image = assigned.with_append(image);
@@ -130,6 +144,15 @@ impl ArtifactStore {
                 ..Values::default()
             },
         })
+    }
+}
+
+/// Why the machine cannot boot what it is assigned, if that is for another processor. It waits then, and boots what it is
+/// assigned meanwhile.
+fn unfit(assigned: &Assigned<'_>, asking: &Asking<'_>) -> Option<String> {
+    match assigned.boots {
+        Boots::Image(image) => image.is_for_another_processor(asking.machine.platform),
+        _ => None,
     }
 }
 

@@ -239,6 +239,29 @@ fn a_raspberry_pi_gets_its_files_from_the_folder_or_from_its_root() {
 }
 
 #[test]
+fn a_raspberry_pi_5_gets_one_file_with_everything_in_it() {
+    let root = tempfile::tempdir().unwrap();
+    fs::set_permissions(root.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let firmware = root.path().join("boot/firmware");
+    fs::create_dir_all(&firmware).unwrap();
+    fs::write(firmware.join("boot.img"), "all of it").unwrap();
+    let store = store();
+    store.put_firmware("debian", raspberry_pi::of_root(root.path()));
+    for name in [
+        "9e010203/boot.img",
+        "88-a2-9e-01-02-03/boot.img",
+        "boot.img",
+    ] {
+        let found = find(&store, name).map(|found| bytes(&found));
+        assert_eq!(found.as_deref(), Some(&b"all of it"[..]), "{name}");
+    }
+    // What it has in its EEPROM, and what nobody signed.
+    for name in ["9e010203/start4.elf", "9e010203/boot.sig"] {
+        assert!(find(&store, name).is_none(), "{name}");
+    }
+}
+
+#[test]
 fn only_who_is_shown_the_menu_chooses_and_only_what_is_in_it() {
     use crate::settings::{Choice, MenuSettings};
 

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use netroot_initramfs::Architecture;
 use netroot_net::{Mac, Prefix};
 use netroot_nfs_export::{CallRefusal, Refusal as MountRefusal};
 use netroot_proto::dhcp::MessageType;
@@ -177,6 +178,7 @@ pub(super) fn warnings() -> Vec<Warning> {
         },
         Warning::OtherProxy { server },
         Warning::MissingLoader {
+            architecture: Architecture::X86_64,
             loader: "snponly.efi",
             machines: "UEFI machines",
             searched: vec!["/usr/lib/ipxe".into(), "/usr/share/ipxe".into()],

@@ -90,6 +90,7 @@ pub(in crate::serve::events) fn add_fields(fields: &mut Fields, warning: &Warnin
             loader,
             machines,
             searched,
+            ..
         } => {
             fields.add("warning", "missing-loader");
             fields.add("loader", *loader);

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use netroot_initramfs::Architecture;
 use netroot_proto::pxe::cures::{Cure, Step};
 
 use super::{NotKept, Submounted, Warning};
@@ -100,14 +101,23 @@ impl Display for Warning {
                 "{server} is a boot server on this network too: machines take the answer that comes first"
             ),
             Self::MissingLoader {
+                architecture,
                 loader,
                 machines,
                 searched,
             } => write!(
                 f,
-                "{machines} cannot boot: iPXE's {loader} is not in {}; install it (Debian, Ubuntu: apt install ipxe; \
-                 Fedora: dnf install ipxe-bootimgs-x86; Arch: pacman -S ipxe) or name its folder with --ipxe",
-                list(searched)
+                "{machines} cannot boot: iPXE's {loader} is not in {}; install it ({}) or name its folder with --ipxe",
+                list(searched),
+                match architecture {
+                    Architecture::X86_64 => {
+                        "Debian, Ubuntu: apt install ipxe; Fedora: dnf install ipxe-bootimgs-x86; Arch: pacman -S ipxe"
+                    }
+                    Architecture::Aarch64 => {
+                        "Debian 13: apt install ipxe; Debian 12 has none: Debian 13's package ipxe can be installed there, \
+                         too; Fedora: dnf install ipxe-bootimgs-aarch64"
+                    }
+                }
             ),
             Self::OrdersUnreadable { file, error } => write!(
                 f,
