@@ -1,5 +1,6 @@
 //! Diskless virtual machines, from the firmware to the root's init.
 
+mod aarch64;
 mod check;
 mod debian_server;
 mod drop_in;

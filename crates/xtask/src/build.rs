@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use netroot_harness::paths;
+use netroot_harness::{Processor, paths};
 
 use crate::run::{output, run};
 
@@ -45,8 +45,8 @@ pub(crate) fn manual(folder: &Path) -> Result<()> {
 /// When something does not build.
 pub(crate) fn bench() -> Result<()> {
     netroot()?;
-    for_a_machine("netroot-facts")?;
-    for_a_machine("baseline-init")
+    for_a_machine("netroot-facts", Processor::X86_64)?;
+    for_a_machine("baseline-init", Processor::X86_64)
 }
 
 /// The client of `cargo xtask bench nfs`.
@@ -61,9 +61,9 @@ pub(crate) fn load() -> Result<()> {
 ///
 /// # Errors
 /// When it does not build.
-fn for_a_machine(package: &str) -> Result<()> {
-    let target = "x86_64-unknown-linux-musl";
-    cargo(&["-p", package, "--profile", "init", "--target", target])
+fn for_a_machine(package: &str, processor: Processor) -> Result<()> {
+    let target = format!("{}-unknown-linux-musl", processor.name());
+    cargo(&["-p", package, "--profile", "init", "--target", &target])
 }
 
 /// The test programs of `tests/`: those that need root.
@@ -76,7 +76,8 @@ const ROOT_TESTS: [&str; 4] = ["vm", "interop", "nfs_export", "nfs_submounts"];
 /// When something does not build.
 pub(crate) fn root_tests() -> Result<()> {
     netroot()?;
-    for_a_machine("netroot-facts")?;
+    for_a_machine("netroot-facts", Processor::X86_64)?;
+    for_a_machine("netroot-facts", Processor::Aarch64)?;
     let chosen = ROOT_TESTS.iter().flat_map(|name| ["--test", *name]);
     let messages = output(
         Command::new("cargo")

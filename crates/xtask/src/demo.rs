@@ -4,11 +4,10 @@ mod timeline;
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use netroot_harness::{
-    Accel, Clients, Firmware, Ganesha, KERNEL_PARAMETERS, Net, NetrootServe, Nic, Rom, Vm,
-    VmBuilder, paths,
+    Accel, Clients, Firmware, Ganesha, Net, NetrootServe, Nic, Processor, Rom, Vm, VmBuilder, paths,
 };
 
 use crate::privileges::needs_root;
@@ -17,9 +16,12 @@ use crate::{build, setup};
 /// Boot a diskless machine to the login prompt of a Debian root over NFS.
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
-    /// The machine's firmware.
-    #[arg(long, value_enum, default_value_t = FirmwareKind::Bios)]
-    firmware: FirmwareKind,
+    /// The machine's processor. The server is the same program on this machine.
+    #[arg(long, value_enum, default_value_t = Arch::X86_64)]
+    arch: Arch,
+    /// The machine's firmware: by default a BIOS for x86_64, and UEFI for aarch64, which has nothing else.
+    #[arg(long, value_enum)]
+    firmware: Option<FirmwareKind>,
     /// The NFS server: netroot's own, or NFS-Ganesha.
     #[arg(long, value_enum, default_value_t = NfsServer::Own)]
     nfs: NfsServer,
@@ -35,8 +37,17 @@ pub(crate) struct Demo {
 enum FirmwareKind {
     /// SeaBIOS, with the iPXE boot ROM of QEMU's network card.
     Bios,
-    /// OVMF, with its own PXE client.
+    /// UEFI (OVMF, AAVMF), with its own PXE client.
     Uefi,
+    /// UEFI by HTTP boot, without TFTP.
+    UefiHttp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Arch {
+    #[value(name = "x86_64")]
+    X86_64,
+    Aarch64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -64,8 +75,12 @@ impl Demo {
     /// # Errors
     /// When the machine did not reach the login prompt: with the reason and the log.
     pub(crate) fn run(&self) -> Result<()> {
+        let (processor, firmware) = (self.arch.processor(), self.firmware()?);
         if !self.built {
-            setup::run()?;
+            match self.arch {
+                Arch::X86_64 => setup::run()?,
+                Arch::Aarch64 => setup::run_for_aarch64()?,
+            }
             println!("demo: building netroot and init");
             build::netroot()?;
         }
@@ -73,7 +88,7 @@ impl Demo {
         let net = Net::new("demo")?;
         let bridge = net.bridge("br0", &format!("{SERVER}/24"))?;
         let tap = net.tap("machine", &bridge)?;
-        let root = paths::debian_root();
+        let root = paths::debian_root_for(processor);
         let _ganesha = match self.nfs {
             NfsServer::Own => None,
             NfsServer::Ganesha => {
@@ -83,7 +98,11 @@ impl Demo {
         };
         let elsewhere = format!("{SERVER}:{GANESHA_PATH}");
         let mut arguments = vec!["--interface", "br0", "--dhcp", RANGE];
-        arguments.extend(["--append", KERNEL_PARAMETERS]);
+        arguments.extend(["--append", processor.kernel_parameters()]);
+        let ipxe = paths::ipxe().display().to_string();
+        if self.arch == Arch::Aarch64 {
+            arguments.extend(["--ipxe", &ipxe]);
+        }
         if self.nfs == NfsServer::Ganesha {
             arguments.extend(["--nfsroot", &elsewhere]);
         }
@@ -95,17 +114,19 @@ impl Demo {
         let server = NetrootServe::start(&net, &root, &arguments)?;
 
         println!(
-            "demo: starting a diskless machine ({}, {})",
-            self.firmware.describe(),
-            Accel::probe().name()
+            "demo: starting a diskless machine ({}, {}, {})",
+            processor.name(),
+            firmware.describe(self.arch),
+            Accel::of(processor).name()
         );
         if self.keep {
             println!("demo: log in as root, no password; Ctrl-a x powers the machine off");
         }
         let vm = VmBuilder::new(&net, "console")
             .may_panic()
-            .firmware(self.firmware.firmware())
-            .nic(Nic::virtio(&tap, MACHINE).with_rom(self.firmware.rom()));
+            .processor(processor)
+            .firmware(firmware.firmware())
+            .nic(Nic::virtio(&tap, MACHINE).with_rom(firmware.rom()));
         let mut vm = if self.keep {
             vm.interactive()
         } else {
@@ -136,11 +157,28 @@ impl Demo {
         Ok(())
     }
 
+    /// The firmware that was asked for, or the usual one.
+    fn firmware(&self) -> Result<FirmwareKind> {
+        match (self.arch, self.firmware) {
+            (Arch::X86_64, None) => Ok(FirmwareKind::Bios),
+            (Arch::Aarch64, None) => Ok(FirmwareKind::Uefi),
+            (Arch::Aarch64, Some(FirmwareKind::Bios)) => {
+                bail!("an aarch64 machine has no BIOS: --firmware uefi or uefi-http")
+            }
+            (_, Some(firmware)) => Ok(firmware),
+        }
+    }
+
     /// The command line that runs this again without building.
     fn arguments(&self) -> String {
         let mut words = vec!["demo --built".to_owned()];
         for (name, value) in [
-            ("--firmware", self.firmware.to_possible_value()),
+            ("--arch", self.arch.to_possible_value()),
+            (
+                "--firmware",
+                self.firmware
+                    .and_then(|firmware| firmware.to_possible_value()),
+            ),
             ("--nfs", self.nfs.to_possible_value()),
         ] {
             if let Some(value) = value {
@@ -189,20 +227,33 @@ impl FirmwareKind {
         match self {
             Self::Bios => Firmware::Bios,
             Self::Uefi => Firmware::Uefi,
+            Self::UefiHttp => Firmware::UefiHttp,
         }
     }
 
     fn rom(self) -> Rom {
         match self {
             Self::Bios => Rom::Ipxe,
-            Self::Uefi => Rom::None,
+            Self::Uefi | Self::UefiHttp => Rom::None,
         }
     }
 
-    fn describe(self) -> &'static str {
+    fn describe(self, arch: Arch) -> &'static str {
+        match (self, arch) {
+            (Self::Bios, _) => "SeaBIOS and the card's iPXE ROM",
+            (Self::Uefi, Arch::X86_64) => "OVMF's own PXE client",
+            (Self::Uefi, Arch::Aarch64) => "AAVMF's own PXE client",
+            (Self::UefiHttp, Arch::X86_64) => "OVMF's HTTP boot",
+            (Self::UefiHttp, Arch::Aarch64) => "AAVMF's HTTP boot",
+        }
+    }
+}
+
+impl Arch {
+    fn processor(self) -> Processor {
         match self {
-            Self::Bios => "SeaBIOS and the card's iPXE ROM",
-            Self::Uefi => "OVMF's own PXE client",
+            Self::X86_64 => Processor::X86_64,
+            Self::Aarch64 => Processor::Aarch64,
         }
     }
 }

@@ -88,7 +88,7 @@ enum Task {
     /// The package holds the program with the init for x86_64 and aarch64 in it, a systemd unit, manual pages,
     /// completions for bash, zsh and fish, and /etc/netroot/netroot.conf. It is written to target/package. The same
     /// sources and toolchain give the same package, bit for bit: its time stamps are SOURCE_DATE_EPOCH, by default the
-    /// time of the last commit. Servers with other processors than x86_64 are not supported yet.
+    /// time of the last commit. It is for amd64 alone, so far.
     Package,
     /// Install what the other commands need. They run this first.
     Setup {
@@ -101,6 +101,9 @@ enum Task {
         /// Fetch only the other kernels that machines are tested with.
         #[arg(long, conflicts_with_all = ["debian_root_only", "tests_layer_only"])]
         kernels_only: bool,
+        /// Make only what aarch64 machines boot: a Debian root for arm64, and iPXE.
+        #[arg(long, conflicts_with_all = ["debian_root_only", "tests_layer_only", "kernels_only"])]
+        arm64_only: bool,
     },
 }
 
@@ -182,6 +185,9 @@ fn run(task: Task) -> Result<()> {
         Task::Setup {
             kernels_only: true, ..
         } => setup::fetch_kernels(),
+        Task::Setup {
+            arm64_only: true, ..
+        } => setup::make_arm64(),
         Task::Setup { .. } => setup::run(),
     }
 }

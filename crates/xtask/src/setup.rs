@@ -3,6 +3,7 @@
 //! It announces each step with its reason, installs only what is missing, and never
 //! asks. Without root it does what it can and prints the commands for the rest.
 
+mod arm64_root;
 pub(crate) mod bench_tools;
 mod cargo_tools;
 mod debian_root;
@@ -27,7 +28,17 @@ pub(crate) fn run() -> Result<()> {
     take(missing()?)
 }
 
-/// The same, and what the tests alone need: cargo-deny and cargo-fuzz, more programs in that root, and the kernel's source.
+/// The same, and what aarch64 machines boot.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_for_aarch64() -> Result<()> {
+    let mut steps = missing()?;
+    steps.extend(arm64_root::missing());
+    take(steps)
+}
+
+/// The same, and what the tests alone need: cargo-deny and cargo-fuzz, more programs in the first root, and the kernel's source.
 ///
 /// # Errors
 /// As [`run`].
@@ -39,6 +50,7 @@ pub(crate) fn run_for_tests() -> Result<()> {
     if let Some(step) = layer::missing() {
         steps.push(Box::new(step));
     }
+    steps.extend(arm64_root::missing());
     if let Some(step) = kernel_source::missing() {
         steps.push(Box::new(step));
     }
@@ -220,4 +232,12 @@ pub(crate) fn make_tests_layer() -> Result<()> {
         }
         Some(step) => step.run(),
     }
+}
+
+/// Makes what aarch64 machines boot alone, for the same user.
+///
+/// # Errors
+/// When it cannot be made.
+pub(crate) fn make_arm64() -> Result<()> {
+    arm64_root::make()
 }
