@@ -153,10 +153,10 @@ impl Image {
             _ => false,
         };
         (!fits).then(|| {
-            let name = &self.name;
+            let (name, word) = (&self.name, platform.word().unwrap_or_default());
             format!(
-                "{name} is for {architecture}, and this machine is {platform}: assign it an image for its processor \
-                 (a rule with arch = …, for example)"
+                "{name} is for {architecture}, and this machine is {platform}: assign it an image for its processor, \
+                 with a rule for arch {word} for example"
             )
         })
     }

@@ -102,11 +102,11 @@ pub(crate) struct Loaders {
 }
 
 impl Loaders {
-    /// The missing ones that somebody misses where roots are for these processors: those of PCs always, for most machines
-    /// are, and those of others where there is a root for them.
+    /// The missing ones that somebody misses where roots are for these processors: without a root, those of PCs.
     pub(crate) fn missed(self, roots: &[Architecture]) -> impl Iterator<Item = MissingLoader> {
         let is_missed = |one: &MissingLoader| {
-            one.architecture == Architecture::X86_64 || roots.contains(&one.architecture)
+            let is_of_pcs = one.architecture == Architecture::X86_64;
+            roots.contains(&one.architecture) || is_of_pcs && roots.is_empty()
         };
         self.missing.into_iter().filter(is_missed)
     }
@@ -229,7 +229,11 @@ mod tests {
         let named = "arm64 UEFI machines cannot boot: iPXE's ipxe-arm64.efi is not in ";
         assert!(warning.starts_with(named), "{warning}");
         assert!(warning.contains("Debian 13"), "{warning}");
-        assert!(warnings(&[Architecture::X86_64]).is_empty());
+        for none in [&[][..], &[Architecture::X86_64]] {
+            assert!(warnings(none).is_empty());
+        }
+        let of_pcs = find(Some(folder.path())).missed(&[Architecture::Aarch64]);
+        assert_eq!(of_pcs.count(), 1);
 
         fs::write(folder.path().join("ipxe-arm64.efi"), "ipxe").unwrap();
         assert!(warnings(&both).is_empty());
