@@ -79,6 +79,11 @@ pub(crate) fn set_level(level: Level) {
     SHOWN.store(level as u8, Ordering::Relaxed);
 }
 
+/// Whether lines of this level are shown on the console.
+pub(crate) fn shows(level: Level) -> bool {
+    level as u8 <= SHOWN.load(Ordering::Relaxed)
+}
+
 /// The level that `loglevel=<n>` asks for: the kernel shows messages *below* that number, and our steps count as its
 /// `info` (6), our warnings as its `warning` (4).
 pub(crate) fn level_of_loglevel(loglevel: u8) -> Level {
@@ -115,7 +120,7 @@ fn kmsg_level(level: Level, hidden: u8) -> u8 {
 /// Logs text, line by line. Use the macros.
 pub(crate) fn line(level: Level, text: Arguments<'_>) {
     let text = text.to_string();
-    let shown = level as u8 <= SHOWN.load(Ordering::Relaxed);
+    let shown = shows(level);
     let priority = kmsg_level(level, HIDDEN.load(Ordering::Relaxed));
     let mark = if level == Level::Warning {
         "warning: "

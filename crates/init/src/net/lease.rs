@@ -24,6 +24,7 @@ use crate::net::dhcp::nic_selection::{BOOT_LINK_GRACE, NicState, RootKnown, Sele
 use crate::net::dhcp::offer_score::{protocol, root_known, score};
 use crate::net::link::Nics;
 use crate::net::nic::Nic;
+use crate::net::udev_names;
 use crate::timeouts;
 
 /// The longest sleep between two checks of the clock.
@@ -331,7 +332,16 @@ impl LeaseSearch<'_> {
         if let Some(error) = self.unreadable() {
             return error;
         }
-        let there: Vec<String> = self.attempts.values().map(|p| p.nic.all_names()).collect();
+        let there = self.attempts.values().map(|attempt| {
+            let mut nic = attempt.nic.clone();
+            // They are not looked for where no parameter has a name.
+            if nic.udev_names.is_empty() {
+                let names = udev_names::of(&nic.name, self.plan.network.udev_naming);
+                nic.udev_names = names.into_iter().map(|name| name.name).collect();
+            }
+            nic.all_names()
+        });
+        let there: Vec<String> = there.collect();
         LeaseError::DeviceNotPresent {
             there: there.join(", "),
             asked: asked(&self.plan.network),

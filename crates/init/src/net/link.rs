@@ -13,7 +13,7 @@ use netroot_proto::cmdline::{NetworkPlan, UdevNaming};
 use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::clock::{Moment, Wait, timespec};
-use crate::console::{debug, info, warn};
+use crate::console::{self, Level, debug, info, warn};
 use crate::error_chain::causes;
 use crate::modules::Loader;
 use crate::net::netlink::{Link, NetlinkError, RouteSocket, Uevent, UeventSocket};
@@ -32,7 +32,7 @@ pub(crate) struct Nics {
     links: BTreeMap<u32, Link>,
     /// NICs that were announced and set up.
     announced: HashSet<u32>,
-    /// Which of udev's names count.
+    /// Which of udev's names count: none where nobody asks for one. To find them takes a hundred files of sysfs.
     udev_naming: UdevNaming,
     /// The names that udev would give the NICs.
     udev_names: Vec<(u32, Vec<UdevName>)>,
@@ -101,7 +101,7 @@ impl Nics {
             link_events,
             links: BTreeMap::new(),
             announced: HashSet::new(),
-            udev_naming: network.udev_naming,
+            udev_naming: udev_naming(network),
             udev_names: Vec::new(),
             virtual_links: VirtualLinks::new(network),
             held_back: HashSet::new(),
@@ -116,7 +116,7 @@ impl Nics {
     /// Applies a new plan: devices that it does not ask for are removed.
     pub(crate) fn change(&mut self, network: &NetworkPlan) {
         self.first_nic_timeout = first_nic_timeout(network);
-        self.udev_naming = network.udev_naming;
+        self.udev_naming = udev_naming(network);
         self.virtual_links.change(network);
         self.refresh();
         for mut link in self.links.clone().into_values() {
@@ -307,7 +307,9 @@ impl Nics {
                 .apply_name_and_address(&mut link, &udev_names);
             self.keep_udev_names(link.index, udev_names);
             let names = self.udev_names_of(link.index).join(" ");
-            debug!("{}: called by udev: {names}", link.name);
+            if !names.is_empty() {
+                debug!("{}: called by udev: {names}", link.name);
+            }
             match driver(&link.name) {
                 Some(driver) => info!("{}: driver {driver}", link.name),
                 None => debug!("{}: no driver of its own", link.name),
@@ -326,6 +328,15 @@ impl Nics {
             _ => {}
         }
         self.links.insert(link.index, link);
+    }
+}
+
+/// Which of udev's names are to be found out for this plan.
+fn udev_naming(network: &NetworkPlan) -> UdevNaming {
+    if network.asked_names().is_empty() && !console::shows(Level::Debug) {
+        UdevNaming::Off
+    } else {
+        network.udev_naming
     }
 }
 
