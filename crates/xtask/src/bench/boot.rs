@@ -40,6 +40,10 @@ pub(crate) struct Options {
     /// still as long as they last.
     #[arg(long, conflicts_with = "kvm")]
     instructions: bool,
+    /// How many processors the machine has. With as many as this one has, not at a real-time priority: its servers would
+    /// have none.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=8))]
+    processors: u32,
     /// Build nothing first: neither programs nor initrds, but use those of the run before.
     #[arg(long)]
     no_build: bool,
@@ -88,6 +92,7 @@ pub(crate) fn run_bench(options: &Options) -> Result<()> {
             root: &root,
             case,
             by_instructions: options.instructions,
+            processors: options.processors,
         };
         println!("{}", case.name());
         let field = Field::make(&machine, &version, options)?;
@@ -175,13 +180,14 @@ impl Field {
     fn print_times(&self, machine: &Machine<'_>, dnsmasq: Dnsmasq, all: &[Measured]) -> Result<()> {
         println!();
         println!(
-            "from \"Run /init\" to the root's init, seconds{}; QEMU {}, NFS-Ganesha by v3, dnsmasq {}; {}:",
+            "from \"Run /init\" to the root's init, seconds{}; QEMU {}, processors: {}, NFS-Ganesha by v3, dnsmasq {}; {}:",
             if machine.by_instructions {
                 " of 250 million instructions"
             } else {
                 ""
             },
             machine.accel.name(),
+            machine.processors,
             match dnsmasq {
                 Dnsmasq::AnswersAtOnce => "answers at once (--no-ping)",
                 Dnsmasq::PingsFirst => "pings for 3 s before it answers",

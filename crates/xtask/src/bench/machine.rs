@@ -37,6 +37,7 @@ pub(super) struct Machine<'a> {
     pub(super) case: Case,
     /// The emulated processor takes the same time for each instruction, however fast it is emulated.
     pub(super) by_instructions: bool,
+    pub(super) processors: u32,
 }
 
 /// The result of a boot.
@@ -102,7 +103,7 @@ impl Machine<'_> {
             ""
         };
         VmBuilder::new(&network.net, "vm")
-            .hardware(hardware)
+            .hardware(&hardware)
             .accel(self.accel)
             .memory_mib(MEMORY_MIB)
             .nic(Nic::virtio(&network.tap, "52:54:00:be:00:01"))
