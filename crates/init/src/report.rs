@@ -16,6 +16,7 @@ use std::time::Duration;
 use netroot_proto::cmdline::BootPlan;
 use netroot_proto::mount::RootChoice;
 use netroot_proto::root::{NoRoot, choose_root_of};
+use nix::sys::resource::{UsageWho, getrusage};
 
 use self::json::{Object, object, text};
 use crate::clock::Moment;
@@ -120,13 +121,11 @@ fn facts<'a>(sources: Sources<'a>, outcome: Outcome<'a>) -> Facts<'a> {
     }
 }
 
-/// The peak resident memory of the init, in KiB (`VmHWM`, proc_pid_status(5)).
+/// The peak resident memory of the init, in KiB (`ru_maxrss`, getrusage(2)): `/proc/self/status` has it too, and fifty
+/// lines more that the kernel would write for it.
 fn memory_kib() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.split_whitespace().next()?.parse().ok()
+    let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
+    usage.max_rss().try_into().ok()
 }
 
 /// The root that the plan and the address lead to, once there is an address.

@@ -97,11 +97,12 @@ impl Machine<'_> {
             contestant.command_line,
             self.case.parameters()
         );
-        let hardware = if self.by_instructions {
+        let clock = if self.by_instructions {
             INSTRUCTIONS
         } else {
             ""
         };
+        let hardware = format!("-smp {} {clock}", self.processors);
         VmBuilder::new(&network.net, "vm")
             .hardware(&hardware)
             .accel(self.accel)
