@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use netroot_harness::{KERNEL_PARAMETERS, NetrootServe, Nic, Rom, TinyRoot, paths};
+use netroot_harness::{NetrootServe, Nic, QUICK_KERNEL_PARAMETERS, Rom, TinyRoot, paths};
 
 use crate::lan::{Facts, Lan, MACHINE, RANGE, TIMEOUT, write};
 
@@ -18,7 +18,7 @@ fn the_next_boot_uses_a_drop_in_and_keeps_it_when_it_is_removed() -> Result<()> 
     let image = |name: &str, root: &Path, append: &str| {
         let root = root.display();
         format!(
-            "[image.{name}]\nroot = \"{root}\"\nmodules = \"virtio_net\"\nappend = \"{KERNEL_PARAMETERS} {append}\"\n"
+            "[image.{name}]\nroot = \"{root}\"\nmodules = \"virtio_net\"\nappend = \"{QUICK_KERNEL_PARAMETERS} {append}\"\n"
         )
     };
     let folder = lan.net.logs().join("etc");

@@ -1,7 +1,7 @@
 //! Guix System from our export: store, generations, a boot script that Guile runs.
 
 use anyhow::{Context, Result};
-use netroot_harness::{GuixRoot, KERNEL_PARAMETERS, NetrootServe, Nic, Rom, Vm, paths};
+use netroot_harness::{GuixRoot, NetrootServe, Nic, QUICK_KERNEL_PARAMETERS, Rom, Vm, paths};
 
 use crate::lan::{Lan, MACHINE, RANGE, SERVER, TIMEOUT, write};
 
@@ -86,7 +86,7 @@ fn guix_goes_back_to_an_older_generation_for_one_boot() -> Result<()> {
     let config = format!(
         "default = \"guix\"\n[server]\nstate = \"{}\"\ncache = \"{}\"\n\
          [[network]]\ninterface = \"br0\"\nmode = \"dhcp\"\nrange = \"{RANGE}\"\n\
-         [image.guix]\nroot = \"{}\"\nmodules = \"virtio_net\"\ngenerations = true\nappend = \"{KERNEL_PARAMETERS}\"\n",
+         [image.guix]\nroot = \"{}\"\nmodules = \"virtio_net\"\ngenerations = true\nappend = \"{QUICK_KERNEL_PARAMETERS}\"\n",
         state.display(),
         paths::target().join("netroot-initrds").display(),
         root.path().display(),

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use netroot_harness::{
-    Firmware, KERNEL_PARAMETERS, NetrootServe, Nic, Rom, Tap, TinyRoot, Vm, VmBuilder, media, paths,
+    Firmware, NetrootServe, Nic, QUICK_KERNEL_PARAMETERS, Rom, Tap, TinyRoot, Vm, VmBuilder, media,
+    paths,
 };
 
 use crate::lan::{Facts, Lan, MACHINE, RANGE, TIMEOUT, write};
@@ -53,7 +54,7 @@ impl Site {
         let (_, kernel) = paths::debian_kernel()?;
         Ok(format!(
             "[image.kernel]\ntitle = \"A kernel, alone\"\nkernel-file = \"{}\"\ninitrds = [\"{}\", \"{}\"]\n\
-             append = \"{KERNEL_PARAMETERS} hostname=${{name}} nic=${{mac:hexhyp}}\"\n",
+             append = \"{QUICK_KERNEL_PARAMETERS} hostname=${{name}} nic=${{mac:hexhyp}}\"\n",
             kernel.display(),
             first.display(),
             second.display()
@@ -335,7 +336,7 @@ fn three_machines_on_two_interfaces_boot_two_roots_and_a_kernel_at_once() -> Res
     let root = |name: &str, root: &TinyRoot| {
         let root = root.path().display();
         format!(
-            "[image.{name}]\nroot = \"{root}\"\nmodules = \"virtio_net\"\nappend = \"{KERNEL_PARAMETERS}\"\n"
+            "[image.{name}]\nroot = \"{root}\"\nmodules = \"virtio_net\"\nappend = \"{QUICK_KERNEL_PARAMETERS}\"\n"
         )
     };
     let config = format!(

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use netroot_harness::{
-    Dnsmasq, Firmware, IsolatedLab, KERNEL_PARAMETERS, KeptState, NetrootServe, Nic, Rom, Tap,
-    TinyRoot, Vm, VmBuilder,
+    Dnsmasq, Firmware, IsolatedLab, KeptState, NetrootServe, Nic, QUICK_KERNEL_PARAMETERS, Rom,
+    Tap, TinyRoot, Vm, VmBuilder,
 };
 
 use crate::lan::{Facts, MACHINE, TIMEOUT};
@@ -35,7 +35,7 @@ impl Site {
     }
 
     fn serve(&self, more: &[&str]) -> Result<NetrootServe> {
-        let append = format!("{KERNEL_PARAMETERS} facts.reach={OUTSIDE}");
+        let append = format!("{QUICK_KERNEL_PARAMETERS} facts.reach={OUTSIDE}");
         let mut arguments = vec!["--isolated", "lab", "--modules", "virtio_net"];
         arguments.extend(["--append", &append]);
         arguments.extend(more);

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use netroot_harness::{
-    Bridge, KERNEL_PARAMETERS, Net, NetrootServe, Nic, Tap, Vm, VmBuilder, paths,
+    Bridge, Net, NetrootServe, Nic, QUICK_KERNEL_PARAMETERS, Tap, Vm, VmBuilder, paths,
 };
 
 /// The server's address, on the bridge `br0`.
@@ -59,7 +59,7 @@ impl Lan {
         root: &Path,
         append: &str,
     ) -> Result<NetrootServe> {
-        let append = format!("{KERNEL_PARAMETERS} {append}");
+        let append = format!("{QUICK_KERNEL_PARAMETERS} {append}");
         let arguments = ["--interface", "br0", "--dhcp", RANGE, "--append", &append];
         NetrootServe::start(&self.net, root, &arguments)
     }
@@ -71,7 +71,7 @@ impl Lan {
         append: &str,
         more: &[&str],
     ) -> Result<NetrootServe> {
-        let append = format!("{KERNEL_PARAMETERS} {append}");
+        let append = format!("{QUICK_KERNEL_PARAMETERS} {append}");
         let mut arguments = vec!["--interface", "br0", "--dhcp", RANGE, "--append", &append];
         arguments.extend(ONE_CARD);
         arguments.extend(more);
@@ -80,7 +80,7 @@ impl Lan {
 
     /// `netroot serve ROOT` on this network, beside another DHCP server.
     pub(crate) fn serve_beside(&self, root: &Path) -> Result<NetrootServe> {
-        let mut arguments = vec!["--interface", "br0", "--append", KERNEL_PARAMETERS];
+        let mut arguments = vec!["--interface", "br0", "--append", QUICK_KERNEL_PARAMETERS];
         arguments.extend(ONE_CARD);
         NetrootServe::start(&self.net, root, &arguments)
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use netroot_harness::{KERNEL_PARAMETERS, NetrootServe, Nic, Rom, TinyRoot, paths};
+use netroot_harness::{NetrootServe, Nic, QUICK_KERNEL_PARAMETERS, Rom, TinyRoot, paths};
 
 use crate::lan::{Facts, Lan, MACHINE, RANGE, write};
 
@@ -15,7 +15,7 @@ fn a_machine_has_its_name_and_its_address_in_its_root_and_boots_an_image_once() 
     let image = |name: &str, root: &Path| {
         let root = root.display();
         format!(
-            "[image.{name}]\nroot = \"{root}\"\nmodules = \"virtio_net\"\nappend = \"{KERNEL_PARAMETERS}\"\n"
+            "[image.{name}]\nroot = \"{root}\"\nmodules = \"virtio_net\"\nappend = \"{QUICK_KERNEL_PARAMETERS}\"\n"
         )
     };
     let state = lan.net.logs().join("state");

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use netroot_harness::{KERNEL_PARAMETERS, Net, NetrootServe, Nic, Rom, TinyRoot, Vm};
+use netroot_harness::{Net, NetrootServe, Nic, QUICK_KERNEL_PARAMETERS, Rom, TinyRoot, Vm};
 
 use crate::lan::{Lan, MACHINE, RANGE, SERVER, TIMEOUT};
 use crate::sum;
@@ -33,7 +33,7 @@ fn serve(
     std::fs::create_dir_all(place)?;
     let root = place.display().to_string();
     net.run(&["mount", "-t", "squashfs", "-o", "loop,ro", image, &root])?;
-    let append = format!("{KERNEL_PARAMETERS} facts.stay facts.sum");
+    let append = format!("{QUICK_KERNEL_PARAMETERS} facts.stay facts.sum");
     let arguments = [
         ["--interface", interface],
         ["--dhcp", RANGE],

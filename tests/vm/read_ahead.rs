@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use netroot_harness::{KERNEL_PARAMETERS, NetrootServe, Nic, Rom, paths};
+use netroot_harness::{NetrootServe, Nic, QUICK_KERNEL_PARAMETERS, Rom, paths};
 
 use crate::lan::{Lan, MACHINE, RANGE, TIMEOUT};
 
@@ -13,7 +13,7 @@ const LISTS: &str = "readahead.json";
 
 /// `netroot serve` of the Debian root, which records every call of NFS in `calls`.
 fn serve(lan: &Lan, calls: &Path) -> Result<NetrootServe> {
-    let append = format!("{KERNEL_PARAMETERS} loglevel=8");
+    let append = format!("{QUICK_KERNEL_PARAMETERS} loglevel=8");
     let arguments = [
         ["--interface", "br0"],
         ["--dhcp", RANGE],

@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result, ensure};
 use netroot_harness::{
-    Bridge, Dnsmasq, KERNEL_PARAMETERS, Net, NetrootServe, Nic, RelayedNetwork, Rom, TinyRoot,
-    VmBuilder,
+    Bridge, Dnsmasq, Net, NetrootServe, Nic, QUICK_KERNEL_PARAMETERS, RelayedNetwork, Rom,
+    TinyRoot, VmBuilder,
 };
 
 use crate::lan::{Facts, MACHINE, SERVER, TIMEOUT};
@@ -25,7 +25,7 @@ fn boots_behind_a_relay<T>(
     let _beside = beside(&net, &bridge)?;
     let root = TinyRoot::make()?;
     let mut all = vec!["--interface", "br0", "--modules", "virtio_net"];
-    all.extend(["--no-probe", "--append", KERNEL_PARAMETERS]);
+    all.extend(["--no-probe", "--append", QUICK_KERNEL_PARAMETERS]);
     all.extend(arguments);
     let server = NetrootServe::start(&net, root.path(), &all)?;
     let nic = Nic::virtio(&tap, MACHINE).with_rom(Rom::Ipxe);

@@ -5,6 +5,6 @@ mod firmware;
 mod machine;
 mod unpacked;
 
-pub use self::builder::{KERNEL_PARAMETERS, VmBuilder};
+pub use self::builder::{KERNEL_PARAMETERS, QUICK_KERNEL_PARAMETERS, VmBuilder};
 pub use self::firmware::Firmware;
 pub use self::machine::Vm;

@@ -17,6 +17,10 @@ use crate::transcript::Echo;
 /// [`Processor::kernel_parameters`] of a machine with the usual processor.
 pub const KERNEL_PARAMETERS: &str = Processor::X86_64.kernel_parameters();
 
+/// The same for tests of what comes after the kernel, which does not test its own ciphers then.
+pub const QUICK_KERNEL_PARAMETERS: &str =
+    "console=ttyS0 mitigations=off no_timer_check cryptomgr.notests";
+
 /// The configuration of a machine.
 #[derive(Debug)]
 pub struct VmBuilder<'net> {
@@ -244,5 +248,15 @@ impl<'net> VmBuilder<'net> {
             control,
             may_panic: self.may_panic,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quick_parameters_are_the_usual_ones_and_more() {
+        assert!(QUICK_KERNEL_PARAMETERS.starts_with(KERNEL_PARAMETERS));
     }
 }
