@@ -3,6 +3,7 @@
 mod aarch64;
 mod check;
 mod debian_server;
+mod distributions;
 mod drop_in;
 mod failures;
 mod firmware;

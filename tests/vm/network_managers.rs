@@ -1,6 +1,7 @@
 //! Network managers in the real root, on the NIC that carries it.
 //!
-//! Each root is Debian with one of them enabled, as an administrator would configure it.
+//! Each root is Debian with one of them enabled, as an administrator would configure it: Debian 12, and Debian 13 for
+//! a later systemd (257).
 
 mod moved_lease;
 mod one_lease;
@@ -9,7 +10,7 @@ mod three_leases;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use netroot_harness::Vm;
+use netroot_harness::{TinyRoot, Vm, paths};
 
 use crate::lan::{Lan, write};
 
@@ -35,6 +36,14 @@ struct Manager {
     services: &'static [&'static str],
     /// Its configuration file, if it needs one.
     file: Option<(&'static str, &'static str)>,
+    /// Which Debian it is of.
+    of: Debian,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Debian {
+    Bookworm,
+    Trixie,
 }
 
 static NETWORKD: Manager = Manager {
@@ -48,12 +57,14 @@ static NETWORKD: Manager = Manager {
         "etc/systemd/network/20-wired.network",
         "[Match]\nName=e*\n[Network]\nDHCP=yes\n",
     )),
+    of: Debian::Bookworm,
 };
 
 static NETWORK_MANAGER: Manager = Manager {
     name: "network-manager",
     services: &["NetworkManager.service"],
     file: None,
+    of: Debian::Bookworm,
 };
 
 static IFUPDOWN: Manager = Manager {
@@ -63,6 +74,7 @@ static IFUPDOWN: Manager = Manager {
         "etc/network/interfaces",
         "auto lo\niface lo inet loopback\nauto eth0\niface eth0 inet dhcp\n",
     )),
+    of: Debian::Bookworm,
 };
 
 static DHCPCD: Manager = Manager {
@@ -70,6 +82,13 @@ static DHCPCD: Manager = Manager {
     services: &["dhcpcd.service"],
     // Debian's default configuration: a DUID from a time and a MAC.
     file: None,
+    of: Debian::Bookworm,
+};
+
+static NETWORKD_257: Manager = Manager {
+    name: "networkd-257",
+    of: Debian::Trixie,
+    ..NETWORKD
 };
 
 static MANAGERS: [&Manager; 4] = [&NETWORKD, &NETWORK_MANAGER, &IFUPDOWN, &DHCPCD];
@@ -78,6 +97,8 @@ static MANAGERS: [&Manager; 4] = [&NETWORKD, &NETWORK_MANAGER, &IFUPDOWN, &DHCPC
 struct Root {
     /// Its path in the network's mount namespace.
     path: PathBuf,
+    /// What the kernel of one without is from.
+    _kernel: Option<TinyRoot>,
 }
 
 impl Root {
@@ -86,8 +107,18 @@ impl Root {
         // Among the logs, which the next run removes even if this test is killed.
         let layer = lan.net.logs().join("layer");
         fill(&layer, manager, script)?;
-        let path = lan.debian_root_below(&layer)?;
-        Ok(Self { path })
+        let (path, kernel) = match manager.of {
+            Debian::Bookworm => (lan.debian_root_below(&layer)?, None),
+            Debian::Trixie => {
+                let kernel = TinyRoot::without_init()?;
+                let layers = [&layer, &paths::trixie(), kernel.path()];
+                (lan.layers(&layers)?, Some(kernel))
+            }
+        };
+        Ok(Self {
+            path,
+            _kernel: kernel,
+        })
     }
 }
 
@@ -104,14 +135,14 @@ fn fill(folder: &Path, manager: &Manager, script: &str) -> Result<()> {
         &format!("{wanted}/netroot-watch.service"),
     )?;
     for other in MANAGERS {
-        for service in other.services {
-            if other.name == manager.name {
-                let unit = format!("/lib/systemd/system/{service}");
-                link(&unit, &format!("{wanted}/{service}"))?;
-            } else {
-                link("/dev/null", &format!("etc/systemd/system/{service}"))?;
-            }
+        let others = other.services.iter();
+        for service in others.filter(|service| !manager.services.contains(service)) {
+            link("/dev/null", &format!("etc/systemd/system/{service}"))?;
         }
+    }
+    for service in manager.services {
+        let unit = format!("/lib/systemd/system/{service}");
+        link(&unit, &format!("{wanted}/{service}"))?;
     }
     if let Some((path, text)) = manager.file {
         write(path, text)?;

@@ -104,6 +104,9 @@ enum Task {
         /// Make only what aarch64 machines boot: a Debian root for arm64, and iPXE.
         #[arg(long, conflicts_with_all = ["debian_root_only", "tests_layer_only", "kernels_only"])]
         arm64_only: bool,
+        /// Unpack only the programs of Debian 13 that tests make roots of other distributions from.
+        #[arg(long, conflicts_with_all = ["debian_root_only", "tests_layer_only", "kernels_only", "arm64_only"])]
+        distributions_only: bool,
     },
 }
 
@@ -188,6 +191,10 @@ fn run(task: Task) -> Result<()> {
         Task::Setup {
             arm64_only: true, ..
         } => setup::make_arm64(),
+        Task::Setup {
+            distributions_only: true,
+            ..
+        } => setup::unpack_distributions(),
         Task::Setup { .. } => setup::run(),
     }
 }

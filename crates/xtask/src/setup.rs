@@ -8,6 +8,7 @@ pub(crate) mod bench_tools;
 mod cargo_tools;
 mod debian_root;
 pub(crate) mod distribution_kernels;
+mod distributions;
 mod install_step;
 pub(crate) mod kernel_source;
 mod layer;
@@ -52,6 +53,9 @@ pub(crate) fn run_for_tests() -> Result<()> {
     }
     steps.extend(arm64_root::missing());
     if let Some(step) = kernel_source::missing() {
+        steps.push(Box::new(step));
+    }
+    if let Some(step) = distributions::missing() {
         steps.push(Box::new(step));
     }
     take(steps)?;
@@ -240,4 +244,18 @@ pub(crate) fn make_tests_layer() -> Result<()> {
 /// When it cannot be made.
 pub(crate) fn make_arm64() -> Result<()> {
     arm64_root::make()
+}
+
+/// Unpacks the programs of Debian 13 alone, for the same user.
+///
+/// # Errors
+/// When they cannot be fetched or unpacked.
+pub(crate) fn unpack_distributions() -> Result<()> {
+    match distributions::missing() {
+        None => {
+            println!("set-up: the programs of Debian 13 are complete");
+            Ok(())
+        }
+        Some(step) => step.run(),
+    }
 }

@@ -43,7 +43,7 @@ pub use peer::netroot::{Event, NetrootServe};
 pub use peer::nfsd;
 pub use processor::Processor;
 pub use program::{Finished, Program};
-pub use root::{GuixRoot, TinyRoot};
+pub use root::{GuixRoot, ShapedRoot, TinyRoot};
 pub use switch::{DhcpMessage, Port, Switch, SwitchConfig};
 pub use transcript::{Echo, Seen, Transcript};
 pub use vm::{Firmware, KERNEL_PARAMETERS, QUICK_KERNEL_PARAMETERS, Vm, VmBuilder};

@@ -50,6 +50,12 @@ pub fn tests_layer() -> PathBuf {
     cache().join("debian-bookworm-tests")
 }
 
+/// Programs of Debian 13 with their libraries, as they are in their packages: a root with systemd 257, and the parts of
+/// roots in the shape of other distributions. `cargo xtask test` unpacks them.
+pub fn trixie() -> PathBuf {
+    cache().join("debian-trixie")
+}
+
 /// The boot server as `cargo xtask` builds it.
 ///
 /// # Errors

@@ -1,6 +1,7 @@
-//! A root file system small enough to boot in a second, and one in the shape of Guix System.
+//! A root file system small enough to boot in a second, and those in the shape of other distributions.
 
 mod guix;
+mod shaped;
 mod tree;
 
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -13,6 +14,7 @@ use crate::processor::Processor;
 use tree::{folder, link_tree};
 
 pub use guix::GuixRoot;
+pub use shaped::ShapedRoot;
 
 /// A root whose `/sbin/init` prints what it finds and powers the machine off: see
 /// `tests/facts`. It contains the Debian kernel and its modules as hard links, so that

@@ -4,7 +4,7 @@
 use anyhow::{Result, ensure};
 use netroot_harness::{Dnsmasq, Net, NetrootServe, Nic, Rom, Vm};
 
-use super::{DHCPCD, IFUPDOWN, Manager, NETWORK_MANAGER, NETWORKD, Root};
+use super::{DHCPCD, IFUPDOWN, Manager, NETWORK_MANAGER, NETWORKD, NETWORKD_257, Root};
 use crate::lan::{Lan, MACHINE, TIMEOUT};
 use crate::several_dhcp_servers::router;
 
@@ -128,11 +128,9 @@ impl Machine {
     }
 }
 
-#[test]
-#[ignore = "takes minutes: cargo xtask test --long"]
-fn networkd_takes_the_lease_over_and_is_online() -> Result<()> {
+fn networkd_is_online(manager: &Manager) -> Result<()> {
     let machine = Machine::run(
-        &NETWORKD,
+        manager,
         "wait_for systemctl is-active systemd-networkd-wait-online\n\
          wait_for log_has 'has the lease now'\n\
          facts managed\n\
@@ -144,6 +142,18 @@ fn networkd_takes_the_lease_over_and_is_online() -> Result<()> {
     machine.assert_said("State: routable (configured)")?;
     machine.assert_said("\nactive\n")?;
     machine.assert_said("log: eth0: systemd-networkd has the lease now")
+}
+
+#[test]
+#[ignore = "takes minutes: cargo xtask test --long"]
+fn networkd_takes_the_lease_over_and_is_online() -> Result<()> {
+    networkd_is_online(&NETWORKD)
+}
+
+#[test]
+#[ignore = "takes minutes: cargo xtask test --long"]
+fn networkd_of_systemd_257_does_the_same() -> Result<()> {
+    networkd_is_online(&NETWORKD_257)
 }
 
 #[test]

@@ -49,7 +49,8 @@ fn is_link_local(address: &LinkAddress) -> bool {
     }
 }
 
-/// Whether systemd-networkd has a lease of the address and renews it: its file remains when networkd stops.
+/// Whether systemd-networkd has a lease of the address and renews it: its file remains when networkd stops. That of
+/// systemd 262 writes none: both renew then, as one client.
 pub(super) fn networkd_has_it(run: &impl AsFd, index: u32, own: IpAddr) -> bool {
     let lease = || {
         let file = rustix::fs::openat(
