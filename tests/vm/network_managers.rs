@@ -1,7 +1,7 @@
 //! Network managers in the real root, on the NIC that carries it.
 //!
 //! Each root is Debian with one of them enabled, as an administrator would configure it: Debian 12, and Debian 13 for
-//! a later systemd (257).
+//! a later systemd (257), NetworkManager and ConnMan.
 
 mod moved_lease;
 mod one_lease;
@@ -91,6 +91,28 @@ static NETWORKD_257: Manager = Manager {
     ..NETWORKD
 };
 
+/// As Fedora's installer configures it: with a profile for the card by its name.
+static FEDORAS_NETWORK_MANAGER: Manager = Manager {
+    name: "network-manager-1-52",
+    services: &[
+        "NetworkManager.service",
+        "NetworkManager-wait-online.service",
+    ],
+    file: Some((
+        "etc/NetworkManager/system-connections/eth0.nmconnection",
+        "[connection]\nid=eth0\nuuid=5f2b7e0c-3d0a-4c1e-9a53-0a1f5b0c7d11\ntype=ethernet\nautoconnect-priority=-999\n\
+         interface-name=eth0\n\n[ethernet]\n\n[ipv4]\nmethod=auto\n\n[ipv6]\naddr-gen-mode=eui64\nmethod=auto\n",
+    )),
+    of: Debian::Trixie,
+};
+
+static CONNMAN: Manager = Manager {
+    name: "connman",
+    services: &["connman.service"],
+    file: None,
+    of: Debian::Trixie,
+};
+
 static MANAGERS: [&Manager; 4] = [&NETWORKD, &NETWORK_MANAGER, &IFUPDOWN, &DHCPCD];
 
 /// A Debian root with a manager enabled, and a script that reports its state.
@@ -134,7 +156,7 @@ fn fill(folder: &Path, manager: &Manager, script: &str) -> Result<()> {
         "../netroot-watch.service",
         &format!("{wanted}/netroot-watch.service"),
     )?;
-    for other in MANAGERS {
+    for other in MANAGERS.into_iter().chain([&CONNMAN]) {
         let others = other.services.iter();
         for service in others.filter(|service| !manager.services.contains(service)) {
             link("/dev/null", &format!("etc/systemd/system/{service}"))?;
@@ -146,6 +168,11 @@ fn fill(folder: &Path, manager: &Manager, script: &str) -> Result<()> {
     }
     if let Some((path, text)) = manager.file {
         write(path, text)?;
+        // NetworkManager ignores a profile that others may read.
+        if path.ends_with(".nmconnection") {
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+            std::fs::set_permissions(folder.join(path), mode)?;
+        }
     }
     Ok(())
 }

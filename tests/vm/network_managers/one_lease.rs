@@ -4,7 +4,10 @@
 use anyhow::{Result, ensure};
 use netroot_harness::{Dnsmasq, Net, NetrootServe, Nic, Rom, Vm};
 
-use super::{DHCPCD, IFUPDOWN, Manager, NETWORK_MANAGER, NETWORKD, NETWORKD_257, Root};
+use super::{
+    CONNMAN, DHCPCD, FEDORAS_NETWORK_MANAGER, IFUPDOWN, Manager, NETWORK_MANAGER, NETWORKD,
+    NETWORKD_257, Root,
+};
 use crate::lan::{Lan, MACHINE, TIMEOUT};
 use crate::several_dhcp_servers::router;
 
@@ -154,6 +157,41 @@ fn networkd_takes_the_lease_over_and_is_online() -> Result<()> {
 #[ignore = "takes minutes: cargo xtask test --long"]
 fn networkd_of_systemd_257_does_the_same() -> Result<()> {
     networkd_is_online(&NETWORKD_257)
+}
+
+#[test]
+#[ignore = "takes minutes: cargo xtask test --long"]
+fn network_manager_as_fedora_configures_it_takes_our_profile() -> Result<()> {
+    let machine = Machine::run(
+        &FEDORAS_NETWORK_MANAGER,
+        "nm-online -s -q -t 300\n\
+         wait_for nmcli -g IP4.DNS device show eth0\n\
+         nmcli -g GENERAL.CONNECTION,IP4.GATEWAY,IP4.DNS device show eth0 | sed 's/^/nmcli: /' | tell\n\
+         facts managed\n",
+    )?;
+    machine.assert_in_force("managed")?;
+    machine.assert_said("nmcli: netroot eth0")?;
+    machine.assert_said(&format!("nmcli: {DNS}"))?;
+    machine.assert_one_lease()
+}
+
+#[test]
+#[ignore = "takes minutes: cargo xtask test --long"]
+fn connman_leaves_the_nic_alone() -> Result<()> {
+    let machine = Machine::run(
+        &CONNMAN,
+        "wait_for systemctl is-active connman\n\
+         sleep 15\n\
+         systemctl is-active connman | tell\n\
+         facts managed\n",
+    )?;
+    machine.assert_said("active\n")?;
+    machine.assert_in_force("managed")?;
+    machine.assert_one_lease()?;
+    let words = machine.words();
+    ensure!(!words.contains("it is set again"), "{words}");
+    ensure!(!words.contains("has the lease now"), "{words}");
+    Ok(())
 }
 
 #[test]
