@@ -47,10 +47,13 @@ thread_local! {
     static NOTED: Cell<Option<(u32, IpAddr, u64)>> = const { Cell::new(None) };
 }
 
+/// The second at which this host started. A use that is remembered from before it has a second, too.
+const START: u64 = 10 * 365 * 24 * 3600;
+
 /// Seconds since some time. Without a system call, and never backwards.
 fn now() -> u64 {
     let now = clock_gettime(ClockId::MonotonicCoarse).tv_sec;
-    u64::try_from(now).unwrap_or_default()
+    START.saturating_add(u64::try_from(now).unwrap_or_default())
 }
 
 impl Users {
