@@ -64,7 +64,7 @@ const MACHINE: &str = "52:54:00:77:00:01";
 const GANESHA_PATH: &str = "/srv/debian";
 
 /// Enough for firmware, kernel and systemd under emulation on a busy machine.
-const TIMEOUT: Duration = Duration::from_secs(600);
+const TIMEOUT: Duration = Duration::from_secs(900);
 
 /// The end of a boot, successful or not.
 const ENDS: [&str; 2] = [" login:", "Kernel panic"];
