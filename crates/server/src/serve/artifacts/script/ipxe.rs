@@ -200,7 +200,7 @@ sanboot {describe}--drive 0x80 {url} || goto no_boot
 
 :no_boot
 echo netroot: {url} does not boot as a disk (the line above says why)
-iseq ${{platform}} efi && echo netroot: UEFI needs EFI/BOOT/BOOTX64.EFI on a FAT file system of that disk, or a medium that is made for it ||
+iseq ${{platform}} efi && echo netroot: UEFI needs EFI/BOOT/BOOTX64.EFI (BOOTAA64.EFI for arm64) on a FAT file system of that disk, or a medium that is made for it ||
 iseq ${{platform}} efi || echo netroot: a BIOS needs a boot sector on that disk, or El Torito on a CD; a medium for UEFI alone has neither ||
 goto again
 "
