@@ -5,7 +5,7 @@
 //! configuration.
 //!
 //! ```text
-//! file → Swaps → apply → CatalogSettings            every process that reads the configuration comes to the same
+//! file → Swaps → roots → CatalogSettings            every process that reads the configuration comes to the same
 //! Swaps → swap, roll_back, forget → Swaps           the command
 //! ```
 //!
@@ -13,17 +13,13 @@
 //! one is booted then. With any other directory in the configuration, that is booted, and the entry is dropped when the
 //! image is swapped the next time, or by `netroot image forget`.
 
-mod apply;
 pub(crate) mod file;
+pub(crate) mod roots;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-
-pub(crate) use self::apply::{
-    apply, as_served, earlier, have_same_latest, is_fallen_back, latest, not_served, with_number,
-};
 
 /// How many earlier roots of an image are kept in the file. More only replace those that are closed.
 const MOST_BEFORE: usize = 32;

@@ -54,7 +54,7 @@ fn booted(image: &mut ImageSettings) -> Option<String> {
         let ImageSource::Root(root) = &mut image.source else {
             break;
         };
-        match swaps::earlier(root) {
+        match swaps::roots::earlier(root) {
             Some(earlier) => *root = earlier,
             // What is wrong with it is a mistake of the image.
             None => {

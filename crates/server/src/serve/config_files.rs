@@ -55,13 +55,13 @@ pub(crate) fn read(
     let obeyed = &start.swaps_at_start;
     let Some(place) = &start.config else {
         let mut same = start.clone();
-        let doubts = swaps::apply(&mut same.catalog, &snapshot.swaps, &file, obeyed);
+        let doubts = swaps::roots::apply(&mut same.catalog, &snapshot.swaps, &file, obeyed);
         return Ok((same, doubts));
     };
     let parsed = config::read(place, &snapshot.files).whole()?;
     let mut doubts: Vec<String> = parsed.doubts.iter().map(ToString::to_string).collect();
     let mut read = parsed.settings;
-    doubts.extend(swaps::apply(
+    doubts.extend(swaps::roots::apply(
         &mut read.catalog,
         &snapshot.swaps,
         &file,

@@ -5,7 +5,7 @@
 //! root → Facts → Step        serve::root_facts (looking), settling (deciding; pure)
 //! Step → what is served      exchange, root: the helper opens and builds, the store and the export are given the result
 //! configuration → Outcome    configured, reconfigure (when its files count), prepare (the helpers read, open and build)
-//! root → Outcome             generations (when others count), swap_watch (when a swapped root is gone, or is back), prepare
+//! root → Outcome             generations (when others count), swapped_roots (when one is gone, or is back), prepare
 //! Outcome → what is served   apply: all at once, or nothing
 //! who runs from what         let_go: what was a root is closed when its last machine is gone
 //! who asks → is answered     askers; nic, nic_queue, nic_build (the initrd for the asking machine's network card)
@@ -19,6 +19,7 @@ mod askers;
 mod boot_files;
 mod configured;
 mod exchange;
+mod fall_back;
 mod followed;
 mod generation_watch;
 mod generations;
@@ -36,6 +37,7 @@ mod reconfigure;
 mod root;
 mod settling;
 mod swap_watch;
+mod swapped_roots;
 mod world;
 
 use std::io;
@@ -347,7 +349,7 @@ impl RootWatch {
         }
         image.modules_gone = modules_gone;
         image.no_kernel = facts.kernel.as_ref().err().cloned();
-        if image.no_kernel.is_some() && swaps::earlier(&image.followed.settings).is_some() {
+        if image.no_kernel.is_some() && swaps::roots::earlier(&image.followed.settings).is_some() {
             // An earlier root is booted instead.
             return;
         }

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::{Swaps, apply};
+use super::Swaps;
+use super::roots::apply;
 use crate::settings::Settings;
 
 /// What is added to the state folder's name.

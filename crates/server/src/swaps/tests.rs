@@ -1,3 +1,6 @@
+use super::roots::{
+    apply, as_served, earlier, have_same_latest, is_fallen_back, latest, not_served, with_number,
+};
 use super::*;
 use crate::settings::{
     CatalogSettings, ImageSettings, ImageSource, InitrdSource, Origin, RootSettings, SwappedRoot,

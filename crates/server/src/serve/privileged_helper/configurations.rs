@@ -65,7 +65,7 @@ impl<'a> Configurations<'a> {
 
 /// The image with one of the directories that are or were its root.
 fn of_tree(image: &ImageSettings, tree: u32) -> Option<ImageSettings> {
-    let root = swaps::with_number(image.source.root()?, tree)?;
+    let root = swaps::roots::with_number(image.source.root()?, tree)?;
     Some(ImageSettings {
         source: ImageSource::Root(root),
         ..image.clone()

@@ -1,7 +1,6 @@
 //! From the configuration's files to everything that serving what they say takes: read, opened and built beside what is
 //! served, which does not notice.
 
-mod fall_back;
 mod open;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,8 +10,8 @@ use std::sync::atomic::AtomicBool;
 
 use netroot_initramfs::RootTree;
 
-use self::fall_back::{Unfit, fall_back_as_before, roots, written_roots};
 use super::configured::Read;
+use super::fall_back::{Turns, Unfit, fall_back_as_before, instead, serves, turn, written_roots};
 use super::world::World;
 use crate::catalog::Image;
 use crate::config::Mistakes;
@@ -40,16 +39,7 @@ pub(super) enum Wanted {
     /// The generations that the roots have now, of a configuration that has not changed.
     Generations,
     /// Other ones of the roots that images were swapped from and to, by the images' names.
-    Roots(BTreeMap<String, Turn>),
-}
-
-/// To which of its roots an image goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Turn {
-    /// The one before, since the one that is served cannot be any more: why.
-    Earlier(String),
-    /// The latest one, which can be served again.
-    Latest,
+    Roots(Turns),
 }
 
 /// What preparing starts from.
@@ -172,7 +162,7 @@ async fn configuration(job: Job, known: Option<Watched>, again: bool) -> Outcome
     {
         return Outcome::Unknown(read.watched);
     }
-    let again = again && written_roots(served).any(|(_, root)| swaps::is_fallen_back(root));
+    let again = again && written_roots(served).any(|(_, root)| swaps::roots::is_fallen_back(root));
     if read.digest == *before && !again {
         return Outcome::Same(read);
     }
@@ -213,6 +203,16 @@ async fn generations_of(job: Job) -> Outcome {
     let written = generations::without(&job.served);
     match job.ready(job.digest, written, Unfit::default()).await {
         Ok(ready) => Outcome::Generations(Box::new(ready)),
+        Err(error) => wrong(None, error),
+    }
+}
+
+/// Other ones of the images' roots.
+async fn roots(job: Job, turns: Turns) -> Outcome {
+    let mut written = generations::without(&job.served);
+    let unfit = turn(&mut written, &turns);
+    match job.ready(job.digest, written, unfit).await {
+        Ok(ready) => Outcome::Roots(Box::new(ready)),
         Err(error) => wrong(None, error),
     }
 }
@@ -261,7 +261,7 @@ impl Job {
         while let Some(settings) = written.images.get(place).cloned() {
             let name = settings.name.clone().unwrap_or_default();
             let number = ImageNumber::of(digest, &written, place);
-            let is_open = !comparison.opens(&name) || self.serves(&settings);
+            let is_open = !comparison.opens(&name) || serves(&self.served, &settings);
             let opened = match is_open {
                 true => Ok(None),
                 false => self.image(number, &name, &settings).await.map(Some),
@@ -269,7 +269,7 @@ impl Job {
             match opened {
                 Ok(opened) => images.extend(opened),
                 Err(error) => {
-                    let instead = self.instead(&settings, unfit.stay);
+                    let instead = instead(&self.served, &settings, unfit.stay);
                     let instead = instead
                         .ok_or_else(|| format!("{}: the image {name}: {error}", settings.origin))?;
                     unfit.why.entry(name).or_insert(error);

@@ -183,9 +183,9 @@ pub(super) fn swapped(before: &CatalogSettings, now: &CatalogSettings) -> Vec<Ch
         // Another one in the configuration is no exchange.
         let is_swap = |one: &RootSettings| one.swapped.is_some();
         // What was booted instead of it is the root for good, perhaps.
-        let is_settled = swaps::is_fallen_back(old) && !swaps::is_fallen_back(&root);
+        let is_settled = swaps::roots::is_fallen_back(old) && !swaps::roots::is_fallen_back(&root);
         let before = match old.directory == root.directory {
-            true => is_settled.then(|| swaps::latest(old).directory),
+            true => is_settled.then(|| swaps::roots::latest(old).directory),
             false => Some(old.directory.clone()),
         };
         let before = before.filter(|_| is_swap(old) || is_swap(&root))?;

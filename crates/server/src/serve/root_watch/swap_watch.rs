@@ -1,43 +1,29 @@
-//! Whether the roots that images were swapped to (`netroot image swap`) can be served: an image whose root is gone has the latest
-//! earlier one that can be, until that is there again. As at the start of the server, and so that both come to the same.
+//! What is known of the roots that images were swapped to, between two looks.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::time::Instant;
 
-use super::RootWatch;
-use super::open_root::open_root;
-use super::prepare::{Ready, Turn, Wanted};
-use super::settling::{Counts, Quiet};
-use crate::generations;
-use crate::serve::events::{Event, Warning};
-use crate::serve::privileged_helper::ImageNumber;
-use crate::serve::root_facts::{Place, look};
-use crate::settings::{CatalogSettings, RootSettings};
-use crate::swaps;
+use super::fall_back::Turns;
+use super::settling::Quiet;
+use crate::serve::root_facts::Place;
 
-/// How often it is looked into a root that could not be served, while nothing else takes its place.
-const AGAIN: Duration = Duration::from_secs(60);
-
-type Turns = BTreeMap<String, Turn>;
-
-/// What is known of the roots that were swapped, between two looks.
+/// What is known of the roots that were swapped.
 #[derive(Debug, Default)]
 pub(super) struct SwapWatch {
-    quiet: Quiet<Turns>,
+    pub(super) quiet: Quiet<Turns>,
     /// What was acted on last.
-    acted_on: Turns,
+    pub(super) acted_on: Turns,
     /// The roots that could not be served.
-    unfit: BTreeMap<PathBuf, Looked>,
+    pub(super) unfit: BTreeMap<PathBuf, Looked>,
 }
 
 /// What was found at a root's path.
 #[derive(Debug)]
-struct Looked {
-    place: Option<Place>,
-    at: Instant,
-    has_kernel: bool,
+pub(super) struct Looked {
+    pub(super) place: Option<Place>,
+    pub(super) at: Instant,
+    pub(super) has_kernel: bool,
 }
 
 impl SwapWatch {
@@ -49,132 +35,4 @@ impl SwapWatch {
     pub(super) fn is_settled(&self) -> bool {
         !self.quiet.is_unsettled()
     }
-}
-
-impl RootWatch {
-    /// Looks which of the swapped roots can be served, and has what changes prepared.
-    pub(super) async fn look_at_swaps(&mut self) {
-        let Some(configured) = &self.configured else {
-            return;
-        };
-        if configured.preparing.is_some() {
-            return;
-        }
-        let (digest, catalog) = (configured.digest, configured.catalog.clone());
-        let mut turns = Turns::new();
-        let mut unfit = Vec::new();
-        for (place, root) in swapped(&catalog) {
-            let name = catalog.images.get(place).and_then(|it| it.name.clone());
-            let name = name.unwrap_or_default();
-            let newer = root.swapped.iter().flat_map(|swapped| &swapped.newer);
-            let mut is_back = false;
-            for (tree, directory) in newer {
-                unfit.push(directory.clone());
-                let number = ImageNumber::of_tree(digest, &catalog, (place, *tree));
-                is_back |= self.can_be_booted(number, directory, root).await;
-            }
-            let turn = match is_back {
-                true => Some(Turn::Latest),
-                false => self.why_unfit(&name, root).map(Turn::Earlier),
-            };
-            turns.extend(turn.map(|turn| (name, turn)));
-        }
-        let watch = &mut self.swaps;
-        watch.unfit.retain(|root, _| unfit.contains(root));
-        let counts = watch.quiet.counts(&Turns::new(), &turns, Instant::now());
-        if counts == Counts::Now {
-            watch.acted_on.clone_from(&turns);
-            self.prepare(Wanted::Roots(turns), None, false);
-        }
-    }
-
-    /// Why machines cannot boot a root that has earlier ones.
-    fn why_unfit(&self, image: &str, root: &RootSettings) -> Option<String> {
-        swaps::earlier(root)?;
-        let mut roots = self.roots.iter();
-        let followed = roots.find(|followed| followed.directory() == root.directory)?;
-        if followed.is_gone() {
-            return Some("there is no such directory any more".to_owned());
-        }
-        let mut images = self.images.iter();
-        let image = images.find(|followed| followed.followed.name == image)?;
-        image.no_kernel.clone()
-    }
-
-    /// Whether a root that could not be served has a kernel now.
-    async fn can_be_booted(
-        &mut self,
-        number: ImageNumber,
-        directory: &Path,
-        root: &RootSettings,
-    ) -> bool {
-        let path = directory.to_owned();
-        let place = tokio::task::spawn_blocking(move || Place::at(&path).ok()).await;
-        let place = place.ok().flatten();
-        let known = self.swaps.unfit.get(directory);
-        if let Some(known) = known
-            && known.place == place
-            && (known.at.elapsed() < AGAIN || place.is_none())
-        {
-            return known.has_kernel;
-        }
-        let mut has_kernel = false;
-        if place.is_some()
-            && let Ok(tree) = open_root(&self.world.root_helper, number, directory).await
-        {
-            let settings = root.clone();
-            let tree = Arc::new(tree);
-            let looked = tokio::task::spawn_blocking(move || look(&tree, &settings));
-            has_kernel = looked.await.is_ok_and(|facts| facts.kernel.is_ok());
-        }
-        let looked = Looked {
-            place,
-            at: Instant::now(),
-            has_kernel,
-        };
-        self.swaps.unfit.insert(directory.to_owned(), looked);
-        has_kernel
-    }
-
-    /// Serves the roots that were prepared.
-    pub(super) async fn take_roots(&mut self, ready: Ready) {
-        let not_served = ready.not_served.clone();
-        let is_any_left = ready.comparison.is_empty();
-        let left_out = ready.left_out.clone();
-        let error = match self.apply(ready).await {
-            Ok(events) => {
-                // Who runs from what is exchanged now is known after a crash.
-                self.let_go_of_trees().await;
-                events.into_iter().for_each(|event| self.say(event));
-                None
-            }
-            Err(error) => Some(error),
-        };
-        if is_any_left || error.is_some() {
-            let acted_on = self.swaps.acted_on.clone();
-            self.swaps.quiet.done_with(acted_on);
-        }
-        if let Some(error) = error {
-            let image = None;
-            self.say(Event::Warning(Warning::SwapNotServed { image, error }));
-        }
-        self.leave_out(left_out);
-        self.tell_not_served(not_served);
-    }
-
-    /// Tells of which images an earlier root is booted, since the latest one cannot be served.
-    pub(super) fn tell_not_served(&mut self, not_served: Vec<(String, String)>) {
-        for (image, error) in not_served {
-            let image = Some(image);
-            self.say(Event::Warning(Warning::SwapNotServed { image, error }));
-        }
-    }
-}
-
-/// The images whose roots were swapped, without those that are generations of others.
-fn swapped(catalog: &CatalogSettings) -> impl Iterator<Item = (usize, &RootSettings)> {
-    let is_one = |place: usize| catalog.images.get(place).is_some_and(generations::is_one);
-    let mut roots = catalog.roots().collect::<Vec<_>>();
-    roots.retain(|(place, root)| root.swapped.is_some() && !is_one(*place));
-    roots.into_iter()
 }

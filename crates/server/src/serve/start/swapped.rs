@@ -53,10 +53,10 @@ pub(super) fn without(settings: &Settings, error: &ServeError) -> Option<(Settin
     let ImageSource::Root(root) = &mut image.source else {
         return None;
     };
-    *root = swaps::earlier(root)?;
+    *root = swaps::roots::earlier(root)?;
     let warning = Warning::SwapNotServed {
         image: Some(name.clone()),
-        error: swaps::not_served(name, root, &with_causes(error)),
+        error: swaps::roots::not_served(name, root, &with_causes(error)),
     };
     generations::at_start(&mut left.catalog);
     Some((left, warning))
