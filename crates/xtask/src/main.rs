@@ -22,6 +22,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+use self::setup::distribution_kernels::{DistributionKernel, LinuxVersion};
+
 #[derive(Debug, Parser)]
 #[command(
     name = "cargo xtask",
@@ -53,7 +55,7 @@ enum Task {
         /// (`--kernels 6.12 6.18`), or without one Debian 11's and the newest in the backports. What differs is written
         /// to target/kernels.md. By default a few of them run with those two.
         #[arg(long, value_name = "VERSION", num_args = 0.., conflicts_with_all = ["quick", "only_root_tests", "long"])]
-        kernels: Option<Vec<String>>,
+        kernels: Option<Vec<LinuxVersion>>,
     },
     /// Check that the modules of each crate depend on each other in no circle.
     Circles,
@@ -98,9 +100,10 @@ enum Task {
         /// Make only the layer that the tests put over that root: network managers and servers.
         #[arg(long, conflicts_with = "debian_root_only")]
         tests_layer_only: bool,
-        /// Fetch only the other kernels that machines are tested with.
-        #[arg(long, conflicts_with_all = ["debian_root_only", "tests_layer_only"])]
-        kernels_only: bool,
+        /// Fetch only the other kernels that machines are tested with: those of these versions, or without one the two
+        /// of `cargo xtask test`.
+        #[arg(long, value_name = "VERSION", num_args = 0.., conflicts_with_all = ["debian_root_only", "tests_layer_only"])]
+        kernels_only: Option<Vec<LinuxVersion>>,
         /// Make only what aarch64 machines boot: a Debian root for arm64, and iPXE.
         #[arg(long, conflicts_with_all = ["debian_root_only", "tests_layer_only", "kernels_only"])]
         arm64_only: bool,
@@ -145,7 +148,7 @@ fn run(task: Task) -> Result<()> {
         Task::Test {
             kernels: Some(versions),
             ..
-        } => test::kernels(&versions),
+        } => test::kernels(versions),
         Task::Test { .. } => test::all(),
         Task::Circles => {
             println!("no circle in {} files", circles::check()?);
@@ -186,8 +189,9 @@ fn run(task: Task) -> Result<()> {
             ..
         } => setup::make_tests_layer(),
         Task::Setup {
-            kernels_only: true, ..
-        } => setup::fetch_kernels(),
+            kernels_only: Some(versions),
+            ..
+        } => setup::run_for_kernels(DistributionKernel::of(versions)),
         Task::Setup {
             arm64_only: true, ..
         } => setup::make_arm64(),

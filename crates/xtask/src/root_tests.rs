@@ -11,10 +11,9 @@ mod processors;
 
 use std::fs::File;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -38,6 +37,12 @@ const AT_MOST: usize = 6;
 const IDLE: f64 = 0.25;
 /// How long the processors are looked at. A test that has been started shows within it.
 const LOOK: Duration = Duration::from_secs(2);
+/// How long a test may run, far above the longest, which waits for ten minutes.
+const DEADLINE: Duration = Duration::from_secs(60 * 60);
+/// How often it is looked at whether a test has ended.
+const ENDED: Duration = Duration::from_millis(100);
+/// After so long without the end of a test those that run are told.
+const SILENCE: Duration = Duration::from_secs(5 * 60);
 /// The memory that has to be free for one more: a test has one to four machines of half a gigabyte.
 const MEMORY_MIB: u64 = 2560;
 /// How many of the slowest tests are told.
@@ -67,7 +72,14 @@ fn known_difference(test: &Test) -> Option<&'static str> {
 /// The running tests.
 pub(crate) struct RootTests {
     scheduler: JoinHandle<Vec<Done>>,
-    package: Arc<AtomicBool>,
+    package: Arc<OnceLock<Package>>,
+}
+
+/// What became of the Debian package, once that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Package {
+    Made,
+    NotMade,
 }
 
 impl RootTests {
@@ -88,28 +100,35 @@ impl RootTests {
             accel.name(),
             logs.display()
         );
-        let package = Arc::new(AtomicBool::new(false));
+        let package = Arc::new(OnceLock::new());
         let is_made = Arc::clone(&package);
         let scheduler = std::thread::spawn(move || run_all(tests, &logs, accel, &is_made));
         Ok(Self { scheduler, package })
     }
 
-    /// Lets those start that install the Debian package.
-    pub(crate) fn package_is_made(&self) {
-        self.package.store(true, Ordering::Relaxed);
+    /// Lets those start that install the Debian package, or fails them, as it could not be made.
+    pub(crate) fn package_is_made(&self, is_made: bool) {
+        // The first word counts.
+        let _ = self.package.set(match is_made {
+            true => Package::Made,
+            false => Package::NotMade,
+        });
     }
 
     /// Waits for all of them, and prints the slowest.
     ///
     /// # Errors
-    /// When how long they took cannot be written down for the next run.
+    /// When the thread that runs them panicked.
     pub(crate) fn finish(self) -> Result<Summary> {
-        self.package_is_made();
+        self.package_is_made(true);
         let all = self
             .scheduler
             .join()
             .map_err(|_| anyhow!("a thread panicked"))?;
-        order::remember(&all)?;
+        // The next run's order alone: what was found counts.
+        if let Err(error) = order::remember(&all) {
+            println!("how long each took is not known to the next run: {error:#}");
+        }
         println!("the slowest:");
         for done in slowest(&all) {
             println!("  {:>4} s  {}", done.took.as_secs(), done.test.title());
@@ -221,6 +240,7 @@ fn every_test() -> Result<Vec<Test>> {
 struct Running {
     waiting: usize,
     others: usize,
+    titles: Vec<(String, Instant)>,
 }
 
 impl Running {
@@ -229,6 +249,29 @@ impl Running {
             true => &mut self.waiting,
             false => &mut self.others,
         }
+    }
+
+    fn begins(&mut self, test: &Test) {
+        *self.of(test) += 1;
+        self.titles.push((test.title(), Instant::now()));
+    }
+
+    fn ends(&mut self, test: &Test) {
+        let count = self.of(test);
+        *count = count.saturating_sub(1);
+        let title = test.title();
+        if let Some(place) = self.titles.iter().position(|(other, _)| *other == title) {
+            self.titles.remove(place);
+        }
+    }
+
+    /// What is waited for.
+    fn line(&self) -> String {
+        let each = self.titles.iter().map(|(title, since)| {
+            let seconds = since.elapsed().as_secs();
+            format!("{title} for {seconds} s")
+        });
+        format!("running: {}", each.collect::<Vec<_>>().join(", "))
     }
 
     fn all(&self) -> usize {
@@ -246,31 +289,39 @@ impl Running {
     }
 }
 
-fn run_all(mut tests: Vec<Test>, logs: &Path, accel: Accel, package: &AtomicBool) -> Vec<Done> {
+fn run_all(
+    mut tests: Vec<Test>,
+    logs: &Path,
+    accel: Accel,
+    package: &OnceLock<Package>,
+) -> Vec<Done> {
     let (sender, receiver) = channel();
     let (mut running, mut all) = (Running::default(), Vec::new());
     let mut processors = Processors::now();
-    let mut idle = false;
+    let (mut idle, mut told) = (false, Instant::now());
     while !tests.is_empty() || running.all() > 0 {
         let may_start = |test: &&Test| {
-            let is_ready =
-                package.load(Ordering::Relaxed) || !test.name.starts_with(OF_THE_PACKAGE);
+            let is_ready = package.get().is_some() || !test.name.starts_with(OF_THE_PACKAGE);
             is_ready && running.leave_room_for(test, idle)
         };
         match tests.iter().position(|test| may_start(&test)) {
             Some(place) => {
                 let test = tests.remove(place);
-                *running.of(&test) += 1;
-                start_one(test, logs, accel, &sender);
+                running.begins(&test);
+                start_one(test, logs, accel, package.get().copied(), &sender);
                 // The next one is another look at the processors away.
                 (processors, idle) = (Processors::now(), false);
             }
             None => {
                 if let Ok(done) = receiver.recv_timeout(LOOK / 4) {
-                    let count = running.of(&done.test);
-                    *count = count.saturating_sub(1);
+                    running.ends(&done.test);
                     println!("{}", done.line());
                     all.push(done);
+                    told = Instant::now();
+                }
+                if told.elapsed() >= SILENCE {
+                    println!("{}", running.line());
+                    told = Instant::now();
                 }
                 if processors.since() >= LOOK {
                     let memory = available_memory_mib().is_none_or(|mib| mib >= MEMORY_MIB);
@@ -284,12 +335,22 @@ fn run_all(mut tests: Vec<Test>, logs: &Path, accel: Accel, package: &AtomicBool
 }
 
 /// Runs a test in a thread of its own, which the kernel kills it with, and says how it went.
-fn start_one(test: Test, logs: &Path, accel: Accel, sender: &Sender<Done>) {
+fn start_one(
+    test: Test,
+    logs: &Path,
+    accel: Accel,
+    package: Option<Package>,
+    sender: &Sender<Done>,
+) {
     let log = logs.join(format!("{}.log", test.title().replace("::", ".")));
     let sender = sender.clone();
     std::thread::spawn(move || {
         let start = Instant::now();
-        let result = run_one(&test, &log, accel);
+        let lacks_it = package == Some(Package::NotMade) && test.name.starts_with(OF_THE_PACKAGE);
+        let result = match lacks_it {
+            true => Err(anyhow!("FAILED (not run: the Debian package was not made)")),
+            false => run_one(&test, &log, accel),
+        };
         let took = start.elapsed();
         let done = Done {
             test,
@@ -311,7 +372,7 @@ fn run_one(test: &Test, log: &Path, accel: Accel) -> Result<()> {
             .env("NETROOT_DEBIAN_ROOT", &kernel.root)
             .env("NETROOT_LOGS", logs.join(&kernel.version));
     }
-    let status = command
+    let mut child = command
         .args(["--pdeathsig", "KILL", "--"])
         .arg(&test.program)
         .args(["--include-ignored", "--exact", &test.name, "--nocapture"])
@@ -322,11 +383,31 @@ fn run_one(test: &Test, log: &Path, accel: Accel) -> Result<()> {
         .stdin(Stdio::null())
         .stdout(file.try_clone()?)
         .stderr(file)
-        .status()
+        .spawn()
         .context("start setpriv (package util-linux)")?;
-    match status.success() {
-        true => Ok(()),
-        false => bail!("FAILED ({status})"),
+    match status_within(&mut child, DEADLINE).context("wait for the test")? {
+        Some(status) if status.success() => Ok(()),
+        Some(status) => bail!("FAILED ({status})"),
+        None => bail!(
+            "FAILED (killed, still running after {} min)",
+            DEADLINE.as_secs() / 60
+        ),
+    }
+}
+
+/// How a program ended: nothing if it had to be killed, as it still ran.
+fn status_within(child: &mut Child, deadline: Duration) -> std::io::Result<Option<ExitStatus>> {
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if start.elapsed() >= deadline {
+            child.kill()?;
+            child.wait()?;
+            return Ok(None);
+        }
+        std::thread::sleep(ENDED);
     }
 }
 
@@ -346,6 +427,7 @@ mod tests {
         let busy = Running {
             waiting: WAITING_AT_LEAST - 1,
             others: processors,
+            ..Running::default()
         };
         assert!(busy.leave_room_for(&test(true), false));
         assert!(!busy.leave_room_for(&test(false), false));
@@ -353,8 +435,20 @@ mod tests {
         let full = Running {
             waiting: WAITING_AT_LEAST,
             others: AT_MOST * processors,
+            ..Running::default()
         };
         assert!(!full.leave_room_for(&test(true), true));
         assert!(!full.leave_room_for(&test(false), true));
+    }
+
+    #[test]
+    fn a_test_that_hangs_is_killed() {
+        let end = |program: &str, deadline| {
+            let mut child = Command::new("sh").args(["-c", program]).spawn().unwrap();
+            status_within(&mut child, deadline).unwrap()
+        };
+        assert_eq!(end("exec sleep 600", Duration::ZERO), None);
+        let status = end("exit 3", Duration::from_secs(600));
+        assert_eq!(status.unwrap().code(), Some(3));
     }
 }

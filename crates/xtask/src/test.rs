@@ -15,7 +15,7 @@ use self::check::{Check, CheckResult, Outcome, cargo, passed, run_check, sum_up}
 use crate::privileges::needs_root;
 use crate::root_tests::{Processors, RootTests, Which, table};
 use crate::run::{output, run};
-use crate::setup::distribution_kernels::{DistributionKernel, FetchedKernel};
+use crate::setup::distribution_kernels::{DistributionKernel, FetchedKernel, LinuxVersion};
 use crate::{build, fuzz, kernel, package, setup};
 
 /// The checks of `--quick`: they find most mistakes within three minutes, without root.
@@ -24,6 +24,14 @@ const QUICK: [(&str, Check); 4] = [
     ("clippy", style::clippy),
     ("circles between modules", style::circles),
     ("unit tests and simulator", unit_tests),
+];
+/// The other kernels of a few tests. One that cannot be fetched fails here, and nothing else does.
+const KERNELS: [(&str, DistributionKernel); 2] = [
+    ("Debian 11's kernel", DistributionKernel::Old),
+    (
+        "the newest kernel of the backports",
+        DistributionKernel::New,
+    ),
 ];
 /// What the tests that need root have to have before they can start. The longest wait for ten minutes.
 const BEFORE: [(&str, Check); 2] = [
@@ -77,15 +85,25 @@ pub(crate) fn all() -> Result<()> {
     if results.iter().any(|set_up| set_up.result.is_err()) {
         return sum_up(&results, began, &processors);
     }
+    let mut kernels = Vec::new();
+    for (name, kernel) in KERNELS {
+        results.push(run_check(name, || {
+            let kernel = fetch(&kernel)?;
+            let version = kernel.version.clone();
+            kernels.push(kernel);
+            Ok(Outcome::Passed(version))
+        }));
+    }
     results.extend(BEFORE.map(|(name, check)| run_check(name, check)));
     let (start, meanwhile) = (Instant::now(), Processors::now());
-    let root_tests =
-        both_ends_of_kernels().and_then(|kernels| RootTests::start(Which::All(kernels)));
+    let root_tests = RootTests::start(Which::All(kernels));
     let (name, check) = PACKAGE;
-    results.push(run_check(name, check));
-    if let Ok(root_tests) = &root_tests {
-        root_tests.package_is_made();
+    let package = run_check(name, check);
+    match &root_tests {
+        Ok(root_tests) => root_tests.package_is_made(package.result.is_ok()),
+        Err(error) => println!("the tests that need root do not start: {error:#}"),
     }
+    results.push(package);
     results.extend(BESIDE.map(|(name, check)| run_check(name, check)));
     let waited = run_check("tests that need root, alongside the others", || {
         Ok(Outcome::Passed(root_tests?.finish()?.judge()?))
@@ -168,32 +186,23 @@ pub(crate) fn long() -> Result<()> {
     Ok(())
 }
 
-/// An old kernel and a new one.
-fn both_ends_of_kernels() -> Result<Vec<FetchedKernel>> {
-    let both = [DistributionKernel::Old, DistributionKernel::New];
-    both.iter().map(DistributionKernel::fetched).collect()
+fn fetch(kernel: &DistributionKernel) -> Result<FetchedKernel> {
+    setup::run_for_kernels(vec![kernel.clone()])?;
+    kernel.fetched()
 }
 
 /// Runs the tests that boot machines with Debian's kernel with these versions instead, or with both ends of what there
 /// is, and writes a table of what differs.
 ///
 /// # Errors
-/// When something is missing, this is not root, or a test fails.
-pub(crate) fn kernels(versions: &[String]) -> Result<()> {
+/// When something is missing (a kernel is, before any test runs), this is not root, or a test fails.
+pub(crate) fn kernels(versions: Vec<LinuxVersion>) -> Result<()> {
     setup::run_for_tests()?;
+    let kernels = DistributionKernel::of(versions);
+    setup::run_for_kernels(kernels.clone())?;
+    let kernels = kernels.iter().map(DistributionKernel::fetched);
+    let kernels: Vec<FetchedKernel> = kernels.collect::<Result<_>>()?;
     build::root_tests()?;
-    let kernels = match versions {
-        [] => both_ends_of_kernels()?,
-        versions => {
-            let wanted = versions.iter().cloned().map(DistributionKernel::Version);
-            let wanted: Vec<DistributionKernel> = wanted.collect();
-            setup::run_for_kernels(wanted.clone())?;
-            wanted
-                .iter()
-                .map(DistributionKernel::fetched)
-                .collect::<Result<_>>()?
-        }
-    };
     let summary = RootTests::start(Which::Kernels(kernels))?.finish()?;
     let table = table(&summary.rows());
     let file = paths::target().join("kernels.md");

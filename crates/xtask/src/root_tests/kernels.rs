@@ -19,8 +19,9 @@ const FEW: [&str; 7] = [
     "failures::root::an_export_that_refuses_this_machine_is_explained",
 ];
 
-/// Whose tests boot no machine with Debian's kernel, or are of that kernel's package and not of what it does.
-const WITHOUT_IT: [&str; 7] = [
+/// Whose tests boot no machine with Debian's kernel for x86_64, or are of that kernel's package and not of what it does.
+const WITHOUT_IT: [&str; 8] = [
+    "aarch64::",
     "check::",
     "guix::",
     "harness_checks::",
@@ -98,6 +99,12 @@ pub(super) fn each_with(
         "a test that other kernels run with has another name: {}",
         FEW.join(", ")
     );
+    for beginning in WITHOUT_IT {
+        ensure!(
+            tests.iter().any(|test| test.name.starts_with(beginning)),
+            "no test begins with {beginning} any more, so others run with every kernel"
+        );
+    }
     let with = |kernel: &FetchedKernel| {
         let kernel = kernel.clone();
         chosen.clone().into_iter().map(move |test| Test {

@@ -1,4 +1,4 @@
-//! How much of their time the processors were idle, whoever used them, and the memory that is left (`proc(5)`).
+//! How much of the time of the processors that this process may use nobody used, and the memory that is left (`proc(5)`).
 
 use std::time::{Duration, Instant};
 
@@ -9,11 +9,13 @@ pub(crate) struct Processors {
     times: Times,
 }
 
-/// In ticks, of all processors.
+/// In ticks, of all processors of the host.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Times {
-    idle: u64,
+    /// Also waiting for a disk: one more program would wait as well.
+    used: u64,
     all: u64,
+    processors: usize,
 }
 
 impl Processors {
@@ -29,9 +31,11 @@ impl Processors {
         self.at.elapsed()
     }
 
-    /// The share of the time since then in which they had nothing to do, from 0 to 1.
+    /// The share of the time since then in which those that this process may use had nothing to do, from 0 to 1. On a
+    /// larger host, what others use counts as if it were used of these: too little is started rather than too much.
     pub(crate) fn idle(&self) -> f64 {
-        self.times.idle_until(Self::now().times)
+        self.times
+            .idle_until(Self::now().times, number_of_processors())
     }
 }
 
@@ -45,23 +49,30 @@ impl Times {
             .take(8)
             .map_while(|word| word.parse().ok())
             .collect();
+        let (all, idle): (u64, u64) = (times.iter().sum(), *times.get(3)?);
+        let is_of_one = |line: &&str| {
+            let number = line.strip_prefix("cpu");
+            number.is_some_and(|rest| rest.starts_with(|letter: char| letter.is_ascii_digit()))
+        };
         Some(Self {
-            idle: times.iter().skip(3).take(2).sum(),
-            all: times.iter().sum(),
+            used: all.saturating_sub(idle),
+            all,
+            processors: stat.lines().filter(is_of_one).count(),
         })
     }
 
-    fn idle_until(self, later: Self) -> f64 {
-        let share = |part: u64, whole: u64| match u32::try_from(whole) {
-            Ok(whole) if whole > 0 => {
-                f64::from(u32::try_from(part).unwrap_or(u32::MAX)) / f64::from(whole)
-            }
-            _ => 0.0,
+    /// The share of the time of `ours`, of all processors, that was not used.
+    fn idle_until(self, later: Self, ours: usize) -> f64 {
+        let number = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+        let ticks = |later: u64, earlier: u64| {
+            f64::from(u32::try_from(later.saturating_sub(earlier)).unwrap_or(u32::MAX))
         };
-        share(
-            later.idle.saturating_sub(self.idle),
-            later.all.saturating_sub(self.all),
-        )
+        let time_of_one = ticks(later.all, self.all) / number(later.processors.max(1));
+        if time_of_one <= 0.0 {
+            return 0.0;
+        }
+        let used = ticks(later.used, self.used) / (time_of_one * number(ours.max(1)));
+        (1.0 - used).clamp(0.0, 1.0)
     }
 }
 
@@ -84,19 +95,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_idle_share_is_of_all_processors() {
-        let read = |line: &str| Times::read(line).unwrap();
-        let before = read("cpu  100 0 50 800 50 0 0 0 70 0\ncpu0 1 2 3\n");
-        assert_eq!(
-            before,
-            Times {
-                idle: 850,
-                all: 1000
-            }
-        );
-        let after = read("cpu  160 0 80 890 60 0 5 5 90 0\n");
-        assert!((before.idle_until(after) - 0.5).abs() < 1e-9);
-        assert!(before.idle_until(before).abs() < 1e-9);
+    fn the_idle_share_is_of_our_processors_and_waiting_for_a_disk_is_none() {
+        let read = |line: &str| Times::read(&format!("{line}\ncpu0 1\ncpu1 1\ncpu2 1\ncpu3 1\n"));
+        let before = read("cpu  100 0 50 800 50 0 0 0 70 0").unwrap();
+        let expected = Times {
+            used: 200,
+            all: 1000,
+            processors: 4,
+        };
+        assert_eq!(before, expected);
+        // Of 400 ticks of four processors 100 were used, 40 of them for waiting.
+        let after = read("cpu  140 0 60 1100 90 0 5 5 90 0").unwrap();
+        for (ours, idle) in [(4, 0.75), (2, 0.5), (1, 0.0)] {
+            let found = before.idle_until(after, ours);
+            assert!((found - idle).abs() < 1e-9, "{ours}: {found}");
+        }
+        // Others use more than there is of ours.
+        let busy = read("cpu  400 0 50 900 50 0 0 0 70 0").unwrap();
+        assert!(before.idle_until(busy, 2).abs() < 1e-9);
+        assert!(before.idle_until(before, 4).abs() < 1e-9);
         assert_eq!(Times::read("intr 1 2"), None);
     }
 }

@@ -12,7 +12,6 @@ scratch=$unfinished/scratch
 mkdir -p "$scratch/lists/partial" "$scratch/archives/partial" "$scratch/etc/apt.conf.d" "$scratch/etc/preferences.d"
 cd "$scratch"
 : > status
-for suite in "$@"; do echo "deb [arch=amd64 signed-by=$keyring] $mirror $suite main"; done > sources.list
 # Nothing of this machine's own packages.
 cat > apt.conf <<END
 Dir::Etc "$scratch/etc";
@@ -23,10 +22,25 @@ Dir::Cache "$scratch";
 APT::Architecture "amd64";
 APT::Architectures "amd64";
 APT::Sandbox::User "root";
+APT::Get::List-Cleanup "false";
+APT::Update::Error-Mode "any";
 Acquire::Languages "none";
 END
 export APT_CONFIG="$scratch/apt.conf"
-apt-get -qq update
+# One by one: a suite that is gone from the mirror is in the archive, or left out.
+for suite in "$@"; do
+    for place in "arch=amd64 signed-by=$keyring] $mirror" \
+        "arch=amd64 signed-by=$keyring check-valid-until=no] http://archive.debian.org/debian"; do
+        echo "deb [$place $suite main" > sources.list
+        if apt-get -qq update; then
+            cat sources.list >> found
+            continue 2
+        fi
+    done
+    echo "Debian's $suite is neither in $mirror nor in the archive: left out" >&2
+done
+[ -e found ] || { echo "none of Debian's suites can be fetched: $*" >&2; exit 1; }
+mv found sources.list
 case $package in
 linux-image-[0-9]*)
     image=$(apt-cache pkgnames "$package." | grep -v -e -cloud- -e -rt- | grep -e '-amd64$' | sort -V | tail -n 1) ;;

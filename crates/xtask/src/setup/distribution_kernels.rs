@@ -3,6 +3,7 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use anyhow::{Context, Result};
 use netroot_harness::paths;
@@ -31,7 +32,24 @@ pub(crate) enum DistributionKernel {
     /// The newest in the backports when it was fetched.
     New,
     /// The newest that begins with this version (`6.12`).
-    Version(String),
+    Version(LinuxVersion),
+}
+
+/// A version of Linux, or its beginning: numbers with dots between them. It names a folder of the cache and a package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LinuxVersion(String);
+
+impl FromStr for LinuxVersion {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let is_number =
+            |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
+        match text.split('.').all(is_number) {
+            true => Ok(Self(text.to_owned())),
+            false => Err("it is no version of Linux: give one such as 6.12".to_owned()),
+        }
+    }
 }
 
 /// One that has been fetched.
@@ -44,18 +62,26 @@ pub(crate) struct FetchedKernel {
 }
 
 impl DistributionKernel {
+    /// The newest of each of these versions, or without one an old kernel and a new one.
+    pub(crate) fn of(versions: Vec<LinuxVersion>) -> Vec<Self> {
+        match versions.is_empty() {
+            true => vec![Self::Old, Self::New],
+            false => versions.into_iter().map(Self::Version).collect(),
+        }
+    }
+
     fn name(&self) -> &str {
         match self {
             Self::Old => "old",
             Self::New => "new",
-            Self::Version(version) => version,
+            Self::Version(version) => &version.0,
         }
     }
 
     fn package(&self) -> String {
         match self {
             Self::Old | Self::New => "linux-image-amd64".to_owned(),
-            Self::Version(version) => format!("linux-image-{version}"),
+            Self::Version(version) => format!("linux-image-{}", version.0),
         }
     }
 
@@ -124,7 +150,7 @@ impl InstallStep for MissingKernel {
                 vec![own_command("setup --kernels-only")]
             }
             DistributionKernel::Version(version) => {
-                vec![own_command(&format!("test --kernels {version}"))]
+                vec![own_command(&format!("setup --kernels-only {}", version.0))]
             }
         }
     }
@@ -136,7 +162,6 @@ impl InstallStep for MissingKernel {
             .with_context(|| format!("create {}", kernels.display()))?;
         let unfinished = kernels.join(format!("{}.unfinished", self.0.name()));
         remove(&unfinished)?;
-        remove(&folder)?;
         let (root, package, mirror) = (paths::debian_root(), self.0.package(), mirror());
         let mut arguments: Vec<&OsStr> = vec![
             unfinished.as_ref(),
@@ -150,7 +175,33 @@ impl InstallStep for MissingKernel {
         std::fs::remove_file(&script).with_context(|| format!("remove {}", script.display()))?;
         let stamp = stamp(&unfinished);
         std::fs::write(&stamp, wanted()).with_context(|| format!("write {}", stamp.display()))?;
+        // Only now: the last one stays where this one cannot be fetched.
+        let old = kernels.join(format!("{}.old", self.0.name()));
+        remove(&old)?;
+        if folder.exists() {
+            std::fs::rename(&folder, &old)
+                .with_context(|| format!("move {} away", folder.display()))?;
+        }
         std::fs::rename(&unfinished, &folder)
-            .with_context(|| format!("move the kernel to {}", folder.display()))
+            .with_context(|| format!("move the kernel to {}", folder.display()))?;
+        remove(&old)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_numbers_and_dots_and_so_names_no_other_folder() {
+        for version in ["6", "6.12", "6.1.176"] {
+            assert!(version.parse::<LinuxVersion>().is_ok(), "{version}");
+        }
+        for other in [
+            "", ".", "..", "6.", ".6", "6..1", "/", "/tmp", "../x", "old", "new", "6.1-rc1",
+        ] {
+            let error = other.parse::<LinuxVersion>().unwrap_err();
+            assert!(error.contains("such as 6.12"), "{other}");
+        }
     }
 }
