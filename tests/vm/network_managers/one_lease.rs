@@ -182,10 +182,10 @@ fn connman_leaves_the_nic_alone() -> Result<()> {
         &CONNMAN,
         "wait_for systemctl is-active connman\n\
          sleep 15\n\
-         systemctl is-active connman | tell\n\
+         systemctl is-active connman | sed 's/^/connman is /' | tell\n\
          facts managed\n",
     )?;
-    machine.assert_said("active\n")?;
+    machine.assert_said("connman is active")?;
     machine.assert_in_force("managed")?;
     machine.assert_one_lease()?;
     let words = machine.words();
@@ -267,10 +267,10 @@ fn dhcpcd_leaves_the_nic_alone() -> Result<()> {
         &DHCPCD,
         "wait_for systemctl is-active dhcpcd\n\
          sleep 15\n\
-         systemctl is-active dhcpcd | tell\n\
+         systemctl is-active dhcpcd | sed 's/^/dhcpcd is /' | tell\n\
          facts managed\n",
     )?;
-    machine.assert_said("active\n")?;
+    machine.assert_said("dhcpcd is active")?;
     machine.assert_in_force("managed")?;
     machine.assert_one_lease()?;
     let words = machine.words();
