@@ -1,12 +1,14 @@
 //! A kernel that needs no modules, as `cargo xtask kernel` builds it, and the machine that boots it with an initrd that
 //! holds `init` alone.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::media::paths_in;
 use crate::net::Net;
 use crate::nic::Nic;
 use crate::paths;
@@ -85,7 +87,7 @@ impl BareKernel {
         std::fs::write(&contents, "")?;
         let initrd = folder.join("init-alone.img");
         let done = Command::new(paths::netroot()?)
-            .args(["initrd", "--verbose", "--root"])
+            .args(["initrd", "--root"])
             .arg(folder.join("bare-root"))
             .arg("--contents")
             .arg(&contents)
@@ -95,8 +97,30 @@ impl BareKernel {
             .context("start netroot initrd")?;
         let said = String::from_utf8_lossy(&done.stderr);
         ensure!(done.status.success(), "netroot initrd: {said}");
+        let paths = packed_paths(&initrd)?;
+        ensure!(
+            paths == ["init"],
+            "{} holds more than init: {}",
+            initrd.display(),
+            paths.join(", ")
+        );
         Ok(initrd)
     }
+}
+
+/// What is in an initrd, with zstd or with gzip.
+fn packed_paths(initrd: &Path) -> Result<Vec<String>> {
+    const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+    let read = || -> Result<Vec<String>> {
+        let bytes = std::fs::read(initrd)?;
+        if bytes.starts_with(&ZSTD) {
+            return paths_in(&zstd::decode_all(bytes.as_slice())?);
+        }
+        let mut unpacked = Vec::new();
+        flate2::read::MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut unpacked)?;
+        paths_in(&unpacked)
+    };
+    read().with_context(|| format!("read {}", initrd.display()))
 }
 
 /// The server's address.

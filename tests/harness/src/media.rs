@@ -6,7 +6,7 @@ mod efi;
 mod fat;
 mod iso;
 
-pub use archive::archive;
+pub use archive::{archive, paths_in};
 pub use bios::disk;
 pub use efi::program;
 pub use fat::volume;
