@@ -10,7 +10,7 @@ mod without;
 use std::num::NonZeroUsize;
 
 use anyhow::{Result, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use netroot_harness::{BareExport, paths};
 
 pub(crate) use self::configure::{Base, Recipe, nothing_lost};
@@ -51,13 +51,13 @@ pub(crate) struct Kernel {
     #[arg(long, value_name = "NAME")]
     fragment: Vec<String>,
     /// Only check that every symbol of every fragment is left standing.
-    #[arg(long, conflicts_with_all = ["without", "without_each", "no_boot"])]
+    #[arg(long, conflicts_with_all = ["without", "without_each", "no_boot", "base", "arch", "fragment", "jobs"])]
     check: bool,
     /// Build it, and do not boot it. Needs no root.
     #[arg(long)]
     no_boot: bool,
     /// Build a kernel without this essential symbol, boot it, and show what the machine says beside what the fragment
-    /// foretells. May be repeated.
+    /// expects. May be repeated.
     #[arg(long, value_name = "SYMBOL", conflicts_with_all = ["no_boot", "without_each"])]
     without: Vec<String>,
     /// The same for each essential symbol in turn. Takes hours without KVM.
@@ -82,6 +82,14 @@ impl Kernel {
             println!("kernel: {}", check()?);
             return Ok(());
         }
+        let recipe = self.recipe();
+        let symbols = self.symbols_to_leave_out(&recipe)?;
+        if !symbols.is_empty() && self.arch != Arch::X86_64 {
+            bail!(
+                "a kernel for {} is not booted here: leave --arch out",
+                self.arch.name()
+            );
+        }
         let boots = !self.no_boot && self.arch == Arch::X86_64;
         if !self.built {
             setup::run_for_kernel(match self.arch {
@@ -94,16 +102,6 @@ impl Kernel {
             .jobs
             .or_else(|| std::thread::available_parallelism().ok());
         let jobs = jobs.map_or(1, NonZeroUsize::get);
-        let mut recipe = Recipe::smallest(self.arch);
-        recipe.base = self.base;
-        recipe.fragments.extend(self.fragment.iter().cloned());
-        let symbols = self.symbols_to_leave_out(&recipe)?;
-        if !symbols.is_empty() && self.arch != Arch::X86_64 {
-            bail!(
-                "a kernel for {} is not booted here: leave --arch out",
-                self.arch.name()
-            );
-        }
         let kernel = recipe.build(jobs)?;
         println!(
             "kernel: {} KiB: {}",
@@ -116,11 +114,43 @@ impl Kernel {
         if !self.built {
             programs::netroot()?;
         }
-        needs_root("a boot makes network namespaces", "kernel --built")?;
+        needs_root("a boot makes network namespaces", &self.arguments())?;
         match symbols.as_slice() {
             [] => boot::beside_the_distributions(&kernel),
             symbols => without::table(&recipe, &kernel, symbols, jobs),
         }
+    }
+
+    fn recipe(&self) -> Recipe {
+        let mut recipe = Recipe::smallest(self.arch);
+        recipe.base = self.base;
+        recipe.fragments.extend(self.fragment.iter().cloned());
+        recipe
+    }
+
+    /// The command line that boots the same without building netroot. The kernel is built.
+    fn arguments(&self) -> String {
+        let mut words = vec!["kernel --built".to_owned()];
+        if let Some(value) = self.base.to_possible_value() {
+            words.push(format!("--base {}", value.get_name()));
+        }
+        words.extend(
+            self.fragment
+                .iter()
+                .map(|name| format!("--fragment {name}")),
+        );
+        words.extend(
+            self.without
+                .iter()
+                .map(|symbol| format!("--without {symbol}")),
+        );
+        if self.without_each {
+            words.push("--without-each".to_owned());
+        }
+        if let Some(jobs) = self.jobs {
+            words.push(format!("--jobs {jobs}"));
+        }
+        words.join(" ")
     }
 
     fn symbols_to_leave_out(&self, recipe: &Recipe) -> Result<Vec<fragments::Wanted>> {
@@ -162,9 +192,15 @@ pub(crate) fn check() -> Result<String> {
         // A real machine's, to which the one for virtual machines lends nothing.
         let mut real = all.clone();
         real.fragments.retain(|name| name != "virtual-machine");
-        all.base = Base::Defconfig;
         count = fragments::wanted(&all.fragments, arch)?.len();
-        for recipe in [smallest, real, all] {
+        let bases = [Base::Tinyconfig, Base::Defconfig];
+        let recipes = [smallest, real, all].into_iter().flat_map(|recipe| {
+            bases.map(|base| Recipe {
+                base,
+                ..recipe.clone()
+            })
+        });
+        for recipe in recipes {
             let folder = format!("check-{}-{}", arch.name(), recipe.base.name());
             let folder = paths::target().join("kernels").join(folder);
             let lost = recipe.configure(&source, &folder)?;
@@ -188,4 +224,43 @@ pub(crate) fn boot_if_built() -> Result<Option<String>> {
     Ok(Some(
         boot::to_the_login(&kernel, BareExport::Own)?.to_string(),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        kernel: Kernel,
+    }
+
+    #[test]
+    fn the_command_for_root_asks_for_the_same_kernel() {
+        let given = "xtask --base defconfig --fragment nics --fragment secure --without NFS_V3 --without PACKET --jobs 3";
+        let line = Line::try_parse_from(given.split(' ')).unwrap();
+        let again = line.kernel.arguments();
+        let options = given.strip_prefix("xtask ").unwrap();
+        assert_eq!(again, format!("kernel --built {options}"));
+        let each = Line::try_parse_from(["xtask", "--without-each"]).unwrap();
+        let expected = "kernel --built --base tinyconfig --without-each";
+        assert_eq!(each.kernel.arguments(), expected);
+    }
+
+    #[test]
+    fn what_is_always_checked_is_not_chosen() {
+        for more in [
+            "--base=defconfig",
+            "--arch=arm64",
+            "--fragment=nics",
+            "--jobs=1",
+        ] {
+            let given = Line::try_parse_from(["xtask", "--check", more]);
+            assert!(given.is_err(), "{more}");
+        }
+        assert!(Line::try_parse_from(["xtask", "--check"]).is_ok());
+    }
 }

@@ -1,5 +1,6 @@
 //! The configuration of a kernel: a base, the fragments over it, and whether each symbol of theirs is left standing.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -99,13 +100,28 @@ impl Recipe {
     }
 }
 
+/// A symbol that other parts of the kernel select.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct CannotBeTurnedOff(String);
+
+impl fmt::Display for CannotBeTurnedOff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(symbol) = self;
+        write!(
+            f,
+            "CONFIG_{symbol} cannot be turned off: something selects it"
+        )
+    }
+}
+
+impl std::error::Error for CannotBeTurnedOff {}
+
 /// A sentence for each symbol that is not as it was asked for. Where some are turned off on purpose, so is what needs them.
 fn lost(wanted: &[Wanted], without: &[String], config: &str, source: &Path) -> Result<Vec<String>> {
     for symbol in without {
-        ensure!(
-            stands(config, symbol, false),
-            "CONFIG_{symbol} cannot be turned off: something selects it"
-        );
+        if !stands(config, symbol, false) {
+            return Err(CannotBeTurnedOff(symbol.clone()).into());
+        }
     }
     let mut symbols = wanted.iter();
     let still = symbols.all(|wanted| stands(config, &wanted.symbol, wanted.is_set));
