@@ -60,7 +60,12 @@ impl ShapedRoot {
     /// # Errors
     /// When it cannot be written.
     pub fn write(&self, inside: &str, text: &str) -> Result<()> {
-        std::fs::write(self.place(inside)?, text).with_context(|| format!("write {inside}"))
+        let place = self.place(inside)?;
+        // One that was taken is a link: what it is linked with stays as it is.
+        if place.symlink_metadata().is_ok_and(|there| there.is_file()) {
+            std::fs::remove_file(&place).with_context(|| format!("remove {inside}"))?;
+        }
+        std::fs::write(&place, text).with_context(|| format!("write {inside}"))
     }
 
     /// Writes a file that can be executed.
@@ -123,6 +128,8 @@ impl ShapedRoot {
             .arg(trixie.join(program))
             .output()
             .with_context(|| format!("list the libraries of {program}"))?;
+        let said = String::from_utf8_lossy(&found.stderr);
+        ensure!(found.status.success(), "the libraries of {program}: {said}");
         let found = String::from_utf8_lossy(&found.stdout);
         let words = found.split_whitespace();
         let files = words.filter_map(|word| word.strip_prefix(trixie.to_str()?)?.strip_prefix('/'));
