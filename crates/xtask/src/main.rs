@@ -191,7 +191,7 @@ fn run(task: Task) -> Result<()> {
         Task::Setup {
             kernels_only: Some(versions),
             ..
-        } => setup::run_for_kernels(DistributionKernel::of(versions)),
+        } => setup::run_for_kernels(&DistributionKernel::of(versions)),
         Task::Setup {
             arm64_only: true, ..
         } => setup::make_arm64(),

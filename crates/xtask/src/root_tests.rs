@@ -45,6 +45,11 @@ const ENDED: Duration = Duration::from_millis(100);
 const SILENCE: Duration = Duration::from_secs(5 * 60);
 /// The memory that has to be free for one more: a test has one to four machines of half a gigabyte.
 const MEMORY_MIB: u64 = 2560;
+/// What a test takes of it that has just begun, so that its machines have not used it yet; and so much has to be free for
+/// any test beside another.
+const MEMORY_OF_ONE_MIB: u64 = 1024;
+/// After so long its machines have.
+const YOUNG: Duration = Duration::from_secs(60);
 /// How many of the slowest tests are told.
 const SLOWEST: usize = 12;
 /// The tests that install the Debian package.
@@ -278,8 +283,21 @@ impl Running {
         self.waiting + self.others
     }
 
-    /// Whether `test` may start, if the processors have time for one more or not.
-    fn leave_room_for(&self, test: &Test, idle: bool) -> bool {
+    /// The memory that those will still take that have just begun, in MiB.
+    fn memory_to_come(&self) -> u64 {
+        let young = self.titles.iter();
+        let young = young.filter(|(_, since)| since.elapsed() < YOUNG).count();
+        MEMORY_OF_ONE_MIB.saturating_mul(u64::try_from(young).unwrap_or(u64::MAX))
+    }
+
+    /// Whether `test` may start: `idle` if the processors have time for one more, and `memory` is free, in MiB.
+    fn leave_room_for(&self, test: &Test, idle: bool, memory: u64) -> bool {
+        let left = memory.saturating_sub(self.memory_to_come());
+        // One at a time whatever there is.
+        if self.all() > 0 && left < MEMORY_OF_ONE_MIB {
+            return false;
+        }
+        let idle = idle && left >= MEMORY_MIB;
         let processors = number_of_processors();
         let at_least = match test.waits {
             true => self.waiting < WAITING_AT_LEAST,
@@ -300,9 +318,10 @@ fn run_all(
     let mut processors = Processors::now();
     let (mut idle, mut told) = (false, Instant::now());
     while !tests.is_empty() || running.all() > 0 {
+        let memory = available_memory_mib().unwrap_or(u64::MAX);
         let may_start = |test: &&Test| {
             let is_ready = package.get().is_some() || !test.name.starts_with(OF_THE_PACKAGE);
-            is_ready && running.leave_room_for(test, idle)
+            is_ready && running.leave_room_for(test, idle, memory)
         };
         match tests.iter().position(|test| may_start(&test)) {
             Some(place) => {
@@ -324,8 +343,7 @@ fn run_all(
                     told = Instant::now();
                 }
                 if processors.since() >= LOOK {
-                    let memory = available_memory_mib().is_none_or(|mib| mib >= MEMORY_MIB);
-                    idle = memory && processors.idle() >= IDLE;
+                    idle = processors.idle() >= IDLE;
                     processors = Processors::now();
                 }
             }
@@ -367,7 +385,7 @@ fn run_one(test: &Test, log: &Path, accel: Accel) -> Result<()> {
     let file = File::create(log).with_context(|| format!("create {}", log.display()))?;
     let mut command = Command::new("setpriv");
     if let Some(kernel) = &test.kernel {
-        let logs = paths::target().join("netroot-logs/kernels");
+        let logs = paths::all_logs().join("kernels");
         command
             .env("NETROOT_DEBIAN_ROOT", &kernel.root)
             .env("NETROOT_LOGS", logs.join(&kernel.version));
@@ -429,16 +447,25 @@ mod tests {
             others: processors,
             ..Running::default()
         };
-        assert!(busy.leave_room_for(&test(true), false));
-        assert!(!busy.leave_room_for(&test(false), false));
-        assert!(busy.leave_room_for(&test(false), true) || processors == 1);
+        assert!(busy.leave_room_for(&test(true), false, MEMORY_MIB));
+        assert!(!busy.leave_room_for(&test(false), false, MEMORY_MIB));
+        assert!(busy.leave_room_for(&test(false), true, MEMORY_MIB) || processors == 1);
+        assert!(!busy.leave_room_for(&test(false), true, MEMORY_MIB - 1));
+        assert!(!busy.leave_room_for(&test(true), true, MEMORY_OF_ONE_MIB - 1));
+        assert!(Running::default().leave_room_for(&test(true), false, 0));
+        let mut just_begun = Running::default();
+        just_begun.begins(&test(true));
+        assert!(!just_begun.leave_room_for(&test(true), true, 2 * MEMORY_OF_ONE_MIB - 1));
+        assert!(just_begun.leave_room_for(&test(true), false, 2 * MEMORY_OF_ONE_MIB));
+        just_begun.ends(&test(true));
+        assert!(just_begun.leave_room_for(&test(true), false, 0));
         let full = Running {
             waiting: WAITING_AT_LEAST,
             others: AT_MOST * processors,
             ..Running::default()
         };
-        assert!(!full.leave_room_for(&test(true), true));
-        assert!(!full.leave_room_for(&test(false), true));
+        assert!(!full.leave_room_for(&test(true), true, u64::MAX));
+        assert!(!full.leave_room_for(&test(false), true, u64::MAX));
     }
 
     #[test]

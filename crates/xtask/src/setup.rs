@@ -20,6 +20,7 @@ use anyhow::{Result, bail};
 
 use self::distribution_kernels::DistributionKernel;
 use self::install_step::InstallStep;
+pub(crate) use self::recipe::remove;
 
 /// Installs what the other commands need.
 ///
@@ -35,17 +36,23 @@ pub(crate) fn run() -> Result<()> {
 /// As [`run`].
 pub(crate) fn run_for_aarch64() -> Result<()> {
     let mut steps = missing()?;
+    if let Some(step) = packages::missing_for_aarch64()? {
+        steps.push(Box::new(step));
+    }
     steps.extend(arm64_root::missing());
     take(steps)
 }
 
 /// The same, and what the tests alone need: cargo-deny and cargo-fuzz, more programs in the first root, and the kernel's
-/// source. The other kernels are not part of it, so that one that cannot be fetched fails only its own check.
+/// source. These other kernels are announced and not fetched, so that one that cannot be fetched fails only its own check.
 ///
 /// # Errors
-/// As [`run`].
-pub(crate) fn run_for_tests() -> Result<()> {
+/// As [`run`]; without root, also when a kernel is missing.
+pub(crate) fn run_for_tests(kernels: &[DistributionKernel]) -> Result<()> {
     let mut steps = missing()?;
+    if let Some(step) = packages::missing_for_tests()? {
+        steps.push(Box::new(step));
+    }
     for step in cargo_tools::missing() {
         steps.push(Box::new(step));
     }
@@ -59,21 +66,25 @@ pub(crate) fn run_for_tests() -> Result<()> {
     if let Some(step) = distributions::missing() {
         steps.push(Box::new(step));
     }
-    take(steps)
+    take_before(steps, missing_kernels(kernels))
 }
 
 /// Fetches these kernels, if they are not there. They are made of the Debian root of [`run`].
 ///
 /// # Errors
 /// As [`run`].
-pub(crate) fn run_for_kernels(kernels: Vec<DistributionKernel>) -> Result<()> {
+pub(crate) fn run_for_kernels(kernels: &[DistributionKernel]) -> Result<()> {
+    take(missing_kernels(kernels))
+}
+
+fn missing_kernels(kernels: &[DistributionKernel]) -> Vec<Box<dyn InstallStep>> {
     let mut steps: Vec<Box<dyn InstallStep>> = Vec::new();
     for kernel in kernels {
         if let Some(step) = kernel.missing() {
             steps.push(Box::new(step));
         }
     }
-    take(steps)
+    steps
 }
 
 /// What `cargo xtask kernel` is about to do.
@@ -89,6 +100,10 @@ pub(crate) enum ForKernel {
     Boot,
 }
 
+/// What a kernel is configured with besides kconfig's own: make and xz come with dpkg-dev, gcc with g++; and what the
+/// source is checked with.
+const COMPILERS: [&str; 3] = ["dpkg-dev", "g++", "debian-archive-keyring"];
+
 /// What `cargo xtask kernel` needs for that: the kernel's source and what builds it.
 ///
 /// # Errors
@@ -97,7 +112,10 @@ pub(crate) fn run_for_kernel(work: ForKernel) -> Result<()> {
     let mut steps: Vec<Box<dyn InstallStep>> = Vec::new();
     if work == ForKernel::Boot {
         steps.extend(missing()?);
-    } else if let Some(step) = packages::missing_named(&["flex", "bison"])? {
+    } else if let Some(step) = packages::missing_named(&COMPILERS)? {
+        steps.push(Box::new(step));
+    }
+    if let Some(step) = packages::missing_for_kconfig()? {
         steps.push(Box::new(step));
     }
     if work != ForKernel::Configure
@@ -154,16 +172,21 @@ pub(crate) fn run_for_package() -> Result<()> {
 }
 
 fn take(steps: Vec<Box<dyn InstallStep>>) -> Result<()> {
-    if steps.is_empty() {
+    take_before(steps, Vec::new())
+}
+
+/// Takes the steps. Those that are `later` are announced with them, and somebody else takes them, or a user with root.
+fn take_before(steps: Vec<Box<dyn InstallStep>>, later: Vec<Box<dyn InstallStep>>) -> Result<()> {
+    if steps.is_empty() && later.is_empty() {
         println!("set-up: complete, nothing to install");
         return Ok(());
     }
     println!("set-up: this machine still needs:");
-    for line in steps.iter().flat_map(|step| step.plan()) {
+    for line in steps.iter().chain(&later).flat_map(|step| step.plan()) {
         println!("  {line}");
     }
     let is_root = nix::unistd::geteuid().is_root();
-    let (ours, theirs): (Vec<_>, Vec<_>) = steps
+    let (ours, mut theirs): (Vec<_>, Vec<_>) = steps
         .into_iter()
         .partition(|step| is_root || !step.needs_root());
     for step in ours {
@@ -171,6 +194,9 @@ fn take(steps: Vec<Box<dyn InstallStep>>) -> Result<()> {
             println!("set-up: $ {command}");
         }
         step.run()?;
+    }
+    if !is_root {
+        theirs.extend(later);
     }
     if theirs.is_empty() {
         println!("set-up: complete");

@@ -79,7 +79,7 @@ pub(crate) fn quick() -> Result<()> {
 pub(crate) fn all() -> Result<()> {
     let (began, processors) = (Instant::now(), Processors::now());
     let mut results = vec![run_check("set-up", || {
-        setup::run_for_tests()?;
+        setup::run_for_tests(&KERNELS.map(|(_, kernel)| kernel))?;
         Ok(passed())
     })];
     if results.iter().any(|set_up| set_up.result.is_err()) {
@@ -180,14 +180,14 @@ fn root_tests_build() -> Result<Outcome> {
 /// # Errors
 /// When something is missing, this is not root, or a test fails.
 pub(crate) fn long() -> Result<()> {
-    setup::run_for_tests()?;
+    setup::run_for_tests(&[])?;
     build::root_tests()?;
     println!("{}", RootTests::start(Which::Waiting)?.finish()?.judge()?);
     Ok(())
 }
 
 fn fetch(kernel: &DistributionKernel) -> Result<FetchedKernel> {
-    setup::run_for_kernels(vec![kernel.clone()])?;
+    setup::run_for_kernels(std::slice::from_ref(kernel))?;
     kernel.fetched()
 }
 
@@ -197,9 +197,9 @@ fn fetch(kernel: &DistributionKernel) -> Result<FetchedKernel> {
 /// # Errors
 /// When something is missing (a kernel is, before any test runs), this is not root, or a test fails.
 pub(crate) fn kernels(versions: Vec<LinuxVersion>) -> Result<()> {
-    setup::run_for_tests()?;
     let kernels = DistributionKernel::of(versions);
-    setup::run_for_kernels(kernels.clone())?;
+    setup::run_for_tests(&kernels)?;
+    setup::run_for_kernels(&kernels)?;
     let kernels = kernels.iter().map(DistributionKernel::fetched);
     let kernels: Vec<FetchedKernel> = kernels.collect::<Result<_>>()?;
     build::root_tests()?;

@@ -49,7 +49,9 @@ impl Images {
 /// # Errors
 /// When it cannot be made.
 pub(super) fn netroot(images: &Images) -> Result<Contestant> {
-    let initrd = images.image("netroot.img", |path| initrd::make("netboot", path))?;
+    let (version, _) = paths::debian_kernel()?;
+    let name = format!("netroot-{version}.img");
+    let initrd = images.image(&name, |path| initrd::make("netboot", path))?;
     Ok(Contestant {
         name: "netroot init",
         log: "netroot",
@@ -64,9 +66,9 @@ pub(super) fn netroot(images: &Images) -> Result<Contestant> {
 /// When it cannot be made.
 pub(super) fn other(images: &Images, root: &TinyRoot, init: &Path) -> Result<Contestant> {
     let contents = paths::workspace().join("initrd/contents.toml");
-    let initrd = images.image("other.img", |path| {
-        make(root.path(), &contents, "netboot", init, path)
-    })?;
+    // Never kept: the last one may be of another init.
+    let initrd = images.folder.join("other.img");
+    make(root.path(), &contents, "netboot", init, &initrd)?;
     Ok(Contestant {
         name: "the other init",
         log: "other",
@@ -104,7 +106,8 @@ pub(super) fn baseline(
     version: &str,
     modules: impl FnOnce() -> Result<Vec<String>>,
 ) -> Result<Contestant> {
-    let initrd = images.image("baseline.img", |path| {
+    let name = format!("baseline-{version}.img");
+    let initrd = images.image(&name, |path| {
         let list = paths_in_initrd(version, &modules()?)?;
         fs::write(root.path().join(LIST), list)?;
         let data = paths::workspace().join("initrd/contents.toml");

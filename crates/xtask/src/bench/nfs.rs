@@ -56,7 +56,7 @@ enum Part {
 /// # Errors
 /// When something cannot be built, or a server does not serve.
 pub(crate) fn run_bench(options: &Options) -> Result<()> {
-    setup::run_for_tests()?;
+    setup::run_for_tests(&[])?;
     if !options.no_build {
         build::bench()?;
         build::load()?;

@@ -12,7 +12,7 @@ use netroot_harness::{BareKernel, paths};
 use super::configure::{Recipe, nothing_lost};
 use super::fragments::{self, Arch};
 use crate::run::run;
-use crate::setup::kernel_source;
+use crate::setup::{kernel_source, remove};
 
 /// How often the progress is told.
 const EVERY: Duration = Duration::from_secs(15);
@@ -30,7 +30,9 @@ pub(crate) fn source() -> Result<PathBuf> {
         "kernel: unpacking the source to {} (1.5 GB)",
         folder.display()
     );
-    let unfinished = paths::cache().join(format!("linux-unfinished-{}", std::process::id()));
+    // What a run that was killed has left goes first.
+    let unfinished = folder.with_file_name("linux.unfinished");
+    remove(&unfinished)?;
     std::fs::create_dir_all(&unfinished)
         .with_context(|| format!("create {}", unfinished.display()))?;
     run(Command::new("tar")
@@ -165,7 +167,8 @@ impl Recipe {
     fn keep(&self, work: &Path, image: &Path) -> Result<BareKernel> {
         let folder = self.folder()?;
         let kernels = folder.parent().context("a folder of kernels")?;
-        let unfinished = kernels.join(format!("unfinished-{}", std::process::id()));
+        let unfinished = kernels.join("built.unfinished");
+        remove(&unfinished)?;
         std::fs::create_dir_all(&unfinished)
             .with_context(|| format!("create {}", unfinished.display()))?;
         for (from, name) in [

@@ -140,6 +140,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn no_line_of_a_fragment_is_left_unread() {
+        let folder = path("netroot");
+        let mut read = 0;
+        for file in std::fs::read_dir(folder.parent().unwrap()).unwrap() {
+            let file = file.unwrap().path();
+            if file.extension().is_none_or(|name| name != "config") {
+                continue;
+            }
+            read += 1;
+            let text = std::fs::read_to_string(&file).unwrap();
+            for line in text.lines().filter(|line| !line.is_empty()) {
+                let is_text = line.starts_with('#') && !line.starts_with("# CONFIG_");
+                assert!(
+                    is_text || asked(line).is_some(),
+                    "{}: {line}",
+                    file.display()
+                );
+            }
+        }
+        assert!(read >= 5, "{read}");
+    }
+
+    #[test]
     fn a_symbol_of_another_architecture_is_not_wanted() {
         let text = "## essential: x\n# arch: arm64\n\n# who: y\n# else: z\nCONFIG_A=y\n\n\
                     ## any: w\n# else: all\n\n# arch: x86\n# CONFIG_B is not set\n\nCONFIG_C=y\n";

@@ -1,6 +1,6 @@
 //! What aarch64 machines boot: the Debian root that `recipe-arm64.sh` makes, and iPXE for arm64. Both are in `.cache/`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use netroot_harness::{Processor, paths};
@@ -18,13 +18,14 @@ struct Root {
     is_outdated: bool,
 }
 
-/// A folder of boot loaders that is missing.
+/// A folder of boot loaders that is missing, or was made by another version of the recipe or of other loaders.
 struct Ipxe;
 
 /// What is missing of both.
 pub(super) fn missing() -> Vec<Box<dyn InstallStep>> {
     let mut steps: Vec<Box<dyn InstallStep>> = Vec::new();
-    if !paths::ipxe().exists() {
+    let made_by = std::fs::read_to_string(ipxe_stamp()).unwrap_or_default();
+    if !paths::ipxe().exists() || made_by != wanted_ipxe() {
         steps.push(Box::new(Ipxe));
     }
     if let Some(root) = missing_root() {
@@ -61,6 +62,19 @@ fn stamp() -> PathBuf {
 /// Both recipes: its configuration is the other root's.
 fn wanted() -> String {
     format!("{AMD64_RECIPE}{RECIPE}")
+}
+
+fn ipxe_stamp() -> PathBuf {
+    paths::ipxe().with_extension("recipe")
+}
+
+/// The recipe, and which loaders are installed, of which it makes copies.
+fn wanted_ipxe() -> String {
+    let installed = ["undionly.kpxe", "ipxe.efi"].map(|name| {
+        let file = std::fs::metadata(Path::new("/usr/lib/ipxe").join(name));
+        format!("# {name}: {} bytes\n", file.map_or(0, |file| file.len()))
+    });
+    format!("{IPXE_RECIPE}{}", installed.concat())
 }
 
 impl InstallStep for Root {
@@ -136,7 +150,17 @@ impl InstallStep for Ipxe {
             &paths::cache().join("ipxe-arm64.sh"),
             &[unfinished.as_ref(), mirror().as_ref()],
         )?;
+        let old = paths::ipxe().with_extension("old");
+        remove(&old)?;
+        if paths::ipxe().exists() {
+            std::fs::rename(paths::ipxe(), &old)
+                .with_context(|| format!("move {} away", paths::ipxe().display()))?;
+        }
         std::fs::rename(&unfinished, paths::ipxe())
-            .with_context(|| format!("move the loaders to {}", paths::ipxe().display()))
+            .with_context(|| format!("move the loaders to {}", paths::ipxe().display()))?;
+        let stamp = ipxe_stamp();
+        std::fs::write(&stamp, wanted_ipxe())
+            .with_context(|| format!("write {}", stamp.display()))?;
+        remove(&old)
     }
 }

@@ -112,9 +112,9 @@ impl DistributionKernel {
         })
     }
 
-    pub(super) fn missing(self) -> Option<MissingKernel> {
+    pub(super) fn missing(&self) -> Option<MissingKernel> {
         let made_by = std::fs::read_to_string(stamp(&self.folder())).unwrap_or_default();
-        (made_by != wanted()).then_some(MissingKernel(self))
+        (made_by != wanted()).then(|| MissingKernel(self.clone()))
     }
 }
 

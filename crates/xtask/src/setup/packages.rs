@@ -14,6 +14,10 @@ const LIST: &str = include_str!("../../packages.toml");
 #[derive(Debug, Deserialize)]
 struct List {
     package: Vec<Package>,
+    /// What machines with that processor need besides.
+    aarch64: Vec<Package>,
+    /// What configures a kernel.
+    kconfig: Vec<Package>,
     /// The peers of `cargo xtask bench serve` alone.
     bench_serve: Vec<Package>,
     /// What builds a kernel, for `cargo xtask kernel` alone.
@@ -41,6 +45,23 @@ pub(super) fn missing() -> Result<Option<Packages>> {
 /// The packages missing of those that `cargo xtask bench serve` needs besides.
 pub(super) fn missing_for_bench_serve() -> Result<Option<Packages>> {
     installable(absent(list()?.bench_serve, Path::new("/")))
+}
+
+/// The packages missing of those that aarch64 machines need besides.
+pub(super) fn missing_for_aarch64() -> Result<Option<Packages>> {
+    installable(absent(list()?.aarch64, Path::new("/")))
+}
+
+/// The packages missing of those that configure a kernel.
+pub(super) fn missing_for_kconfig() -> Result<Option<Packages>> {
+    installable(absent(list()?.kconfig, Path::new("/")))
+}
+
+/// The packages missing of those that the tests need besides.
+pub(super) fn missing_for_tests() -> Result<Option<Packages>> {
+    let list = list()?;
+    let packages = list.aarch64.into_iter().chain(list.kconfig);
+    installable(absent(packages.collect(), Path::new("/")))
 }
 
 /// The packages missing of those that `cargo xtask kernel` needs besides.
@@ -181,6 +202,9 @@ mod tests {
         assert!(missing.0.len() > 10);
         assert!(missing.0.iter().all(|package| package.why.len() > 10));
         assert!(missing.commands()[0].contains(" ovmf "));
+        let is_of_others =
+            |package: &Package| package.name == "qemu-system-arm" || package.name == "flex";
+        assert!(!missing.0.iter().any(is_of_others));
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub(super) fn own_command(arguments: &str) -> String {
 ///
 /// # Errors
 /// When it cannot be removed.
-pub(super) fn remove(folder: &Path) -> Result<()> {
+pub(crate) fn remove(folder: &Path) -> Result<()> {
     if folder.exists() {
         std::fs::remove_dir_all(folder).with_context(|| format!("remove {}", folder.display()))?;
     }
