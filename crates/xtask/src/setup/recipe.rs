@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use netroot_harness::paths;
 
 use crate::run::run;
 
@@ -18,11 +19,29 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 /// When it cannot be written, or fails.
 pub(super) fn follow(text: &str, script: &Path, arguments: &[&OsStr]) -> Result<()> {
     std::fs::write(script, text).with_context(|| format!("write {}", script.display()))?;
+    give_cache_back()?;
     run(Command::new("unshare")
         .args(["--mount", "sh"])
         .arg(script)
         .args(arguments)
         .env("PATH", PATH))
+}
+
+/// Makes the cache's folders those of the user who called sudo: what needs no root is fetched there without it. What is
+/// in them stays root's.
+fn give_cache_back() -> Result<()> {
+    let number = |name: &str| std::env::var(name).ok()?.parse::<u32>().ok();
+    let (Some(user), Some(group)) = (number("SUDO_UID"), number("SUDO_GID")) else {
+        return Ok(());
+    };
+    let cache = paths::cache();
+    for folder in [cache.join("kernels"), cache] {
+        if folder.is_dir() {
+            std::os::unix::fs::lchown(&folder, Some(user), Some(group))
+                .with_context(|| format!("give {} to its user", folder.display()))?;
+        }
+    }
+    Ok(())
 }
 
 /// The command line that runs this program again.
