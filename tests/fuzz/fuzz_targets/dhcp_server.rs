@@ -15,13 +15,14 @@ use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::{Decision, decide};
 use netroot_proto::pxe::inputs::{Arrival, BootOptions, Loader, Role, SubnetOptions};
-use netroot_proto::pxe::strategy::{Strategy, Style};
+use netroot_proto::pxe::strategy::{LoaderChoice, Strategy, Style};
 
 static LOADERS: LazyLock<[Loader; 2]> = LazyLock::new(|| {
     let loader = |platform, first: &str| Loader {
         platform,
         first: first.into(),
         second: None,
+        signed: None,
     };
     [
         loader(Platform::Bios, "undionly.kpxe"),
@@ -80,7 +81,11 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
             } else {
                 Style::Other
             },
-            second_loader: choice & 8 != 0,
+            loader: match choice & 24 {
+                0 => LoaderChoice::First,
+                8 => LoaderChoice::Second,
+                _ => LoaderChoice::Signed,
+            },
         };
         let role = match choice & 1 {
             0 => Role::Proxy,
