@@ -12,8 +12,8 @@ use netroot_proto::dhcp::pool::Pool;
 use netroot_proto::dhcp::request::Request;
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::{Decision, decide};
-use netroot_proto::pxe::inputs::{Arrival, BootOptions, Loader, Role, SubnetOptions};
-use netroot_proto::pxe::strategy::{Strategy, Style};
+use netroot_proto::pxe::inputs::{Arrival, BootOptions, Loader, Role, SignedLoader, SubnetOptions};
+use netroot_proto::pxe::strategy::{LoaderChoice, Strategy, Style};
 use serde_json::Value;
 
 use super::captures::hex;
@@ -61,6 +61,11 @@ fn replay(line: &Value, pool: &mut Option<Pool>) -> Decision {
             platform,
             first: text(loader, "first").to_owned(),
             second: loader["second"].as_str().map(str::to_owned),
+            signed: loader["signed"].is_object().then(|| SignedLoader {
+                file: text(&loader["signed"], "file").to_owned(),
+                over_http: loader["signed"]["over_http"].as_bool().unwrap(),
+                by_proxy: loader["signed"]["by_proxy"].as_bool().unwrap(),
+            }),
         })
         .into_iter()
         .collect();
@@ -87,7 +92,15 @@ fn replay(line: &Value, pool: &mut Option<Pool>) -> Decision {
             true => Style::Other,
             false => Style::Usual,
         },
-        second_loader: inputs["second_loader"].as_bool().unwrap(),
+        loader: match inputs["loader_choice"].as_str() {
+            Some("first") => LoaderChoice::First,
+            Some("signed") => LoaderChoice::Signed,
+            Some("second") => LoaderChoice::Second,
+            Some(other) => panic!("loader_choice {other:?}"),
+            // Before, there were two.
+            None if inputs["second_loader"].as_bool().unwrap() => LoaderChoice::Second,
+            None => LoaderChoice::First,
+        },
     };
     if inputs["gives"].is_null() {
         return decide(&request, &arrival, &boots, Role::Proxy, strategy, HOUR);

@@ -11,19 +11,19 @@ use netroot_proto::dhcp::pool::Pool;
 use netroot_proto::dhcp::request::Request;
 use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::decide::{Decision, Destination, Reason, Reply, decide};
-use netroot_proto::pxe::inputs::{Arrival, BootOptions, Loader, Role, SubnetOptions};
-use netroot_proto::pxe::strategy::{Strategy, Style};
+use netroot_proto::pxe::inputs::{Arrival, BootOptions, Loader, Role, SignedLoader, SubnetOptions};
+use netroot_proto::pxe::strategy::{LoaderChoice, Strategy, Style};
 
 use super::lan::ip;
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 pub(crate) const OTHER: Strategy = Strategy {
     style: Style::Other,
-    second_loader: false,
+    loader: LoaderChoice::First,
 };
 pub(crate) const USUAL: Strategy = Strategy {
     style: Style::Usual,
-    second_loader: false,
+    loader: LoaderChoice::First,
 };
 
 static LOADERS: LazyLock<[Loader; 4]> = LazyLock::new(|| {
@@ -31,10 +31,19 @@ static LOADERS: LazyLock<[Loader; 4]> = LazyLock::new(|| {
         platform,
         first: first.into(),
         second: second.map(Into::into),
+        signed: None,
+    };
+    let signed = SignedLoader {
+        file: "images/debian/shimx64.efi".into(),
+        over_http: false,
+        by_proxy: false,
     };
     [
         loader(Platform::Bios, "undionly.kpxe", None),
-        loader(Platform::EfiX64, "snponly.efi", Some("ipxe.efi")),
+        Loader {
+            signed: Some(signed),
+            ..loader(Platform::EfiX64, "snponly.efi", Some("ipxe.efi"))
+        },
         loader(Platform::EfiArm64, "snponly-arm64.efi", None),
         loader(Platform::RaspberryPi, "bootcode.bin", None),
     ]

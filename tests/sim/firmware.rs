@@ -10,7 +10,7 @@ use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::{Answer, BootFile, Destination, Reason, decide};
 use netroot_proto::pxe::inputs::{Arrival, Role, SubnetOptions};
-use netroot_proto::pxe::strategy::{Strategy, Style};
+use netroot_proto::pxe::strategy::{LoaderChoice, Strategy, Style};
 
 use super::captures::{self, with_options};
 use super::decisions::{
@@ -210,7 +210,7 @@ fn an_authoritative_reply_never_has_option_60_without_43() {
 fn the_second_loader_is_handed_out_when_asked_for() {
     let second = Strategy {
         style: Style::Usual,
-        second_loader: true,
+        loader: LoaderChoice::Second,
     };
     let answer = words(&reply(proxy(&captures::OVMF_DISCOVER.bytes(), second)));
     assert!(answer.contains(&"file ipxe.efi".into()));
@@ -219,6 +219,29 @@ fn the_second_loader_is_handed_out_when_asked_for() {
         answer.contains(&"file undionly.kpxe".into()),
         "there is no second one"
     );
+}
+
+#[test]
+fn the_signed_loader_is_handed_out_where_it_can_go_on() {
+    let signed = Strategy {
+        style: Style::Usual,
+        loader: LoaderChoice::Signed,
+    };
+    let shim = "file images/debian/shimx64.efi";
+    let lease = words(&reply(dhcp(
+        &captures::OVMF_DISCOVER.bytes(),
+        &mut pool(),
+        signed,
+    )));
+    assert!(lease.contains(&shim.into()));
+    // This one's GRUB does not heed a proxy, and speaks TFTP alone.
+    let answer = |packet: &[u8]| words(&reply(proxy(packet, signed)));
+    let ipxe = "file snponly.efi";
+    assert!(answer(&captures::OVMF_DISCOVER.bytes()).contains(&ipxe.into()));
+    let http = "file http://10.0.0.1:8080/snponly.efi";
+    assert!(answer(&captures::OVMF_HTTP_DISCOVER.bytes()).contains(&http.into()));
+    let bios = "file undionly.kpxe";
+    assert!(answer(&captures::BIOS_DISCOVER.bytes()).contains(&bios.into()));
 }
 
 #[test]

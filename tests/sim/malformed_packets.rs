@@ -20,7 +20,7 @@ use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::{Decision, decide};
 use netroot_proto::pxe::inputs::{Role, SubnetOptions};
 use netroot_proto::pxe::probe::{Asker, Probe};
-use netroot_proto::pxe::strategy::{Strategy as BootStrategy, Style};
+use netroot_proto::pxe::strategy::{LoaderChoice, Strategy as BootStrategy, Style};
 use netroot_proto::sntp;
 use netroot_proto::tftp::name;
 use netroot_proto::tftp::negotiate::{Limits, negotiate};
@@ -112,7 +112,7 @@ fn survive(datagram: &[u8]) {
             ] {
                 let strategy = BootStrategy {
                     style,
-                    second_loader: true,
+                    loader: LoaderChoice::Second,
                 };
                 match decide(&request, &arrival(port), &boots(), role, strategy, NOW) {
                     Decision::Ignore(reason) => drop(reason.to_string()),

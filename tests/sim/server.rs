@@ -118,6 +118,7 @@ impl Server {
             platform: Platform::EfiX64,
             first: "snponly.efi".into(),
             second: None,
+            signed: None,
         };
         let own_root = self.roots.iter();
         let own_root = own_root

@@ -24,7 +24,7 @@
 //! # use netroot_proto::pxe::{arch::Platform, inputs::*, decide::*, strategy::Strategy};
 //! # fn send(_: &Destination, _: &[u8]) {}
 //! # fn serve(datagram: &[u8], now: Duration, pool: &mut Pool) -> Result<(), Box<dyn std::error::Error>> {
-//! let loaders = [Loader { platform: Platform::EfiX64, first: "snponly.efi".into(), second: Some("ipxe.efi".into()) }];
+//! let loaders = [Loader { platform: Platform::EfiX64, first: "snponly.efi".into(), second: Some("ipxe.efi".into()), signed: None }];
 //! let boots = BootOptions {
 //!     http_port: 80,
 //!     script_path: "boot/{mac}.ipxe",

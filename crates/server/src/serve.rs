@@ -52,6 +52,7 @@ mod root_watch;
 mod running;
 mod script_fetch;
 mod service_manager;
+mod signed_files;
 mod start;
 mod status;
 mod tftp;

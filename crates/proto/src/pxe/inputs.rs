@@ -7,6 +7,7 @@ use std::time::Duration;
 use netroot_net::{Endpoint, Host, Mac, Prefix, Route};
 
 use super::arch::Platform;
+use super::client::Client;
 use crate::dhcp::pool::Pool;
 
 /// What one machine boots. Built for each request: machines on one interface may boot different images.
@@ -40,6 +41,33 @@ pub struct Loader {
     pub first: String,
     /// The alternative, with its own drivers (`ipxe.efi`), for machines where the first fails.
     pub second: Option<String>,
+    /// What firmware with Secure Boot starts, for machines that refuse the others.
+    pub signed: Option<SignedLoader>,
+}
+
+/// The beginning of a signed chain, usually shim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedLoader {
+    /// Its name. What it loads is beside it.
+    pub file: String,
+    /// Whether what follows can load files by HTTP. Without that, a machine that booted by HTTP would stop there.
+    pub over_http: bool,
+    /// Whether what follows heeds a proxy's offer. Without that, it looks for its files on the server of its address.
+    pub by_proxy: bool,
+}
+
+impl Loader {
+    /// The beginning of the signed chain, where it can go on for this client, which gets its address from this server
+    /// (`authoritative`) or from another one.
+    pub fn signed_for(&self, client: Client, authoritative: bool) -> Option<&str> {
+        let signed = self.signed.as_ref()?;
+        let goes_on = match client {
+            // The URL says where it came from.
+            Client::Http(_) => signed.over_http,
+            _ => signed.by_proxy || authoritative,
+        };
+        goes_on.then_some(signed.file.as_str())
+    }
 }
 
 impl BootOptions<'_> {

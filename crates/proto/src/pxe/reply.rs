@@ -8,7 +8,7 @@ use super::arch::Platform;
 use super::client::Client;
 use super::context::Context;
 use super::inputs::{Loader, SubnetOptions};
-use super::strategy::Style;
+use super::strategy::{LoaderChoice, Style};
 use crate::dhcp::emit::{Draft, Emitted};
 use crate::dhcp::header::{BROADCAST_FLAG, Header};
 use crate::dhcp::{BINL_PORT, INIT_VENDOR_CLASS, MessageType, code};
@@ -124,10 +124,12 @@ impl Context<'_> {
             .iter()
             .find(|loader| loader.platform == platform);
         let loader = loader.ok_or(NoLoader(platform))?;
-        Ok(match &loader.second {
-            Some(second) if self.strategy.second_loader => second.clone(),
-            _ => loader.first.clone(),
-        })
+        let chosen = match self.strategy.loader {
+            LoaderChoice::First => None,
+            LoaderChoice::Second => loader.second.as_deref(),
+            LoaderChoice::Signed => loader.signed_for(self.client, self.authoritative),
+        };
+        Ok(chosen.unwrap_or(&loader.first).to_owned())
     }
 
     /// Options 60 and 43 for a PXE client, by role and style.

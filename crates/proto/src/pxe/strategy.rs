@@ -11,9 +11,12 @@
 //! by the address that it was given ([`Progress`]). Therefore:
 //!
 //! * Once a machine has loaded its boot loader, the announcement that led to it is kept.
-//!   Messages alone never change it again; only a server that starts anew forgets it.
-//! * The loader is changed only for a machine that has loaded it, twice, without coming to
-//!   its script.
+//!   Messages alone never change it again; only a server that starts anew forgets it. A forger who
+//!   asks while a machine loads can have the next one load the signed chain, which starts
+//!   everywhere; the script that comes late takes that back.
+//! * The loader is changed only for a machine that has loaded it without coming to its script:
+//!   once if none of its boots came there, because firmware with Secure Boot refuses what is not signed
+//!   each time, and DHCP does not say that it is on; twice otherwise.
 //! * Until a machine has loaded anything, failures count that are as far apart as boots are.
 //!   Firmware waits 4 s and more for offers, then for its file, and starts again; a burst of
 //!   requests is one attempt. A forger who has this patience makes the server try the other
@@ -39,13 +42,25 @@ pub enum Style {
     Other,
 }
 
+/// Which boot loader firmware is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LoaderChoice {
+    /// [`super::inputs::Loader::first`].
+    #[default]
+    First,
+    /// [`super::inputs::Loader::signed`]; the first if there is none.
+    Signed,
+    /// [`super::inputs::Loader::second`]; the first if there is none.
+    Second,
+}
+
 /// The way to boot a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Strategy {
     /// How the boot file is announced.
     pub style: Style,
-    /// True to use [`super::inputs::Loader::second`], if there is one.
-    pub second_loader: bool,
+    /// Which loader.
+    pub loader: LoaderChoice,
 }
 
 /// How far a machine has come since its last DHCP answer.
@@ -82,6 +97,12 @@ struct Record {
     without_loader: u32,
     /// Attempts that ended in the loader, until one did not.
     without_script: u32,
+    /// There is a signed loader for what it asked for last.
+    can_sign: bool,
+    /// The loader that it loaded last.
+    loaded: LoaderChoice,
+    /// The first loader has led to a script: the machine does not refuse it.
+    first_works: bool,
     /// When the machine asked first, and last.
     first: Duration,
     seen: Duration,
@@ -103,11 +124,24 @@ impl Record {
                     };
                 }
             }
+            // Firmware that tries HTTP after PXE, where the signed one cannot go on: that is no failure of the signed one.
+            Progress::Loaded
+                if self.strategy.loader == LoaderChoice::Signed
+                    && self.loaded != LoaderChoice::Signed => {}
             Progress::Loaded => {
                 self.without_script += 1;
-                if self.without_script >= MAX_FAILURES {
+                let enough = self.without_script >= MAX_FAILURES;
+                let next = match self.strategy.loader {
+                    LoaderChoice::First if self.can_sign && (enough || !self.first_works) => {
+                        LoaderChoice::Signed
+                    }
+                    LoaderChoice::First | LoaderChoice::Signed if enough => LoaderChoice::Second,
+                    LoaderChoice::Second if enough => LoaderChoice::First,
+                    same => same,
+                };
+                if next != self.strategy.loader {
                     self.without_script = 0;
-                    self.strategy.second_loader = !self.strategy.second_loader;
+                    self.strategy.loader = next;
                 }
             }
             Progress::Booted => {}
@@ -159,6 +193,9 @@ impl Strategies {
             announced: false,
             without_loader: 0,
             without_script: 0,
+            can_sign: false,
+            loaded: LoaderChoice::First,
+            first_works: false,
             first: now,
             seen: now,
         });
@@ -171,6 +208,32 @@ impl Strategies {
             record.progress = Progress::Answered;
         }
         record.strategy
+    }
+
+    /// The strategy of the boot that the machine is in, for a request that begins none: the second one of its firmware, on
+    /// port 4011.
+    pub fn current(&self, mac: Mac) -> Strategy {
+        self.machines
+            .get(&mac)
+            .map(|record| record.strategy)
+            .unwrap_or_default()
+    }
+
+    /// Records whether the answer to the machine could name a signed loader. Returns the loader that it loaded last.
+    pub fn can_sign(&mut self, mac: Mac, can: bool) -> LoaderChoice {
+        let Some(record) = self.machines.get_mut(&mac) else {
+            return LoaderChoice::First;
+        };
+        record.can_sign = can;
+        record.loaded
+    }
+
+    /// Records that the machine has loaded this loader, like [`Strategies::progressed`].
+    pub fn loaded(&mut self, mac: Mac, loader: LoaderChoice) {
+        if let Some(record) = self.machines.get_mut(&mac) {
+            record.loaded = loader;
+        }
+        self.progressed(mac, Progress::Loaded);
     }
 
     /// Records that the machine has come this far. Only what the machine itself has done may
@@ -186,6 +249,9 @@ impl Strategies {
         }
         if progress >= Progress::Booted {
             record.without_script = 0;
+            // Not one that a request meanwhile has put in its place.
+            record.strategy.loader = record.loaded;
+            record.first_works |= record.loaded == LoaderChoice::First;
         }
     }
 
@@ -209,26 +275,35 @@ mod tests {
     const MAC: Mac = Mac([2, 0, 0, 0, 0, 1]);
     const USUAL: Strategy = Strategy {
         style: Style::Usual,
-        second_loader: false,
+        loader: LoaderChoice::First,
     };
 
     const OTHER: Strategy = Strategy {
         style: Style::Other,
-        second_loader: false,
+        loader: LoaderChoice::First,
     };
     const MINUTE: Duration = Duration::from_secs(60);
 
-    /// The strategy after these boots, a minute apart.
+    /// The strategy after these boots, a minute apart, where there is no signed loader.
     fn after(boots: &[Option<Progress>]) -> Strategy {
+        after_with(false, boots)
+    }
+
+    /// The same where there may be one.
+    fn after_with(signed: bool, boots: &[Option<Progress>]) -> Strategy {
         let mut strategies = Strategies::new(8);
         let mut transaction = 0;
         for progress in boots {
             transaction += 1;
             // Each boot sends its DISCOVER several times.
             strategies.choose(MAC, transaction, MINUTE * transaction);
-            strategies.choose(MAC, transaction, MINUTE * transaction);
-            if let Some(progress) = progress {
-                strategies.progressed(MAC, *progress);
+            let strategy = strategies.choose(MAC, transaction, MINUTE * transaction);
+            strategies.can_sign(MAC, signed);
+            if progress.is_some_and(|progress| progress >= Progress::Loaded) {
+                strategies.loaded(MAC, strategy.loader);
+            }
+            if *progress == Some(Progress::Booted) {
+                strategies.progressed(MAC, Progress::Booted);
             }
         }
         transaction += 1;
@@ -254,14 +329,77 @@ mod tests {
 
     #[test]
     fn two_boots_that_stop_in_the_loader_change_the_loader() {
-        let second = Strategy {
-            style: Style::Usual,
-            second_loader: true,
+        let loaded = Some(Progress::Loaded);
+        assert_eq!(after(&[loaded]).loader, LoaderChoice::First);
+        assert_eq!(after(&[loaded; 2]).loader, LoaderChoice::Second);
+        assert_eq!(after(&[loaded; 4]).loader, LoaderChoice::First);
+    }
+
+    #[test]
+    fn one_boot_that_stops_in_the_loader_may_be_secure_boot() {
+        let loader = |boots: &[Progress]| {
+            let boots: Vec<_> = boots.iter().copied().map(Some).collect();
+            after_with(true, &boots).loader
         };
-        assert_eq!(
-            after(&[Some(Progress::Loaded), Some(Progress::Loaded)]),
-            second
-        );
+        let (loaded, booted) = (Progress::Loaded, Progress::Booted);
+        assert_eq!(loader(&[loaded]), LoaderChoice::Signed);
+        // Somebody may switch it off once in the middle.
+        assert_eq!(loader(&[loaded; 2]), LoaderChoice::Signed);
+        assert_eq!(loader(&[loaded; 3]), LoaderChoice::Second);
+        assert_eq!(loader(&[loaded; 5]), LoaderChoice::First);
+        assert_eq!(loader(&[loaded; 6]), LoaderChoice::Signed);
+        // What has worked is kept when somebody presses a key once; Secure Boot may be switched on later.
+        assert_eq!(loader(&[booted, loaded]), LoaderChoice::First);
+        assert_eq!(loader(&[booted, loaded, loaded]), LoaderChoice::Signed);
+        assert_eq!(loader(&[loaded, booted, loaded]), LoaderChoice::Signed);
+        let [again, never] = [[loaded, booted, loaded, loaded], [booted; 4]];
+        assert_eq!(loader(&again), LoaderChoice::Second);
+        assert_eq!(loader(&never), LoaderChoice::First);
+    }
+
+    /// Firmware that boots by HTTP where that failed by PXE, and a signed chain that cannot go on by HTTP.
+    #[test]
+    fn what_was_not_given_has_not_failed() {
+        let mut strategies = Strategies::new(8);
+        for boot in 0..6 {
+            let (pxe, http) = (2 * boot, 2 * boot + 1);
+            let strategy = strategies.choose(MAC, pxe, MINUTE * pxe);
+            let expected = match boot {
+                0 => LoaderChoice::First,
+                _ => LoaderChoice::Signed,
+            };
+            assert_eq!(strategy.loader, expected, "{boot}");
+            strategies.can_sign(MAC, true);
+            strategies.loaded(MAC, strategy.loader);
+            if boot > 0 {
+                strategies.progressed(MAC, Progress::Booted);
+            }
+            strategies.choose(MAC, http, MINUTE * http);
+            strategies.can_sign(MAC, false);
+            strategies.loaded(MAC, LoaderChoice::First);
+        }
+    }
+
+    /// A forger's request by HTTP, while shim is loaded by PXE.
+    #[test]
+    fn a_forged_request_takes_no_signed_loader_away() {
+        let mut strategies = Strategies::new(8);
+        strategies.choose(MAC, 1, MINUTE);
+        strategies.can_sign(MAC, true);
+        strategies.loaded(MAC, LoaderChoice::First);
+        let signed = strategies.choose(MAC, 2, MINUTE * 2);
+        assert_eq!(signed.loader, LoaderChoice::Signed);
+        strategies.choose(MAC, 99, MINUTE * 3);
+        strategies.can_sign(MAC, false);
+        strategies.loaded(MAC, LoaderChoice::Signed);
+        strategies.progressed(MAC, Progress::Booted);
+        for boot in 4..9 {
+            let strategy = strategies.choose(MAC, boot, MINUTE * boot);
+            assert_eq!(strategy.loader, LoaderChoice::Signed);
+            strategies.can_sign(MAC, true);
+            strategies.loaded(MAC, LoaderChoice::Signed);
+            strategies.progressed(MAC, Progress::Booted);
+        }
     }
 
     #[test]
@@ -275,13 +413,18 @@ mod tests {
 
     #[test]
     fn requests_in_the_name_of_a_machine_that_has_booted_change_nothing() {
-        for progress in [Progress::Loaded, Progress::Booted] {
+        let signed = Strategy {
+            loader: LoaderChoice::Signed,
+            ..USUAL
+        };
+        for (progress, expected) in [(Progress::Loaded, signed), (Progress::Booted, USUAL)] {
             let mut strategies = Strategies::new(8);
             strategies.choose(MAC, 0, Duration::ZERO);
+            strategies.can_sign(MAC, true);
             strategies.progressed(MAC, progress);
             for transaction in 1..1000 {
                 let strategy = strategies.choose(MAC, transaction, MINUTE * transaction);
-                assert_eq!(strategy, USUAL, "{transaction}");
+                assert_eq!(strategy, expected, "{transaction}");
             }
         }
     }
@@ -308,10 +451,9 @@ mod tests {
         assert_eq!(strategies.choose(MAC, 3, MINUTE * 3), OTHER);
         strategies.progressed(MAC, Progress::Loaded);
         for transaction in 4..100 {
-            assert_eq!(
-                strategies.choose(MAC, transaction, MINUTE * transaction),
-                OTHER
-            );
+            let strategy = strategies.choose(MAC, transaction, MINUTE * transaction);
+            assert_eq!(strategy.style, Style::Other);
+            assert_ne!(strategy.loader, LoaderChoice::Second);
         }
     }
 

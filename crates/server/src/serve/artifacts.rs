@@ -15,6 +15,7 @@ pub(crate) mod raspberry_pi;
 mod recently_cached;
 pub(crate) mod script;
 mod served;
+pub(crate) mod signed_chain;
 mod store;
 
 pub(crate) use artifact::{Artifact, Chosen, FileKind, Follows};

@@ -11,9 +11,9 @@ use std::net::Ipv4Addr;
 use std::time::SystemTime;
 
 use netroot_net::Mac;
-use netroot_proto::pxe::inputs::{Loader, SubnetOptions};
+use netroot_proto::pxe::inputs::{Loader, SignedLoader, SubnetOptions};
 use netroot_proto::pxe::probe::OtherServer;
-use netroot_proto::pxe::strategy::Style;
+use netroot_proto::pxe::strategy::{LoaderChoice, Style};
 use serde_json::{Map, Value, json};
 
 use self::redaction::redact;
@@ -227,10 +227,28 @@ fn datagram(datagram: &Datagram) -> Value {
 
 /// What the answer depended on.
 fn decided_by(inputs: &Inputs) -> Value {
-    let loader = inputs
-        .loader
-        .as_ref()
-        .map(|Loader { first, second, .. }| json!({ "first": first, "second": second }));
+    let loader = inputs.loader.as_ref().map(
+        |Loader {
+             first,
+             second,
+             signed,
+             ..
+         }| {
+            let signed = signed.as_ref().map(
+                |SignedLoader {
+                     file,
+                     over_http,
+                     by_proxy,
+                 }| json!({ "file": file, "over_http": over_http, "by_proxy": by_proxy }),
+            );
+            json!({ "first": first, "second": second, "signed": signed })
+        },
+    );
+    let choice = match inputs.strategy.loader {
+        LoaderChoice::First => "first",
+        LoaderChoice::Signed => "signed",
+        LoaderChoice::Second => "second",
+    };
     let gives = inputs.gives.as_ref().map(|(options, ranges)| {
         let ranges = ranges.iter();
         let ranges = ranges.map(|(first, last)| json!([first.to_string(), last.to_string()]));
@@ -245,7 +263,7 @@ fn decided_by(inputs: &Inputs) -> Value {
         "root_path": inputs.root_path,
         "loader": loader,
         "other_style": inputs.strategy.style == Style::Other,
-        "second_loader": inputs.strategy.second_loader,
+        "loader_choice": choice,
         "host_name": inputs.host_name,
         "refused": inputs.refused,
         "gives": gives,

@@ -35,7 +35,7 @@ use std::time::{Duration, Instant};
 use netroot_net::Mac;
 use netroot_proto::dhcp::request::Request;
 use netroot_proto::pxe::client::Client;
-use netroot_proto::pxe::strategy::{Progress, Strategies, Strategy};
+use netroot_proto::pxe::strategy::{LoaderChoice, Progress, Strategies, Strategy};
 
 use self::facts::Facts;
 use self::hook_words::HookWords;
@@ -278,6 +278,33 @@ impl Machines {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         strategies.choose(mac, transaction, now)
+    }
+
+    /// Whether the answer to the machine could name a signed loader. Returns the loader that it loaded last.
+    pub(crate) fn can_sign(&self, mac: Mac, can: bool) -> LoaderChoice {
+        let mut strategies = self
+            .strategies
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        strategies.can_sign(mac, can)
+    }
+
+    /// The machine has loaded this loader.
+    pub(crate) fn loaded(&self, mac: Mac, loader: LoaderChoice) {
+        let mut strategies = self
+            .strategies
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        strategies.loaded(mac, loader);
+    }
+
+    /// The same for a request within a boot.
+    pub(crate) fn current_strategy(&self, mac: Mac) -> Strategy {
+        let strategies = self
+            .strategies
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        strategies.current(mac)
     }
 
     /// The machine was offered its script.

@@ -13,6 +13,7 @@ use std::path::Path;
 
 use netroot_initramfs::{Kernel, RootTree, choose_kernel, find_kernels};
 
+use crate::serve::signed_files;
 use crate::settings::{InitrdSource, RootSettings};
 
 /// Tells a file from what had its name before, without reading it.
@@ -100,6 +101,8 @@ pub(crate) struct Facts {
     pub(crate) without_modules: Option<String>,
     /// The file of `--initrd`, or of `--init`.
     pub(crate) given: Option<Stamp>,
+    /// Shim and GRUB, for machines with Secure Boot.
+    pub(crate) signed: Vec<Option<Stamp>>,
 }
 
 /// Looks at a root.
@@ -122,10 +125,16 @@ pub(crate) fn look(root: &RootTree, settings: &RootSettings) -> Facts {
         InitrdSource::File(file) => Some(file),
         InitrdSource::Build { init, .. } => init.as_ref(),
     };
+    let signed = signed_files::found(root, &settings.hidden);
     Facts {
         kernel,
         without_modules,
         given: given.and_then(|path| Stamp::of_path(path)),
+        signed: signed
+            .flat_map(|files| [Some(files.shim), files.grub])
+            .flatten()
+            .map(|path| stamp(root, &path))
+            .collect(),
     }
 }
 

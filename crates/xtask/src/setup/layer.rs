@@ -36,11 +36,11 @@ impl InstallStep for Layer {
         let why = if self.is_outdated {
             "the recipe has changed"
         } else {
-            "tests start them on the root's NIC, and boot from them: about 20 MB to fetch, 70 MB on disk"
+            "tests start them on the root's NIC, and boot from them: about 25 MB to fetch, 100 MB on disk"
         };
         vec![format!(
-            "network managers (NetworkManager, ifupdown, dhclient, dhcpcd) and servers (nfs-kernel-server, chrony) \
-             for that root in {}: {why}",
+            "network managers (NetworkManager, ifupdown, dhclient, dhcpcd), servers (nfs-kernel-server, chrony) and what \
+             boots with Secure Boot (shim-signed, grub-efi-amd64-signed) for that root in {}: {why}",
             paths::tests_layer().display()
         )]
     }

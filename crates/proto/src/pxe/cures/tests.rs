@@ -13,6 +13,7 @@ fn loaders() -> [Loader; 2] {
         platform,
         first: first.to_owned(),
         second: None,
+        signed: None,
     })
 }
 

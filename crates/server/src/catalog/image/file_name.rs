@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Display, Formatter};
 
+use netroot_secure_boot::Architecture;
+
 /// One of the files that a script names. Displayed as its name below the image's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum ImageFile {
@@ -15,6 +17,10 @@ pub(crate) enum ImageFile {
     Disk,
     /// The CD's image.
     Iso,
+    /// The root's shim for this processor.
+    Shim(Architecture),
+    /// The root's signed GRUB, under the name that shim asks for beside itself.
+    SignedGrub(Architecture),
 }
 
 impl ImageFile {
@@ -29,6 +35,10 @@ impl ImageFile {
             "program.efi" => Self::Program,
             "disk.img" => Self::Disk,
             "cd.iso" => Self::Iso,
+            "shimx64.efi" => Self::Shim(Architecture::X64),
+            "shimaa64.efi" => Self::Shim(Architecture::Arm64),
+            "grubx64.efi" => Self::SignedGrub(Architecture::X64),
+            "grubaa64.efi" => Self::SignedGrub(Architecture::Arm64),
             _ => {
                 let number = name.strip_prefix("initrd")?.strip_suffix(".img")?;
                 let number: u8 = number.parse().ok()?;
@@ -48,6 +58,10 @@ impl Display for ImageFile {
             Self::Program => "program.efi",
             Self::Disk => "disk.img",
             Self::Iso => "cd.iso",
+            Self::Shim(Architecture::X64) => "shimx64.efi",
+            Self::Shim(Architecture::Arm64) => "shimaa64.efi",
+            Self::SignedGrub(Architecture::X64) => "grubx64.efi",
+            Self::SignedGrub(Architecture::Arm64) => "grubaa64.efi",
         })
     }
 }

@@ -97,6 +97,24 @@ impl Content {
         }
     }
 
+    /// All of it, which may wait for a disk.
+    ///
+    /// # Errors
+    /// The system's; `FileTooLarge` for more than `limit` bytes, `UnexpectedEof` for a file that has become shorter.
+    pub(super) fn all(&self, limit: u64) -> io::Result<Vec<u8>> {
+        let length = usize::try_from(self.length()).ok();
+        let length = length.filter(|_| self.length() <= limit);
+        let mut bytes = vec![0; length.ok_or(io::ErrorKind::FileTooLarge)?];
+        let mut done = 0;
+        while let Some(rest) = bytes.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            match self.read_at(done as u64, rest)? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                read => done += read,
+            }
+        }
+        Ok(bytes)
+    }
+
     /// Its file, for another process.
     ///
     /// # Errors

@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 use netroot_initramfs::Architecture;
 use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::inputs::Loader;
+use netroot_proto::pxe::strategy::LoaderChoice;
 
 use super::content::Content;
+use crate::catalog::{ImageFile, file_of_image};
 
 /// A platform's loaders: the name that machines request, and the file names in packages, below [`FOLDERS`]: those of
 /// Debian and Arch first, then those of Fedora and openSUSE.
@@ -76,6 +78,17 @@ const LOADERS: [Platforms; 3] = [
 
 /// Where they are installed: by Debian and Ubuntu; by Fedora, openSUSE and Arch; and by hand.
 const FOLDERS: [&str; 3] = ["/usr/lib/ipxe", "/usr/share/ipxe", "/usr/local/share/ipxe"];
+
+/// As which of its platform's loaders a machine is given a file.
+pub(crate) fn chosen(name: &str) -> LoaderChoice {
+    let mut second = LOADERS.iter().filter_map(|line| line.second);
+    let file = file_of_image(name).map(|named| named.file);
+    match file {
+        Some(ImageFile::Shim(_)) => LoaderChoice::Signed,
+        _ if second.any(|(second, _)| second == name) => LoaderChoice::Second,
+        _ => LoaderChoice::First,
+    }
+}
 
 /// A loader that most machines of a kind need, and that was not found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,6 +164,7 @@ pub(crate) fn by_platform(names: &[&str]) -> Vec<Loader> {
             platform,
             first,
             second,
+            signed: None,
         })
     });
     loaders.collect()
@@ -199,6 +213,7 @@ mod tests {
             platform: Platform::EfiX64,
             first: "snponly.efi".to_owned(),
             second: None,
+            signed: None,
         };
         assert_eq!(loaders.by_platform, [only]);
         let warnings: Vec<_> = loaders
@@ -241,6 +256,7 @@ mod tests {
             platform: Platform::EfiArm64,
             first: "ipxe-arm64.efi".to_owned(),
             second: None,
+            signed: None,
         };
         assert_eq!(find(Some(folder.path())).by_platform, [only]);
     }

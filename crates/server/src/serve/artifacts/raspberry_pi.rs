@@ -33,6 +33,7 @@ pub(crate) fn loader() -> Loader {
         platform: Platform::RaspberryPi,
         first: "bootcode.bin".to_owned(),
         second: None,
+        signed: None,
     }
 }
 

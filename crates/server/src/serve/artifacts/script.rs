@@ -1,10 +1,14 @@
-//! What the loader fetches and boots: iPXE's scripts, and the same in PXELINUX's syntax. Pure.
+//! What the loader fetches and boots: iPXE's scripts, and the same in the syntax of PXELINUX and of GRUB. Pure.
 
+mod grub;
 mod ipxe;
 pub(crate) mod menu;
 mod pxelinux;
 mod words;
 
+pub(crate) use self::grub::{
+    grub, grub_ask_again, grub_machine, grub_menu, grub_nothing, grub_unknown,
+};
 pub(crate) use self::ipxe::{autoexec, boot, refuse, wait};
 pub(crate) use self::menu::Menu;
 pub(crate) use self::pxelinux::{pxelinux, pxelinux_machine, pxelinux_menu, pxelinux_nothing};

@@ -12,13 +12,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use netroot_proto::pxe::arch::Platform;
-use netroot_proto::pxe::inputs::Loader;
+use netroot_proto::pxe::inputs::{Loader, SignedLoader};
 
 use super::artifact::{Artifact, FileKind, plain};
 use super::content::Content;
 use super::folder::Folder;
 use super::nic_initrds::NicInitrds;
 use super::raspberry_pi;
+use super::signed_chain::SignedChain;
 use crate::catalog::{Catalog, Image, ImageFile, file_of_image};
 use crate::serve::root_facts::Stamp;
 
@@ -52,14 +53,17 @@ pub(crate) struct BootFiles {
     files: Vec<(ImageFile, Content)>,
     /// The initrds for one network card, for the same kernel.
     nics: Arc<NicInitrds>,
+    /// What starts that kernel on machines with Secure Boot.
+    signed: Option<Arc<SignedChain>>,
 }
 
 impl BootFiles {
-    /// A root's kernel, and the initrd for it.
-    pub(crate) fn of_root(kernel: Content, initrd: Content) -> Self {
+    /// A root's kernel, the initrd for it, and what starts them on machines with Secure Boot.
+    pub(crate) fn of_root(kernel: Content, initrd: Content, signed: Option<SignedChain>) -> Self {
         Self {
             files: vec![(ImageFile::Kernel, kernel), (ImageFile::INITRD, initrd)],
             nics: Arc::default(),
+            signed: signed.map(Arc::new),
         }
     }
 
@@ -68,6 +72,7 @@ impl BootFiles {
         Self {
             files,
             nics: Arc::default(),
+            signed: None,
         }
     }
 
@@ -78,6 +83,15 @@ impl BootFiles {
     }
 
     fn get(&self, file: ImageFile) -> Option<&Content> {
+        let signed = |architecture| {
+            let signed = self.signed.as_ref();
+            signed.filter(|signed| signed.checked.architecture == architecture)
+        };
+        match file {
+            ImageFile::Shim(architecture) => return Some(&signed(architecture)?.shim),
+            ImageFile::SignedGrub(architecture) => return Some(&signed(architecture)?.grub),
+            _ => {}
+        }
         let mut files = self.files.iter();
         files.find_map(|(name, content)| (*name == file).then_some(content))
     }
@@ -91,7 +105,9 @@ impl BootFiles {
     /// A tag for names: the same for the same files, also after a restart.
     pub(crate) fn tag(&self) -> String {
         let mut hash = DefaultHasher::new();
-        for (_, content) in &self.files {
+        let signed = self.signed.iter();
+        let signed = signed.flat_map(|signed| [&signed.shim, &signed.grub]);
+        for content in self.files.iter().map(|(_, content)| content).chain(signed) {
             content.identify(&mut hash);
         }
         if self.files.is_empty() {
@@ -152,10 +168,12 @@ impl Served {
                 .iter()
                 .filter(|one| one.platform == Platform::RaspberryPi);
             let loaders = by_platform.iter().chain(own).cloned().collect();
-            catalog = Arc::new(catalog.with(Image {
+            let image = Image {
                 loaders,
                 ..image.clone()
-            }));
+            };
+            let files = self.boots.get(&image.name);
+            catalog = Arc::new(catalog.with(with_signed(image, files)));
         }
         self.catalog = catalog;
     }
@@ -166,6 +184,7 @@ impl Served {
         let tag = before.map(|before| before.tag.clone()).unwrap_or_default();
         let changed = tag != image.tag;
         let name = image.name.clone();
+        let image = with_signed(image, Some(&files));
         self.catalog = Arc::new(self.catalog.with(image));
         let before = self.boots.insert(name.clone(), files);
         if let Some(files) = before.filter(|_| changed) {
@@ -207,6 +226,10 @@ impl Served {
             let same = new.find(|one| one.name == name).is_some_and(is_same);
             let old = self.boots.insert(name.clone(), files);
             gone.extend(old.filter(|_| !same).map(|old| (name, old)));
+        }
+        for image in Arc::clone(&self.catalog).images() {
+            let image = with_signed(image.clone(), self.boots.get(&image.name));
+            self.catalog = Arc::new(self.catalog.with(image));
         }
         for (name, files) in gone {
             let mut old = before.images();
@@ -252,6 +275,10 @@ impl Served {
         let named = file_of_image(name)?;
         let image = match named.image {
             Some(image) => image,
+            // Whose they are depends on who asks.
+            None if matches!(named.file, ImageFile::Shim(_) | ImageFile::SignedGrub(_)) => {
+                return None;
+            }
             // The only image has short names too.
             None => self.catalog.only()?.name.as_str(),
         };
@@ -276,6 +303,7 @@ impl Served {
         Some(match named.file {
             ImageFile::Kernel => plain(name, content, FileKind::Kernel),
             ImageFile::Initrd(_) => plain(name, content, FileKind::Initrd),
+            ImageFile::Shim(_) => plain(name, content, FileKind::Loader),
             // Its type depends on the name, which may have a tag.
             file => plain(&file.to_string(), content, FileKind::Other),
         })
@@ -311,6 +339,49 @@ impl Served {
     }
 }
 
+/// The image with what its files have for Secure Boot among its loaders. Where there is no other loader for that platform,
+/// it is the first.
+fn with_signed(image: Image, files: Option<&BootFiles>) -> Image {
+    let signed = files.and_then(|files| files.signed.as_ref());
+    let own = signed.map(|signed| {
+        let shim = ImageFile::Shim(signed.checked.architecture);
+        let loader = SignedLoader {
+            file: image.newest(shim),
+            over_http: signed.over_http,
+            by_proxy: signed.by_proxy,
+        };
+        (signed.platform(), loader)
+    });
+    let of = |platform| {
+        let own = own.as_ref().filter(|(it, _)| *it == platform);
+        own.map(|(_, loader)| loader.clone())
+    };
+    // One that is there for want of another is made again.
+    let others = image.loaders.iter().filter(|loader| {
+        let signed = loader.signed.as_ref();
+        signed.is_none_or(|signed| signed.file != loader.first)
+    });
+    let others = others.map(|loader| Loader {
+        signed: of(loader.platform),
+        ..loader.clone()
+    });
+    let mut loaders: Vec<Loader> = others.collect();
+    if let Some((platform, loader)) = &own
+        && !loaders.iter().any(|one| one.platform == *platform)
+    {
+        loaders.push(Loader {
+            platform: *platform,
+            first: loader.file.clone(),
+            second: None,
+            signed: Some(loader.clone()),
+        });
+    }
+    Image {
+        loaders: loaders.into(),
+        ..image
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use hyper::body::Bytes;
@@ -320,7 +391,7 @@ mod tests {
 
     fn files(text: &str) -> BootFiles {
         let content = |what: &str| Content::Memory(Bytes::from(format!("{what} {text}")));
-        BootFiles::of_root(content("kernel"), content("initrd"))
+        BootFiles::of_root(content("kernel"), content("initrd"), None)
     }
 
     fn read(served: &Served, name: &str) -> Option<String> {

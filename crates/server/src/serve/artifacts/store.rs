@@ -23,7 +23,7 @@ use super::content::Content;
 use super::folder::Folder;
 use super::served::{BootFiles, Exchange, Served};
 use super::{raspberry_pi, script};
-use crate::catalog::{ArrivedAt, Catalog, Image, file_of_image};
+use crate::catalog::{ArrivedAt, Catalog, Image, ImageFile, file_of_image};
 use crate::serve::look_requests::Looks;
 use crate::serve::machines::{Asker, Machines};
 use crate::serve::report_tokens::ReportTokens;
@@ -135,7 +135,7 @@ impl ArtifactStore {
     /// The machine whose script `name` is, for who asks.
     pub(crate) fn machine_of_script(&self, name: &str, asks: Option<Mac>) -> Option<Mac> {
         let (prefix, plain) = raspberry_pi::without_prefix(name).unwrap_or((None, name));
-        match script::pxelinux_machine(name) {
+        match script::pxelinux_machine(name).or_else(|| script::grub_machine(name)) {
             Some(named) => named.or(asks),
             None if name == script::GENERIC => asks,
             None if plain == raspberry_pi::COMMAND_LINE => prefix.or(asks),
@@ -270,7 +270,8 @@ impl ArtifactStore {
     ) -> Found {
         let prefixed = raspberry_pi::without_prefix(name);
         let (prefix, plain) = prefixed.unwrap_or((None, name));
-        let config = script::pxelinux_machine(name);
+        let grub = script::grub_machine(name);
+        let config = script::pxelinux_machine(name).or(grub);
         let is_command_line = plain == raspberry_pi::COMMAND_LINE;
 
         // Firmware asks for what is beside its loader under the loader's own folder.
@@ -282,7 +283,9 @@ impl ArtifactStore {
             }
         }
         let mut otherwise = None;
-        if config.is_some() || is_command_line || !served.firmware.is_empty() {
+        let signed = signed_file(name);
+        let is_made = config.is_some() || is_command_line || signed.is_some();
+        if is_made || !served.firmware.is_empty() {
             let asks = identify();
             let machine = config.flatten().or(prefix).or(asks.machine.mac);
             let machine = self.machines.known(machine);
@@ -293,7 +296,12 @@ impl ArtifactStore {
                 arrived,
             };
             let image = self.assign_to_asker(catalog, &asking).image();
-            if config.is_some() {
+            if let Some(file) = signed {
+                // Where the name that firmware was given did not reach shim, it asks for GRUB in no folder.
+                otherwise = image.and_then(|image| served.find(&image.newest(file)));
+            } else if grub.is_some() {
+                otherwise = Some(self.grub(catalog, &asking));
+            } else if config.is_some() {
                 otherwise = Some(self.pxelinux(catalog, &asking));
             } else if is_command_line {
                 // Not the root's own, which names the card that it was made for.
@@ -315,8 +323,15 @@ fn changes_with_root(name: &str) -> bool {
     let script = name == script::GENERIC
         || script_machine(name).is_some()
         || script::pxelinux_machine(name).is_some()
+        || script::grub_machine(name).is_some()
         || name.rsplit('/').next() == Some(raspberry_pi::COMMAND_LINE);
     script || file_of_image(name).is_some_and(|file| file.tag.is_empty())
+}
+
+/// Shim, or what it loads, by a name alone.
+fn signed_file(name: &str) -> Option<ImageFile> {
+    let named = file_of_image(name).filter(|named| named.image.is_none())?;
+    matches!(named.file, ImageFile::Shim(_) | ImageFile::SignedGrub(_)).then_some(named.file)
 }
 
 /// The machine that a name is the script of, and the image that was chosen for it in the menu.

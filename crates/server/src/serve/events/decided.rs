@@ -46,6 +46,13 @@ pub(crate) enum Decided {
         /// It reported that a driver was missing; else it was not heard of.
         reported: bool,
     },
+    /// Its firmware loaded a boot loader and did not start it, so it is given the one that is signed.
+    GivenSigned {
+        /// The loader that it did not start.
+        refused: String,
+        /// What it is given.
+        signed: String,
+    },
     /// Another machine has the address that is kept for it, so it was given another one.
     KeptAddressInUse {
         /// The address.
@@ -84,6 +91,10 @@ impl Display for Decided {
                     "boots with the initrd for every network card from now on: with the one for {drivers} it {why}"
                 )
             }
+            Self::GivenSigned { refused, signed } => write!(
+                f,
+                "loaded {refused} and did not start it, as firmware with Secure Boot would: it is given {signed}"
+            ),
             Self::KeptAddressInUse { address } => write!(
                 f,
                 "{address} is kept for it, but another machine uses it: it gets that at a boot after the other has \
@@ -101,6 +112,7 @@ pub(super) fn kind(decided: &Decided) -> &'static str {
         Decided::BootsOnce { .. } => "boots-once",
         Decided::WentBack { .. } => "went-back",
         Decided::EveryNic { .. } => "every-nic",
+        Decided::GivenSigned { .. } => "given-signed",
         Decided::KeptAddressInUse { .. } => "kept-address-in-use",
     }
 }
@@ -125,6 +137,10 @@ pub(super) fn add_fields(fields: &mut Fields, decided: &Decided) {
         Decided::WentBack { failed, next } => {
             fields.add("failed", failed.as_str());
             fields.add("next", next.as_deref());
+        }
+        Decided::GivenSigned { refused, signed } => {
+            fields.add("refused", refused.as_str());
+            fields.add("signed", signed.as_str());
         }
         Decided::KeptAddressInUse { address } => fields.add("address", address.to_string()),
     }

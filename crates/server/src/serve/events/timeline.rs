@@ -22,7 +22,9 @@ use super::wording::cut;
 use super::writer::{About, Output, Writer};
 use super::{json, text};
 use crate::advice::Advice;
-use crate::serve::artifacts::FileKind;
+use crate::error_chain::with_causes;
+use crate::serve::artifacts::signed_chain::{FoundChain, SignedChain};
+use crate::serve::artifacts::{FileKind, loaders};
 use crate::serve::counters::Counters;
 use crate::serve::machines::Machines;
 
@@ -119,6 +121,25 @@ impl Timeline {
         self.observe(Some(Whom::new(self.known(machine), machine)), event);
     }
 
+    /// What an image's root has for machines with Secure Boot, if they can boot it. If not, that is a warning.
+    pub(crate) fn usable_chain(&self, image: &str, found: FoundChain) -> Option<SignedChain> {
+        let warn = |error| {
+            let image = image.to_owned();
+            self.server(Event::Warning(Warning::SecureBoot { image, error }));
+        };
+        match found {
+            Ok(found) => {
+                let conditions = found.iter().flat_map(|chain| &chain.checked.conditions);
+                conditions.for_each(|condition| warn(condition.to_string()));
+                found
+            }
+            Err(error) => {
+                warn(format!("no machine boots it: {}", with_causes(&error)));
+                None
+            }
+        }
+    }
+
     /// A machine is sent a file, until what this returns is dropped. `script_of` is the machine that a script is for.
     pub(crate) fn fetching(
         &self,
@@ -152,7 +173,12 @@ impl Timeline {
         let machine = self.known(sender);
         let booting = self.booting(machine, script_of);
         let progress = match fetch.kind {
-            FileKind::Loader => Some(Progress::Loaded),
+            FileKind::Loader => {
+                if let Some(mac) = booting {
+                    self.machines().loaded(mac, loaders::chosen(&fetch.name));
+                }
+                None
+            }
             FileKind::Script | FileKind::Kernel | FileKind::Initrd => Some(Progress::Booted),
             FileKind::Other => None,
         };

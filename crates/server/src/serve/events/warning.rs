@@ -109,6 +109,13 @@ pub(crate) enum Warning {
         /// Where it was looked for.
         searched: Vec<PathBuf>,
     },
+    /// What a root has for machines with Secure Boot boots none of them, or not all.
+    SecureBoot {
+        /// The image's name.
+        image: String,
+        /// Why.
+        error: String,
+    },
     /// The leases could not be read.
     LeasesUnreadable {
         /// The file that they are in.

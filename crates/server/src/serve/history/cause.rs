@@ -190,6 +190,7 @@ impl CauseOfDeath {
                 platform: *platform,
                 first: loader.clone(),
                 second: None,
+                signed: None,
             }),
             _ => None,
         }

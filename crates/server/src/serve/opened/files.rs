@@ -117,7 +117,10 @@ fn objection(file: ImageFile, content: &Content) -> Option<&'static str> {
         return Some("it is empty");
     }
     match file {
-        ImageFile::Kernel | ImageFile::Initrd(_) => None,
+        ImageFile::Kernel
+        | ImageFile::Initrd(_)
+        | ImageFile::Shim(_)
+        | ImageFile::SignedGrub(_) => None,
         ImageFile::Program => {
             (!has(content, PE)).then_some("it is no EFI program, which starts with MZ")
         }

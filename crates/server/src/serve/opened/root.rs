@@ -14,6 +14,7 @@ use crate::catalog::{
 use crate::confinement::identity::Identity;
 use crate::live_folder::{self, LiveFolder};
 use crate::serve::artifacts::Content;
+use crate::serve::artifacts::signed_chain::{self, FoundChain};
 use crate::serve::events::{Event, Timeline};
 use crate::serve::initrd::{self, InitrdBuild, InitrdError, InitrdRequest};
 use crate::serve::root_facts::{Facts, look};
@@ -170,6 +171,11 @@ impl<'a> OpenRoot<'a> {
             Some(part) => whole.part(part.offset, part.length),
             None => whole,
         })
+    }
+
+    /// What starts that kernel on machines with Secure Boot.
+    pub(crate) fn signed_chain(&self) -> FoundChain {
+        signed_chain::find(&self.root, &self.kernel, &self.root_settings.hidden)
     }
 
     /// The kernel that was chosen.

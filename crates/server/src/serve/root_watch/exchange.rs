@@ -8,7 +8,7 @@ use super::image::{Built, kept};
 use super::root::Root;
 use super::settling::Settling;
 use crate::catalog::{ImageKind, KernelFile};
-use crate::serve::artifacts::{BootFiles, Content};
+use crate::serve::artifacts::{BootFiles, Content, signed_chain};
 use crate::serve::events::{Change, Event};
 use crate::serve::root_facts::Facts;
 
@@ -102,11 +102,17 @@ impl RootWatch {
         let (tree, found, name) = (root.tree(), found.clone(), image.followed.name.clone());
         let path = tree.host_path(&found.kernel.path);
         let opened = {
-            let found = found.clone();
-            tokio::task::spawn_blocking(move || open_kernel(&tree, &found)).await
+            let (found, hidden) = (found.clone(), image.followed.settings.hidden.clone());
+            tokio::task::spawn_blocking(move || -> Result<_, String> {
+                let kernel = open_kernel(&tree, &found)?;
+                let signed = signed_chain::find(&tree, &found.kernel, &hidden);
+                Ok((kernel, signed))
+            })
+            .await
         };
-        let kernel = opened.map_err(|error| error.to_string())??;
-        let files = BootFiles::of_root(kernel, initrd);
+        let (kernel, signed) = opened.map_err(|error| error.to_string())??;
+        let signed = self.world.timeline.usable_chain(&name, signed);
+        let files = BootFiles::of_root(kernel, initrd, signed);
         let tag = files.tag();
         let catalog = self.world.artifacts.catalog();
         let Some(before) = catalog.images().find(|one| one.name == name) else {

@@ -146,7 +146,8 @@ impl<'a> Images<'a> {
             };
             made.insert(place, initrd.clone());
             architectures.push(open.chosen().architecture);
-            let files = BootFiles::of_root(about(settings, open.kernel())?, initrd);
+            let signed = timeline.usable_chain(&image.name, open.signed_chain());
+            let files = BootFiles::of_root(about(settings, open.kernel())?, initrd, signed);
             artifacts.put_image(image.tagged(files.tag()), files);
             let (tree, directory) = (open.root(), open.root().path().to_owned());
             let options = export.and_then(|export| export.options(&directory));

@@ -105,6 +105,36 @@ impl ArtifactStore {
         chosen(assigned.boots, why, text(config, mac))
     }
 
+    /// The same in GRUB's syntax. Who is not known says who it is: GRUB knows its MAC.
+    pub(super) fn grub(&self, catalog: &Catalog, asking: &Asking<'_>) -> Artifact {
+        let assigned = self.assign_in_script(catalog, asking);
+        let (mac, why) = (asking.machine.mac, assigned.why.to_string());
+        let config = match assigned.boots {
+            _ if mac.is_none() => return text(script::grub_unknown().to_owned(), None),
+            Boots::Image(image) => {
+                let image = assigned.with_append(image);
+                self.with_recipient(asking, &assigned, |to| script::grub(&image, to))
+            }
+            Boots::Menu => {
+                let menu = menu(catalog, &assigned);
+                let images = menu.images.iter();
+                let images: Vec<_> = images.map(|image| assigned.with_append(image)).collect();
+                let menu = Menu {
+                    images: images.iter().map(AsRef::as_ref).collect(),
+                    ..menu
+                };
+                let shell = menu_offers_shell(catalog, &assigned);
+                let menu = |to: &Recipient<'_>| script::grub_menu(&menu, to, shell);
+                self.with_recipient(asking, &assigned, menu)
+            }
+            Boots::Wait => {
+                script::grub_ask_again(mac, "waits until it is told what it boots", &why)
+            }
+            Boots::Refuse => script::grub_nothing(mac, "is not booted by this server", &why),
+        };
+        chosen(assigned.boots, why, text(config, mac))
+    }
+
     /// The command line alone, if the machine boots something that has one.
     pub(super) fn command_line(&self, catalog: &Catalog, asking: &Asking<'_>) -> Option<Artifact> {
         let assigned = self.assign_in_script(catalog, asking);

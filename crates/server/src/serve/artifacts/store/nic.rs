@@ -126,7 +126,10 @@ mod tests {
         let tokens = Arc::new(ReportTokens::new([0; 16]));
         let store = ArtifactStore::new(Arc::new(catalog), 8069, None, tokens);
         let image = store.catalog().images().next().unwrap().tagged("0a".into());
-        store.put_image(image, BootFiles::of_root(content("kernel"), content("all")));
+        store.put_image(
+            image,
+            BootFiles::of_root(content("kernel"), content("all"), None),
+        );
         let nics = store.nics("debian").unwrap();
         nics.know_drivers(drivers(2));
         if let NicInitrd::Absent(drivers) = nics.of(nic(1), Instant::now()) {
@@ -182,7 +185,10 @@ mod tests {
         assert_eq!((asked(1), asked(9)), (None, None));
         // Another kernel has none yet, and the old one still has its own.
         let newer = image("debian").tagged("0b".into());
-        store.put_image(newer, BootFiles::of_root(content("kernel"), content("new")));
+        store.put_image(
+            newer,
+            BootFiles::of_root(content("kernel"), content("new"), None),
+        );
         assert_eq!(initrd_of(&store, 1), "initrd.img-0b");
         assert_eq!(read(&store, "images/debian/initrd-d1.img-0a"), "one");
         assert_eq!(read(&store, "images/debian/initrd-d1.img-0b"), "new");

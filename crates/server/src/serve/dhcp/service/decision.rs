@@ -76,14 +76,14 @@ impl Service {
         } = asked;
         let (client, arrival, port) = (*client, *arrival, *port);
         let now = self.clock.now();
-        // iPXE asks within the boot of the firmware that loaded it: not a new attempt.
+        // iPXE asks within the boot of the firmware that loaded it: not a new attempt. Nor is the second request of firmware.
+        let header = &request.header;
+        let machines = self.timeline.machines();
         let strategy = match client {
             Client::Pxe(_) | Client::Http(_) if port == SERVER_PORT => {
-                let header = &request.header;
-                self.timeline
-                    .machines()
-                    .strategy(header.mac, header.transaction, now)
+                machines.strategy(header.mac, header.transaction, now)
             }
+            Client::Pxe(_) => machines.current_strategy(header.mac),
             _ => Strategy::default(),
         };
         let reached = reached(interface, request, arrival);
@@ -136,6 +136,12 @@ impl Service {
         let loader = boots.loaders.iter();
         let mut loader = loader.filter(|loader| Some(loader.platform) == client.platform());
         let loader = loader.next();
+        let told = |decision: Decision| {
+            if let Some(loader) = loader {
+                self.tell_signed(asked, loader, strategy.loader, &decision);
+            }
+            decision
+        };
         let inputs = |gives| Inputs {
             server: address,
             network,
@@ -151,7 +157,8 @@ impl Service {
         };
         let (Some(subnet), DhcpRole::Authoritative(addresses)) = (subnet, &self.role) else {
             self.history.decided(request.header.mac, inputs(None));
-            return decide::decide(request, &here, &boots, Role::Proxy, strategy, now);
+            let decision = decide::decide(request, &here, &boots, Role::Proxy, strategy, now);
+            return told(decision);
         };
         let options = match subnet.options_for(request) {
             Ok(options) => options,
@@ -164,7 +171,7 @@ impl Service {
             options: &options,
             pool: &mut subnet.pool,
         };
-        let decision = decide::decide(request, &here, &boots, role, strategy, now);
+        let decision = told(decide::decide(request, &here, &boots, role, strategy, now));
         addresses.leases.note(subnet.pool.take_changes(), now);
         self.tell_kept(asked, &decision, subnet.pool.kept_for(request.header.mac));
         self.seen.offered.notify_one();

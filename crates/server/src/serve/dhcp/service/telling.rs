@@ -7,7 +7,9 @@ use std::time::Duration;
 use netroot_net::Mac;
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::{Answer, Decision, Reason};
+use netroot_proto::pxe::inputs::Loader;
 use netroot_proto::pxe::probe::is_probe;
+use netroot_proto::pxe::strategy::LoaderChoice;
 
 use super::{Asked, Service};
 use crate::catalog::{Assigned, Boots, Catalog};
@@ -86,6 +88,36 @@ impl Service {
             };
             let machine = Machine::Mac(asked.request.header.mac);
             self.timeline.seldom(machine, Event::Decided(decided));
+        }
+    }
+
+    /// Remembers whether there is a signed loader for the firmware that was answered, and logs that it is given that, until it
+    /// has loaded it.
+    pub(super) fn tell_signed(
+        &self,
+        asked: &Asked<'_>,
+        loader: &Loader,
+        chosen: LoaderChoice,
+        decision: &Decision,
+    ) {
+        let is_firmware = matches!(asked.client, Client::Pxe(_) | Client::Http(_));
+        if !is_firmware || !matches!(decision, Decision::Reply(_)) || is_probe(asked.request) {
+            return;
+        }
+        let authoritative = matches!(self.role, DhcpRole::Authoritative(_));
+        let signed = loader.signed_for(asked.client, authoritative);
+        let mac = asked.request.header.mac;
+        let loaded = self.timeline.machines().can_sign(mac, signed.is_some());
+        if let Some(signed) = signed
+            && chosen == LoaderChoice::Signed
+            && loaded != LoaderChoice::Signed
+        {
+            let decided = Decided::GivenSigned {
+                refused: loader.first.clone(),
+                signed: signed.to_owned(),
+            };
+            self.timeline
+                .seldom(Machine::Mac(mac), Event::Decided(decided));
         }
     }
 

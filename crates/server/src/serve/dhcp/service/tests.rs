@@ -39,6 +39,7 @@ fn with_loader(name: &str) -> Image {
         platform: Platform::EfiX64,
         first: "snponly.efi".to_owned(),
         second: Some("ipxe.efi".to_owned()),
+        signed: None,
     };
     Image {
         loaders: Arc::from([loader]),

@@ -183,6 +183,10 @@ pub(super) fn warnings() -> Vec<Warning> {
             machines: "UEFI machines",
             searched: vec!["/usr/lib/ipxe".into(), "/usr/share/ipxe".into()],
         },
+        Warning::SecureBoot {
+            image: "debian".to_owned(),
+            error: "shim is not signed".to_owned(),
+        },
         Warning::OrdersUnreadable {
             file: "/var/lib/netroot/orders.json".into(),
             error: error(),
@@ -632,6 +636,10 @@ pub(super) fn samples() -> Vec<Event> {
             drivers: "e1000e".to_owned(),
             reported: true,
         }),
+        Event::Decided(Decided::GivenSigned {
+            refused: "snponly.efi".to_owned(),
+            signed: "images/debian/shimx64.efi".to_owned(),
+        }),
         Event::Decided(Decided::WentBack {
             failed: "new".to_owned(),
             next: Some("debian".to_owned()),
@@ -678,6 +686,7 @@ fn is_sampled(event: &Event) -> bool {
             | Decided::BootsOnce { .. }
             | Decided::WentBack { .. }
             | Decided::EveryNic { .. }
+            | Decided::GivenSigned { .. }
             | Decided::KeptAddressInUse { .. } => true,
         },
         Event::Change(change) => match change {
@@ -711,6 +720,7 @@ fn is_sampled(event: &Event) -> bool {
             | Warning::RangeNotAllowed { .. }
             | Warning::OtherProxy { .. }
             | Warning::MissingLoader { .. }
+            | Warning::SecureBoot { .. }
             | Warning::OrdersUnreadable { .. }
             | Warning::OrdersUnwritable { .. }
             | Warning::AddressNotKept { .. }

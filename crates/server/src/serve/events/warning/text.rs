@@ -3,6 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use netroot_initramfs::Architecture;
+use netroot_printable::Printable;
 use netroot_proto::pxe::cures::{Cure, Step};
 
 use super::{NotKept, Submounted, Warning};
@@ -119,6 +120,9 @@ impl Display for Warning {
                     }
                 }
             ),
+            Self::SecureBoot { image, error } => {
+                write!(f, "{image} with Secure Boot: {}", Printable(error))
+            }
             Self::OrdersUnreadable { file, error } => write!(
                 f,
                 "the orders in {} (boot-once, assign) could not be read ({error}): they are set aside, and machines boot what \

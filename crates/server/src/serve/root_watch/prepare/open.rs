@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use super::{Job, ReadyImage, ReadyRoot};
 use crate::catalog::Image;
 use crate::error_chain::with_causes;
+use crate::serve::artifacts::signed_chain::FoundChain;
 use crate::serve::artifacts::{BootFiles, Content, raspberry_pi};
 use crate::serve::events::Event;
 use crate::serve::opened::root::{OpenRoot, OpenRootError};
@@ -19,6 +20,7 @@ use crate::settings::{ImageSettings, InitrdSource, RootSettings};
 struct Opened {
     image: Image,
     kernel: Content,
+    signed: FoundChain,
     initrd: Kept,
     linux: String,
     root: ReadyRoot,
@@ -57,7 +59,8 @@ impl Job {
                 initrd
             }
         };
-        let files = BootFiles::of_root(opened.kernel, initrd);
+        let signed = self.world.timeline.usable_chain(name, opened.signed);
+        let files = BootFiles::of_root(opened.kernel, initrd, signed);
         Ok(ReadyImage {
             image: opened.image.tagged(files.tag()),
             files,
@@ -97,12 +100,14 @@ impl Job {
             let open = OpenRoot::in_tree(&settings, &root, name, tree)?;
             let image = open.image(nfs_port, artifacts.loaders(firmware));
             let (tree, kernel) = (open.root(), open.kernel()?);
+            let signed = open.signed_chain();
             let initrd = kept_initrd(&tree, open.chosen(), &root, &cache);
             let linux = open.chosen().version.clone();
             let facts = open.facts();
             Ok(Opened {
                 image,
                 kernel,
+                signed,
                 initrd,
                 linux,
                 root: ReadyRoot {
