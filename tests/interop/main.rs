@@ -32,6 +32,7 @@ mod nic_initrd;
 mod packet_socket;
 mod page;
 mod relay;
+mod secure_boot;
 mod seeing;
 mod several_addresses;
 mod several_images;

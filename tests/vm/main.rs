@@ -38,6 +38,7 @@ mod relay;
 mod reports;
 mod rescue;
 mod rpc_peer;
+mod secure_boot;
 mod server_outage;
 mod server_restart;
 mod several_dhcp_servers;

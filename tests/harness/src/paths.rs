@@ -44,7 +44,7 @@ pub fn ipxe() -> PathBuf {
     cache().join("ipxe")
 }
 
-/// Network managers and servers for the Debian root, as an overlay layer. `cargo xtask
+/// Network managers, servers and signed boot loaders for the Debian root, as an overlay layer. `cargo xtask
 /// test` makes it.
 pub fn tests_layer() -> PathBuf {
     cache().join("debian-bookworm-tests")

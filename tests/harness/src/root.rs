@@ -46,6 +46,29 @@ impl TinyRoot {
         Ok(root)
     }
 
+    /// The same with the files of [`TinyRoot::SIGNED`].
+    ///
+    /// # Errors
+    /// When these are missing too.
+    pub fn signed() -> Result<Self> {
+        let root = Self::make()?;
+        for file in Self::SIGNED {
+            let (from, to) = (paths::tests_layer().join(file), root.path().join(file));
+            if let Some(folder) = to.parent() {
+                std::fs::create_dir_all(folder)?;
+            }
+            std::fs::copy(&from, &to).with_context(|| format!("copy {}", from.display()))?;
+        }
+        Ok(root)
+    }
+
+    /// What Debian's packages `shim-signed` and `grub-efi-amd64-signed` put into a root: shim, and GRUB's image for the
+    /// network.
+    pub const SIGNED: [&'static str; 2] = [
+        "usr/lib/shim/shimx64.efi.signed",
+        "usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed",
+    ];
+
     /// The same without an init, as in a wrong directory.
     ///
     /// # Errors

@@ -298,6 +298,7 @@ fn names_netroots_files(product: Product, config: &str) -> Result<()> {
         platform,
         first: first.to_owned(),
         second: None,
+        signed: None,
     };
     let loaders = [
         loader(Platform::Bios, "undionly.kpxe"),

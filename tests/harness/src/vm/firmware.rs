@@ -18,10 +18,12 @@ pub enum Firmware {
     Uefi,
     /// The same without PXE, so that it tries HTTP boot at once.
     UefiHttp,
+    /// OVMF with Microsoft's keys, and with Secure Boot on: it starts only what they, or what they have signed, signed.
+    SecureBoot,
 }
 
 impl Firmware {
-    /// QEMU's arguments for it: its code, and a fresh copy of its empty variable store, which is written to `own`.
+    /// QEMU's arguments for it: its code, and a fresh copy of its variable store, which is written to `own`.
     ///
     /// # Errors
     /// It is not installed, there is none such for this processor, or the copy cannot be written.
@@ -35,19 +37,43 @@ impl Firmware {
             let file = file.display();
             format!("if=pflash,format=raw,unit={unit},{more}file={file}")
         };
-        Ok(vec![
+        let mut flash = Vec::new();
+        if self == Self::SecureBoot {
+            for setting in [
+                // Only system management mode may write to its variables.
+                ["-machine", "smm=on"],
+                ["-global", "driver=cfi.pflash01,property=secure,value=on"],
+                // Waking from S3 would take a driver that this machine has not.
+                ["-global", "driver=ICH9-LPC,property=disable_s3,value=1"],
+            ] {
+                flash.extend(setting.map(str::to_owned));
+            }
+        }
+        flash.extend([
             "-drive".into(),
             drive(0, "readonly=on,", &code),
             "-drive".into(),
             drive(1, "", own),
-        ])
+        ]);
+        Ok(flash)
     }
 
-    /// The files of edk2: its code, and its empty variable store.
+    /// The files of edk2: its code, and a variable store that nothing was written to since it was made.
     fn edk2(self, processor: Processor) -> Result<Option<(PathBuf, PathBuf)>> {
         let (folder, files, package): (_, &[(&str, &str)], _) = match (processor, self) {
             (Processor::X86_64, Self::Bios) => return Ok(None),
             (Processor::Aarch64, Self::Bios) => bail!("an aarch64 machine has no BIOS"),
+            (Processor::X86_64, Self::SecureBoot) => (
+                "/usr/share/OVMF",
+                &[
+                    ("OVMF_CODE_4M.secboot.fd", "OVMF_VARS_4M.ms.fd"),
+                    ("OVMF_CODE.secboot.fd", "OVMF_VARS.ms.fd"),
+                ],
+                "ovmf",
+            ),
+            (Processor::Aarch64, Self::SecureBoot) => {
+                bail!("Debian's AAVMF has no variable store with Microsoft's keys")
+            }
             (Processor::X86_64, _) => (
                 "/usr/share/OVMF",
                 // The 4 MiB build if the distribution has one.

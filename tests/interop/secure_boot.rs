@@ -1,0 +1,209 @@
+//! Debian's own signed files, and what is wrong with them when somebody changed them.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use netroot_harness::{Net, NetrootServe, TinyRoot, paths};
+use netroot_secure_boot::{Architecture, Authority, Binary, ChainError, Part, check};
+
+use crate::lan::TIMEOUT;
+
+struct Files {
+    shim: Vec<u8>,
+    grub: Vec<u8>,
+    kernel: Vec<u8>,
+}
+
+impl Files {
+    fn of_debian() -> Result<Self> {
+        let read = |path: PathBuf| fs::read(&path).with_context(|| path.display().to_string());
+        let [shim, grub] = TinyRoot::SIGNED.map(|file| paths::tests_layer().join(file));
+        let (_, kernel) = paths::debian_kernel()?;
+        Ok(Self {
+            shim: read(shim)?,
+            grub: read(grub)?,
+            kernel: read(kernel)?,
+        })
+    }
+
+    fn check(&self) -> Result<Result<netroot_secure_boot::Chain, ChainError>> {
+        let [shim, grub, kernel] =
+            [&self.shim, &self.grub, &self.kernel].map(|it| Binary::parse(it));
+        Ok(check(&shim?, &grub?, Some(&kernel?)))
+    }
+}
+
+/// Where the directory entry of the certificate table is in a PE32+ file (PE specification, "Optional Header Data
+/// Directories": the fifth of them).
+fn certificates_entry(file: &[u8]) -> Result<usize> {
+    let header = file.get(0x3c..0x40).context("it is too short")?;
+    let header = u32::from_le_bytes(header.try_into()?);
+    Ok(usize::try_from(header)? + 24 + 112 + 4 * 8)
+}
+
+fn without_signatures(mut file: Vec<u8>) -> Result<Vec<u8>> {
+    let entry = certificates_entry(&file)?;
+    let entry = file.get_mut(entry..entry + 8);
+    entry.context("it is too short")?.fill(0);
+    Ok(file)
+}
+
+#[test]
+fn debians_shim_grub_and_kernel_start_one_another() -> Result<()> {
+    let chain = Files::of_debian()?.check()??;
+    assert_eq!(chain.architecture, Architecture::X64);
+    assert_eq!(chain.authorities, Authority::ALL);
+    assert_eq!(chain.vendors, ["Debian Secure Boot CA"]);
+    assert_eq!(chain.conditions, []);
+    Ok(())
+}
+
+#[test]
+fn what_was_changed_or_comes_from_elsewhere_is_told_apart() -> Result<()> {
+    let files = || Files::of_debian();
+    let told =
+        |files: Files| -> Result<ChainError> { files.check()?.err().context("it was not refused") };
+
+    let mut changed = files()?;
+    let middle = changed.grub.len() / 2;
+    changed.grub[middle] ^= 1;
+    let error = told(changed)?.to_string();
+    assert_eq!(
+        error,
+        "the boot loader has no valid signature: its content was changed after it was signed"
+    );
+
+    let mut unsigned = files()?;
+    unsigned.kernel = without_signatures(unsigned.kernel)?;
+    assert_eq!(told(unsigned)?, ChainError::Unsigned(Part::Kernel));
+
+    let mut unsigned = files()?;
+    unsigned.shim = without_signatures(unsigned.shim)?;
+    assert_eq!(told(unsigned)?, ChainError::Unsigned(Part::Shim));
+
+    let mut swapped = files()?;
+    std::mem::swap(&mut swapped.shim, &mut swapped.grub);
+    assert_eq!(told(swapped)?, ChainError::NoShim);
+
+    // What the machine's own lists have, shim starts as well.
+    let mut stranger = files()?;
+    stranger.grub = stranger.shim.clone();
+    let conditions = stranger.check()??.conditions;
+    let conditions: Vec<String> = conditions.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        conditions,
+        [
+            "the boot loader is signed by Microsoft Windows UEFI Driver Publisher, and not under Debian Secure Boot CA: shim \
+          starts it only where its certificate was enrolled (db or MOK)"
+        ]
+    );
+    Ok(())
+}
+
+/// Bytes of the headers and of the signatures changed, and files cut there.
+#[test]
+fn a_mangled_file_has_no_valid_signature() -> Result<()> {
+    let files = Files::of_debian()?;
+    for file in [&files.shim, &files.grub] {
+        let table = certificates_entry(file)?;
+        // The checksum and the entry of the table itself are not signed.
+        let is_signed = |at: usize| {
+            let checksum = table - 4 * 8 - 112 + 64;
+            at < 1024
+                && !(checksum..checksum + 4).contains(&at)
+                && !(table..table + 8).contains(&at)
+        };
+        let places = (0..1024).step_by(5);
+        for at in places.chain((file.len() - 9000..file.len()).step_by(497)) {
+            let mut mangled = file.clone();
+            mangled[at] ^= 0xff;
+            if let Ok(mangled) = Binary::parse(&mangled)
+                && is_signed(at)
+            {
+                assert!(mangled.valid_signatures().next().is_none(), "byte {at}");
+            }
+            if let Ok(cut) = Binary::parse(&file[..at]) {
+                assert!(cut.valid_signatures().next().is_none(), "cut at {at}");
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_signed_files_are_served_under_the_names_that_firmware_shim_and_grub_ask_for() -> Result<()> {
+    let net = Net::new("secure-boot-names")?;
+    let bridge = net.bridge("br0", "10.77.0.1/24")?;
+    let client = Net::new("secure-boot-client")?;
+    net.cable(&bridge, &client, "eth0", "10.77.0.66/24")?;
+    let root = TinyRoot::signed()?;
+    let image = root.path().file_name().context("a name")?.to_string_lossy();
+    let _server = NetrootServe::start(&net, root.path(), &["--interface", "br0"])?;
+    let get = |path: &str| {
+        let url = format!("http://10.77.0.1:8069/{path}");
+        client.run(&[
+            "curl",
+            "-sS",
+            "--max-time",
+            "60",
+            "-o",
+            "/dev/null",
+            "-w",
+            "%{http_code} %{size_download}",
+            &url,
+        ])
+    };
+    let [shim, grub] =
+        TinyRoot::SIGNED.map(|file| fs::metadata(root.path().join(file)).unwrap().len());
+    for (path, expected) in [
+        (format!("images/{image}/shimx64.efi"), format!("200 {shim}")),
+        (format!("images/{image}/grubx64.efi"), format!("200 {grub}")),
+        // As shim asks over HTTP.
+        (
+            format!("images/{image}//grubx64.efi"),
+            format!("200 {grub}"),
+        ),
+        // As it asks where the name that firmware was given did not reach it.
+        ("grubx64.efi".to_owned(), format!("200 {grub}")),
+    ] {
+        assert_eq!(get(&path)?, expected, "{path}");
+    }
+    for path in [
+        "revocations_sku.efi",
+        "shim_certificate_0.efi",
+        "grubaa64.efi",
+    ] {
+        let path = format!("images/{image}/{path}");
+        assert!(get(&path)?.starts_with("404 "), "{path}");
+    }
+    let config = client.run(&["curl", "-sS", "http://10.77.0.1:8069/grub/grub.cfg"])?;
+    assert!(
+        config.contains(&format!("\nif linux /images/{image}/vmlinuz-")),
+        "{config}"
+    );
+    assert!(
+        config.contains(&format!("\nif initrd /images/{image}/initrd.img-")),
+        "{config}"
+    );
+    assert!(config.contains(" BOOTIF=01-"), "{config}");
+    Ok(())
+}
+
+#[test]
+fn a_root_whose_files_do_not_start_one_another_is_told_of_and_serves_the_others() -> Result<()> {
+    let net = Net::new("secure-boot-broken")?;
+    net.bridge("br0", "10.77.0.1/24")?;
+    let root = TinyRoot::signed()?;
+    let grub = root.path().join(TinyRoot::SIGNED[1]);
+    fs::write(&grub, without_signatures(fs::read(&grub)?)?)?;
+    let server = NetrootServe::start(&net, root.path(), &["--interface", "br0"])?;
+    let warning = " with Secure Boot: no machine boots it: ";
+    let told = server.output().wait_for(warning, "the warning", TIMEOUT)?;
+    assert!(
+        told.line.contains(": the boot loader is not signed\""),
+        "{}",
+        told.line
+    );
+    Ok(())
+}
