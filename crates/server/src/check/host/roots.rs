@@ -35,14 +35,19 @@ pub(super) fn loaders(subject: &Subject) -> Vec<Finding> {
     findings
 }
 
-/// The processors that the roots' kernels are for, as far as they are found.
+/// The processors that the roots' kernels are for, as far as they are found. Files are taken for a PC's, as by the server.
 fn architectures(subject: &Subject) -> Vec<Architecture> {
     let roots = subject.settings.catalog.roots();
     let kernels = roots.filter_map(|(_, root)| {
         let tree = RootTree::open(&root.directory).ok()?;
         choose_kernel(&tree, root.kernel.as_deref()).ok()
     });
-    kernels.map(|kernel| kernel.architecture).collect()
+    let images = subject.settings.catalog.images.iter();
+    let files = images.filter(|image| image.source.root().is_none());
+    kernels
+        .map(|kernel| kernel.architecture)
+        .chain(files.map(|_| Architecture::X86_64))
+        .collect()
 }
 
 /// One image, by its name.

@@ -115,11 +115,11 @@ pub(crate) struct Loaders {
 }
 
 impl Loaders {
-    /// The missing ones that somebody misses where roots are for these processors: without a root, those of PCs.
-    pub(crate) fn missed(self, roots: &[Architecture]) -> impl Iterator<Item = MissingLoader> {
+    /// The missing ones that somebody misses where images are for these processors: without an image, those of PCs.
+    pub(crate) fn missed(self, images: &[Architecture]) -> impl Iterator<Item = MissingLoader> {
         let is_missed = |one: &MissingLoader| {
             let is_of_pcs = one.architecture == Architecture::X86_64;
-            roots.contains(&one.architecture) || is_of_pcs && roots.is_empty()
+            images.contains(&one.architecture) || is_of_pcs && images.is_empty()
         };
         self.missing.into_iter().filter(is_missed)
     }

@@ -131,6 +131,8 @@ impl<'a> Images<'a> {
             let (open, build) = match (opened, build) {
                 (Opened::Root(open), Some(build)) => (open, build),
                 (Opened::Files(files), _) => {
+                    // Nobody says which processor they are for; most are for PCs.
+                    architectures.push(Architecture::X86_64);
                     followed.add_files(number, settings.clone(), &files);
                     artifacts.put_image(image.tagged(files.tag()), files);
                     continue;
@@ -169,18 +171,18 @@ impl<'a> Images<'a> {
     }
 }
 
-/// `roots`: the processors that the roots' kernels are for.
+/// `images`: the processors that the images' kernels are for.
 fn put_loaders(
     artifacts: &ArtifactStore,
     mut loaders: Loaders,
-    roots: &[Architecture],
+    images: &[Architecture],
     timeline: &Timeline,
 ) {
     artifacts.put_loaders(Vec::new(), &loaders.by_platform);
     for (name, content) in std::mem::take(&mut loaders.files) {
         artifacts.put(name, content, FileKind::Loader);
     }
-    for missing in loaders.missed(roots) {
+    for missing in loaders.missed(images) {
         timeline.warn(missing.into());
     }
 }
