@@ -23,7 +23,7 @@ pub use version::compare_versions;
 
 use advice::how_to_install;
 use header::{HEADER_LENGTH, read_header};
-use places::{Candidate, Places, has_index};
+use places::{Candidate, Places, WITHOUT_SELINUX, has_index};
 use version::is_version;
 
 /// How much of a unified kernel image's `.uname` is read, in bytes; a version has 128 at most.
@@ -48,6 +48,13 @@ pub struct Kernel {
     /// `init=/nix/var/nix/profiles/system-1-link/init`, or `selinux=0` for a root with a policy of SELinux. `None` where
     /// `/sbin/init` alone does.
     pub start: Option<String>,
+}
+
+impl Kernel {
+    /// Whether its root has a policy of SELinux, which it is started without.
+    pub fn is_without_selinux(&self) -> bool {
+        self.start.as_deref() == Some(WITHOUT_SELINUX)
+    }
 }
 
 /// A part of a file, in bytes. It is within the file when the kernel is chosen.

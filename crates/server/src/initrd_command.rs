@@ -157,7 +157,7 @@ fn build_initrd(args: &InitrdArgs) -> Result<()> {
         return Ok(check(&request)?);
     }
     let built = write_initrd(&args.output, &request)?;
-    print_summary(&args.output, &built, args.verbose);
+    print_summary(&args.output, &built, &kernel, args.verbose);
     Ok(())
 }
 
@@ -229,8 +229,11 @@ fn folder_of(output: &Path) -> &Path {
     }
 }
 
-fn print_summary(output: &Path, built: &BuildSummary, verbose: bool) {
+fn print_summary(output: &Path, built: &BuildSummary, kernel: &Kernel, verbose: bool) {
     let mut text = summary(output, built);
+    if kernel.is_without_selinux() {
+        text.push_str(WITHOUT_SELINUX);
+    }
     if verbose {
         details(&mut text, built);
     }
@@ -271,6 +274,10 @@ fn summary(output: &Path, built: &BuildSummary) -> String {
     );
     text
 }
+
+/// For a root with a policy.
+const WITHOUT_SELINUX: &str = "the root has a policy of SELinux, and is booted with selinux=0: NFS version 3 has no labels, \
+     and without them nobody may log in; --append selinux=1 turns it on again\n";
 
 /// The most items that are in a line; -v lists all.
 const MOST_IN_A_LINE: usize = 3;

@@ -25,6 +25,7 @@ use self::boot_entries::{add_kernel_install, add_loader_entries};
 pub(super) use self::candidate::Candidate;
 use self::folder::{MAX_FILE, names, names_or_none};
 use self::kernel_names::version_in_name;
+pub(super) use self::selinux::WITHOUT_SELINUX;
 pub(super) use self::systems::PROFILES;
 use self::systems::{add_loose_packages, systems};
 use super::version::is_version;

@@ -390,13 +390,14 @@ fn without_a_kernel_the_advice_is_that_of_the_distribution() {
 #[test]
 fn selinux_is_switched_off_for_a_root_whose_init_would_load_a_policy() {
     let with = |config: &'static str, policy: &'static str| {
-        chosen(&[
+        let kernel = chosen(&[
             Bzimage("usr/lib/modules/6.11.4-300.fc41.x86_64/vmlinuz", FEDORA),
             Modules(FEDORA_MODULES),
             Text("etc/selinux/config", config),
             Text(policy, ""),
-        ])
-        .start
+        ]);
+        assert_eq!(kernel.is_without_selinux(), kernel.start.is_some());
+        kernel.start
     };
     let policy = "etc/selinux/targeted/policy/policy.33";
     let off = Some("selinux=0".to_owned());
@@ -427,6 +428,7 @@ fn selinux_is_switched_off_for_a_root_whose_init_would_load_a_policy() {
     ]);
     let init = "init=/nix/store/s-nixos-system-h/init";
     assert_eq!(nixos.start.as_deref(), Some(init));
+    assert!(!nixos.is_without_selinux());
 }
 
 #[test]

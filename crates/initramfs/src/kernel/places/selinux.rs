@@ -8,6 +8,9 @@ const CONFIG: &str = "/etc/selinux/config";
 /// The policy of Fedora and RHEL, where the configuration names none.
 const USUAL_TYPE: &str = "targeted";
 
+/// The kernel's parameter that turns SELinux off.
+pub(in crate::kernel) const WITHOUT_SELINUX: &str = "selinux=0";
+
 /// `selinux=0` for a root whose init would load a policy (Fedora, RHEL, openSUSE).
 ///
 /// NFS version 3 has no labels: every file of the root is then of type `nfs_t`, as the policy says, so that systemd stays
@@ -31,5 +34,5 @@ pub(super) fn parameter(root: &RootTree) -> Option<String> {
     let kind = value("SELINUXTYPE").unwrap_or_else(|| USUAL_TYPE.to_owned());
     let policies = names(root, &format!("/etc/selinux/{kind}/policy"));
     let has_policy = policies.iter().any(|name| name.starts_with("policy."));
-    has_policy.then(|| "selinux=0".to_owned())
+    has_policy.then(|| WITHOUT_SELINUX.to_owned())
 }
