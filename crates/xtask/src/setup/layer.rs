@@ -36,7 +36,7 @@ impl InstallStep for Layer {
         let why = if self.is_outdated {
             "the recipe has changed"
         } else {
-            "tests start them on the root's NIC, and boot from them: about 25 MB to fetch, 100 MB on disk"
+            "tests start them on the root's NIC, and boot from them: about 30 MB to fetch, 120 MB on disk"
         };
         vec![format!(
             "network managers (NetworkManager, ifupdown, dhclient, dhcpcd), servers (nfs-kernel-server, chrony) and what \
