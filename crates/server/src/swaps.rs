@@ -40,6 +40,9 @@ struct Swap {
     configured: PathBuf,
     /// The one that machines boot, then those before it, the latest first. The configured one is among them.
     trees: Vec<Tree>,
+    /// The highest number of those that are known no more; 0 if there are none.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    highest: u32,
     /// What it is for servers that start from now on.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     at_restart: Option<AtRestart>,
@@ -58,7 +61,7 @@ struct AtRestart {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Tree {
-    /// Tells it from the image's others in the paths that machines mount, for as long as it is known.
+    /// Tells it from the image's others in the paths that machines mount, also from those that are known no more.
     number: u32,
     root: PathBuf,
 }
@@ -180,7 +183,10 @@ impl Swaps {
             let is_needed = |tree: &Tree| tree.root == swap.configured || tree.root == root;
             let mut trees = swap.trees.iter();
             match trees.rposition(|tree| !is_needed(tree) && is_closed(&tree.root)) {
-                Some(closed) => drop(swap.trees.remove(closed)),
+                Some(closed) => {
+                    let closed = swap.trees.remove(closed);
+                    swap.highest = swap.highest.max(closed.number);
+                }
                 None => {
                     let oldest = swap.trees.last().map(|tree| tree.root.clone());
                     return Err(SwapError::TooMany {
@@ -285,11 +291,33 @@ impl Swaps {
         if swap.configured == root {
             swap.configured = configured;
         }
+        let next = swap.at_restart.as_ref().map(|next| &next.trees);
+        let all = swap.trees.iter().chain(next.into_iter().flatten());
+        let forgotten = all.filter(|tree| tree.root == root);
+        let highest = forgotten.map(|tree| tree.number).max();
+        swap.highest = swap.highest.max(highest.unwrap_or_default());
         swap.trees.retain(|tree| tree.root != root);
         if let Some(next) = &mut swap.at_restart {
             next.trees.retain(|tree| tree.root != root);
         }
         Ok(())
+    }
+
+    /// The roots of an image beside the configured one, or beside the one that it was swapped from first.
+    pub(crate) fn others(
+        &self,
+        image: &str,
+        configured: Option<&Path>,
+    ) -> impl Iterator<Item = &Path> {
+        let swap = self.images.get(image).into_iter();
+        let configured = configured.map(Path::to_owned);
+        swap.flat_map(move |swap| {
+            let configured = configured.clone().unwrap_or(swap.configured.clone());
+            let next = swap.at_restart.iter().flat_map(|next| &next.trees);
+            let all = swap.trees.iter().chain(next);
+            all.map(|tree| tree.root.as_path())
+                .filter(move |root| *root != configured)
+        })
     }
 
     /// Drops what does not count for an image of the configuration.
@@ -314,13 +342,15 @@ impl Swap {
                 number: Tree::FIRST,
                 root: configured.to_owned(),
             }],
+            highest: 0,
             at_restart: None,
         }
     }
 
     fn next_number(&self) -> u32 {
         let numbers = self.trees.iter().map(|tree| tree.number);
-        numbers.max().unwrap_or_default().saturating_add(1)
+        let highest = numbers.max().unwrap_or_default().max(self.highest);
+        highest.saturating_add(1)
     }
 
     fn counts_for(&self, configured: &Path) -> bool {
@@ -345,6 +375,7 @@ impl Swap {
         Self {
             trees: in_order(trees, &self.configured, served.configured),
             configured: served.configured.to_owned(),
+            highest: self.highest,
             at_restart: None,
         }
     }
@@ -355,6 +386,7 @@ impl Swap {
         Self {
             trees: in_order(trees, &self.configured, configured),
             configured: configured.to_owned(),
+            highest: self.highest,
             at_restart: None,
         }
     }
@@ -376,6 +408,11 @@ impl Swap {
         let trees = next.map_or(&self.trees, |next| &next.trees);
         in_order(trees, &self.configured, configured)
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// With the root that was configured when it was swapped, machines boot the first; with another of them, that one.

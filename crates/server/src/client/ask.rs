@@ -59,11 +59,16 @@ struct Refusal {
     error: String,
 }
 
+/// Nothing listens where the server's socket would be. A server that is busy, or refuses, is another matter.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct NoServer(String);
+
 impl ServerArgs {
     /// Sends a request, and returns the answer whose body is still to be read; each read waits for `patience`.
     ///
     /// # Errors
-    /// No server there, and what the server refuses, in its own words.
+    /// [`NoServer`], and what the server refuses, in its own words.
     pub(crate) fn ask(
         &self,
         method: &str,
@@ -135,17 +140,28 @@ impl ServerArgs {
 
     fn local(&self, limit: Limit) -> Result<Connection> {
         let mut refused = Vec::new();
+        let mut is_certain = true;
         for place in self.places() {
             match Connection::unix(&place, limit) {
                 Ok(connection) => return Ok(connection),
-                Err(error) => refused.push(why_not(&place, &error)),
+                Err(error) => {
+                    is_certain &= matches!(
+                        error.kind(),
+                        ErrorKind::NotFound | ErrorKind::ConnectionRefused
+                    );
+                    refused.push(why_not(&place, &error));
+                }
             }
         }
-        bail!(
+        let why = format!(
             "cannot reach a running server: {}; is netroot serve running, and this command started by root or by the \
              user who started it? (its --control and --state must be named here, too)",
             refused.join(", ")
-        )
+        );
+        match is_certain {
+            true => Err(NoServer(why).into()),
+            false => Err(anyhow!(why)),
+        }
     }
 
     /// Where to look for the server's socket, one after the other.
@@ -310,6 +326,38 @@ mod tests {
         );
         assert_eq!(of(None, Some("/b")), [Path::new("/b/control"), usual]);
         assert_eq!(of(Some("/c"), Some("/b")), [Path::new("/c")]);
+    }
+
+    #[test]
+    fn a_server_that_is_busy_or_refuses_is_not_taken_for_none() {
+        use std::os::unix::net::UnixListener;
+        let folder = tempfile::tempdir().unwrap();
+        let control = folder.path().join("control");
+        let args = ServerArgs {
+            control: Some(control.clone()),
+            ..ServerArgs::default()
+        };
+        let is_absent = || {
+            let asked = args.ask("GET", "/images", None, Duration::from_millis(50));
+            asked.err().unwrap().is::<NoServer>()
+        };
+        assert!(is_absent());
+        // It is never accepted.
+        let listener = UnixListener::bind(&control).unwrap();
+        assert!(!is_absent());
+        let closed = std::thread::spawn(move || drop(listener.accept()));
+        assert!(!is_absent());
+        closed.join().unwrap();
+        // The socket of one that was killed.
+        assert!(is_absent());
+        fs::remove_file(&control).unwrap();
+        fs::write(folder.path().join("file"), "").unwrap();
+        let below = ServerArgs {
+            control: Some(folder.path().join("file/control")),
+            ..ServerArgs::default()
+        };
+        let asked = below.ask("GET", "/images", None, PATIENCE);
+        assert!(!asked.err().unwrap().is::<NoServer>());
     }
 
     #[test]

@@ -82,7 +82,7 @@ enum ImageCommand {
         #[arg(value_name = "DIR")]
         directory: Option<PathBuf>,
 
-        /// Also where machines run from what is forgotten: they lose it.
+        /// Also where machines run from what is forgotten: they lose it. Without a running server that is not known.
         #[arg(long)]
         force: bool,
 

@@ -312,6 +312,22 @@ fn without_a_server_the_configuration_says_what_it_is_rolled_back_from() {
 }
 
 #[test]
+fn the_number_of_a_root_that_was_forgotten_is_not_given_to_another_one() {
+    let mut swaps = Swaps::default();
+    swap(&mut swaps, served("/srv/a", "/srv/a"), "/srv/b").unwrap();
+    back(&mut swaps, served("/srv/a", "/srv/b")).unwrap();
+    let of = Some(served("/srv/a", "/srv/a"));
+    swaps
+        .forget_root("debian", (of, None), Path::new("/srv/b"))
+        .unwrap();
+    // As it is read from the file.
+    let text = serde_json::to_string(&swaps).unwrap();
+    let mut swaps: Swaps = serde_json::from_str(&text).unwrap();
+    swap(&mut swaps, served("/srv/a", "/srv/a"), "/srv/c").unwrap();
+    assert_eq!(root_of(&swaps, "/srv/a").swapped.unwrap().tree, 3);
+}
+
+#[test]
 fn one_earlier_root_is_forgotten_and_the_others_keep_their_numbers() {
     let mut swaps = Swaps::default();
     swap(&mut swaps, served("/srv/a", "/srv/a"), "/srv/b").unwrap();

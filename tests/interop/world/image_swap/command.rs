@@ -1,6 +1,8 @@
 //! What commands do about swapped roots: one that is ended in the middle of a swap, `check-config`, and what is read ahead.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -222,4 +224,67 @@ fn a_root_that_was_written_into_the_configuration_is_rolled_back_without_a_serve
     ensure!(done.status.success(), "{done:?}");
     site.server = start(&site.net, site.folder.path(), site.by)?;
     site.boots(OLD, "@tree1")
+}
+
+/// A control socket whose server refuses whatever it is asked.
+fn refusing(path: &Path) -> Result<()> {
+    let _ = fs::remove_file(path);
+    let listener = UnixListener::bind(path)?;
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let Ok(mut connection) = connection else {
+                return;
+            };
+            let _ = connection.read(&mut [0; 4096]);
+            let refusal = "{\"error\":\"not now\"}";
+            let length = refusal.len();
+            let _ = write!(
+                connection,
+                "HTTP/1.1 503 Service Unavailable\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{refusal}"
+            );
+        }
+    });
+    Ok(())
+}
+
+#[test]
+fn nothing_is_forgotten_while_a_server_refuses_and_without_one_only_by_force() -> Result<()> {
+    let mut site = Site::new("swap-forget-alone", By::File)?;
+    ensure!(site.swap("new")?.status.success());
+    ensure!(
+        site.netroot(&["image", "rollback", "debian"])?
+            .status
+            .success()
+    );
+    site.server.program().kill()?;
+    let (new, file) = (site.text("new"), site.path("state-swaps/swaps.json"));
+    let before = fs::read(&file)?;
+    let one: &[&str] = &["image", "forget", "debian", &new];
+    let all = ["image", "forget", "debian"];
+    // Nobody listens.
+    for forget in [one, &all] {
+        let done = site.netroot(forget)?;
+        ensure!(
+            !done.status.success() && done.stderr.contains("add --force"),
+            "{done:?}"
+        );
+    }
+    refusing(&site.path("control"))?;
+    for forget in [one, &all] {
+        for more in [&[][..], &["--force"]] {
+            let done = site.netroot(&[forget, more].concat())?;
+            ensure!(
+                !done.status.success() && done.stderr.contains("not now"),
+                "{done:?}"
+            );
+        }
+    }
+    ensure!(fs::read(&file)? == before, "the file was changed");
+    fs::remove_file(site.path("control"))?;
+    let done = site.netroot(&[one, &["--force"]].concat())?;
+    ensure!(
+        done.status.success() && fs::read(&file)? != before,
+        "{done:?}"
+    );
+    Ok(())
 }

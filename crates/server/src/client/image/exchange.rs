@@ -13,7 +13,7 @@ use nix::sys::signal::{SigSet, Signal};
 
 use super::written::Written;
 use crate::client::answers::{Images, Root, Runner};
-use crate::client::ask::ServerArgs;
+use crate::client::ask::{NoServer, ServerArgs};
 use crate::client::reload::reload;
 use crate::client::terminal::shown;
 use crate::settings;
@@ -85,34 +85,35 @@ pub(super) fn exchange(
         bail!("only root may say what machines boot: run this as root");
     }
     let server = &local.server();
-    let mut state = local.state.clone();
-    let mut configured = None;
-    let answer = match ask(name, server) {
-        // A server that cannot start is not needed.
-        Err(error) if wanted.is_possible_alone(at_restart) => {
-            let written = Written::read(local.config.as_deref(), name)?;
-            state = state.or(written.state);
-            configured = written.root;
-            eprintln!("netroot: {error:#}; only the file of swaps is changed");
-            None
-        }
-        asked => Some(asked?),
-    };
-    let file = file::path(state.as_deref().unwrap_or(Path::new(settings::STATE)));
-    if let Some((all, _)) = &answer {
-        is_read_by_the_server(all, &file)?;
+    let file = Known::ask(name, local, wanted, at_restart)?.file;
+    let cannot_write = || format!("cannot write {}", file.display());
+    let waits = || eprintln!("netroot: another netroot image command is at work; waiting for it");
+    let locked = Locked::open(&file, waits).with_context(cannot_write)?;
+    let before = locked.read()?;
+    // Who had the file until now may have changed what was told before.
+    let Known {
+        answer,
+        configured,
+        file: file_now,
+        absence,
+    } = Known::ask(name, local, wanted, at_restart)?;
+    if file_now != file {
+        bail!("a server has been started or stopped meanwhile; try again");
     }
     let root = answer.as_ref().map(|(_, root)| root);
     match (wanted, root) {
         (Wanted::Forget(false), Some(root)) => nobody_loses(name, root)?,
         (Wanted::ForgetRoot(directory, false), Some(root)) => nobody_runs_from(directory, root)?,
+        (Wanted::Forget(false), None) => {
+            all_are_gone(before.others(name, configured.as_deref()))?;
+        }
+        (Wanted::ForgetRoot(directory, false), None) => all_are_gone([directory.as_path()])?,
         _ => {}
     }
-    let cannot_write = || format!("cannot write {}", file.display());
+    if let Some(error) = absence {
+        eprintln!("netroot: {error:#}; only the file of swaps is changed");
+    }
     end_on_signals()?;
-    let waits = || eprintln!("netroot: another netroot image command is at work; waiting for it");
-    let locked = Locked::open(&file, waits).with_context(cannot_write)?;
-    let before = locked.read()?;
     let mut swaps = before.clone();
     let when = if at_restart {
         When::AtRestart(nanoseconds())
@@ -156,6 +157,48 @@ pub(super) fn exchange(
     // So that it does not come to it later, by itself; it may have ended.
     let _ = reload(server, |_| {});
     Err(why.context(as_it_was))
+}
+
+/// What a change is based on.
+#[derive(Debug)]
+struct Known {
+    /// What the server says; `None` where none runs.
+    answer: Option<(Images, Root)>,
+    /// The configured root, where no server runs and it is known.
+    configured: Option<PathBuf>,
+    /// The file of the swaps.
+    file: PathBuf,
+    /// That no server runs.
+    absence: Option<anyhow::Error>,
+}
+
+impl Known {
+    fn ask(name: &str, local: &LocalArgs, wanted: &Wanted, at_restart: bool) -> Result<Self> {
+        let file = |state: Option<&Path>| file::path(state.unwrap_or(Path::new(settings::STATE)));
+        match ask(name, &local.server()) {
+            // A server that cannot start is not needed.
+            Err(error) if wanted.is_possible_alone(at_restart) && error.is::<NoServer>() => {
+                let written = Written::read(local.config.as_deref(), name)?;
+                Ok(Self {
+                    answer: None,
+                    configured: written.root,
+                    file: file(local.state.as_deref().or(written.state.as_deref())),
+                    absence: Some(error),
+                })
+            }
+            asked => {
+                let (all, root) = asked?;
+                let file = file(local.state.as_deref());
+                is_read_by_the_server(&all, &file)?;
+                Ok(Self {
+                    answer: Some((all, root)),
+                    configured: None,
+                    file,
+                    absence: None,
+                })
+            }
+        }
+    }
 }
 
 /// Returns what the root is then.
@@ -239,6 +282,19 @@ fn nobody_loses(name: &str, root: &Root) -> Result<()> {
              keeps its roots)",
             path(&root.configured),
             machines.join(", ")
+        );
+    }
+    Ok(())
+}
+
+/// Without a server it is not known who runs from these. From a directory that is gone nobody does.
+fn all_are_gone<'a>(roots: impl IntoIterator<Item = &'a Path>) -> Result<()> {
+    let mut roots = roots.into_iter();
+    if let Some(there) = roots.find(|root| root.symlink_metadata().is_ok()) {
+        bail!(
+            "no server runs, so it is not known which machines run from {}; they would lose it: start the server first, or add \
+             --force",
+            path(there)
         );
     }
     Ok(())
@@ -417,6 +473,15 @@ mod tests {
             summary("debian", &root()),
             "debian: boots /srv/b now; 2 machines still run from earlier roots, and keep them"
         );
+    }
+
+    #[test]
+    fn without_a_server_only_what_is_gone_is_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let gone = folder.path().join("gone");
+        all_are_gone([gone.as_path()]).unwrap();
+        let refused = all_are_gone([gone.as_path(), folder.path()]).unwrap_err();
+        assert!(refused.to_string().contains("--force"), "{refused}");
     }
 
     #[test]
