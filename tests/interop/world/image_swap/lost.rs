@@ -14,7 +14,8 @@ use crate::lan::TIMEOUT;
 
 /// Waits until machines boot this kernel from this tree.
 fn comes_to_boot(site: &Site, linux: &str, tree: &str) -> Result<()> {
-    let deadline = Instant::now() + TIMEOUT;
+    // A root that is there again is looked into every minute.
+    let deadline = Instant::now() + 3 * TIMEOUT;
     while let Err(error) = site.boots(linux, tree) {
         ensure!(Instant::now() < deadline, "{error:#}");
         std::thread::sleep(Duration::from_millis(500));
@@ -90,6 +91,25 @@ fn a_configured_image_whose_root_is_lost_boots_the_one_before_until_it_is_back()
 #[test]
 fn the_image_of_the_command_line_whose_root_is_lost_boots_the_one_before() -> Result<()> {
     lost_and_back(By::Directory)
+}
+
+#[test]
+fn a_root_that_comes_back_in_steps_is_booted_once_its_modules_are_there() -> Result<()> {
+    let site = Site::new("swap-steps", By::File)?;
+    ensure!(site.swap("new")?.status.success());
+    fs::rename(site.path("new"), site.path("aside"))?;
+    comes_to_boot(&site, OLD, "@tree1")?;
+    fs::create_dir(site.path("new"))?;
+    open_to_all(&site.path("new"))?;
+    fs::rename(site.path("aside/boot"), site.path("new/boot"))?;
+    // For long enough to count, if it did.
+    for _ in 0..10 {
+        std::thread::sleep(Duration::from_secs(1));
+        site.boots(OLD, "@tree1")?;
+    }
+    fs::rename(site.path("aside/lib"), site.path("new/lib"))?;
+    fs::rename(site.path("aside/who"), site.path("new/who"))?;
+    comes_to_boot(&site, NEW, "@tree2")
 }
 
 #[test]

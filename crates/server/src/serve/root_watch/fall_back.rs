@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::generations;
+use crate::serve::root_facts::Facts;
 use crate::settings::{CatalogSettings, ImageSettings, ImageSource, RootSettings};
 use crate::swaps::roots;
 
@@ -11,8 +12,8 @@ use crate::swaps::roots;
 pub(super) enum Turn {
     /// The one before, since the one that is served cannot be any more: why.
     Earlier(String),
-    /// The latest one, which can be served again.
-    Latest,
+    /// The latest one, which may be served again: what it holds, so that each change of that counts anew.
+    Latest(Box<Facts>),
 }
 
 /// Those of images, by their names.
@@ -30,7 +31,7 @@ pub(super) fn turn(written: &mut CatalogSettings, turns: &Turns) -> Unfit {
             continue;
         };
         match turn {
-            Turn::Latest => *root = roots::latest(root),
+            Turn::Latest(_) => *root = roots::latest(root),
             Turn::Earlier(why) => {
                 if let Some(earlier) = roots::earlier(root) {
                     *root = earlier;

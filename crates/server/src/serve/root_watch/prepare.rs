@@ -87,6 +87,8 @@ pub(super) enum Outcome {
     Generations(Box<Ready>),
     /// The same with other ones of the images' roots can be.
     Roots(Box<Ready>),
+    /// They cannot: why.
+    NoRoots(String),
 }
 
 /// Everything that serving a configuration takes.
@@ -213,7 +215,7 @@ async fn roots(job: Job, turns: Turns) -> Outcome {
     let unfit = turn(&mut written, &turns);
     match job.ready(job.digest, written, unfit).await {
         Ok(ready) => Outcome::Roots(Box::new(ready)),
-        Err(error) => wrong(None, error),
+        Err(error) => Outcome::NoRoots(error),
     }
 }
 

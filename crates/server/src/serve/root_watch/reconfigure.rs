@@ -84,6 +84,10 @@ impl RootWatch {
                 self.take_roots(*ready).await;
                 return;
             }
+            Outcome::NoRoots(error) => {
+                self.cannot_take_roots(error);
+                return;
+            }
             Outcome::Ready(read, ready) => {
                 let restart = ready.restart.clone();
                 let left_out = ready.left_out.clone();

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::serve::root_facts::Facts;
+use crate::serve::root_facts::{Facts, FoundKernel};
 
 /// How long nothing may have changed before a change counts. `cp` of a kernel and `depmod` change something at least
 /// every second.
@@ -134,15 +134,20 @@ impl Settling {
     }
 }
 
+/// Whether a kernel has no modules yet, where the one that was served had some. A kernel with everything built in needs none.
+pub(super) fn lacks_modules(served: &Facts, found: &FoundKernel) -> bool {
+    let before = served.kernel.as_ref().ok();
+    let needs_modules = before.is_none_or(|before| before.modules_dep.is_some());
+    needs_modules && found.modules_dep.is_none()
+}
+
 fn judge(served: &Facts, now: &Facts) -> Step {
     let found = match &now.kernel {
         Ok(found) => found,
         Err(why) => return Step::Keep(Obstacle::NoKernel(why.clone())),
     };
     let before = served.kernel.as_ref().ok();
-    // A kernel with everything built in has no modules, and needs none.
-    let needs_modules = before.is_none_or(|before| before.modules_dep.is_some());
-    if needs_modules && found.modules_dep.is_none() {
+    if lacks_modules(served, found) {
         let version = found.kernel.version.clone();
         return Step::Keep(Obstacle::NoModules(version));
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::fall_back::Turns;
 use super::settling::Quiet;
-use crate::serve::root_facts::Place;
+use crate::serve::root_facts::{Facts, Place};
 
 /// What is known of the roots that were swapped.
 #[derive(Debug, Default)]
@@ -16,6 +16,8 @@ pub(super) struct SwapWatch {
     pub(super) acted_on: Turns,
     /// The roots that could not be served.
     pub(super) unfit: BTreeMap<PathBuf, Looked>,
+    /// What these held when they were served last.
+    pub(super) served: BTreeMap<PathBuf, Facts>,
 }
 
 /// What was found at a root's path.
@@ -23,7 +25,8 @@ pub(super) struct SwapWatch {
 pub(super) struct Looked {
     pub(super) place: Option<Place>,
     pub(super) at: Instant,
-    pub(super) has_kernel: bool,
+    /// What machines could boot.
+    pub(super) facts: Option<Facts>,
 }
 
 impl SwapWatch {

@@ -9,16 +9,16 @@ use super::RootWatch;
 use super::fall_back::{Turn, Turns};
 use super::open_root::open_root;
 use super::prepare::{Ready, Wanted};
-use super::settling::Counts;
+use super::settling::{Counts, lacks_modules};
 use super::swap_watch::Looked;
 use crate::generations;
 use crate::serve::events::{Event, Warning};
 use crate::serve::privileged_helper::ImageNumber;
-use crate::serve::root_facts::{Place, look};
+use crate::serve::root_facts::{Facts, Place, look};
 use crate::settings::{CatalogSettings, RootSettings};
 use crate::swaps::roots;
 
-/// How often it is looked into a root that could not be served, while nothing else takes its place.
+/// How often it is looked into a root that could not be served, while nothing else takes its place and nothing changes.
 const AGAIN: Duration = Duration::from_secs(60);
 
 impl RootWatch {
@@ -37,20 +37,29 @@ impl RootWatch {
             let name = catalog.images.get(place).and_then(|it| it.name.clone());
             let name = name.unwrap_or_default();
             let newer = root.swapped.iter().flat_map(|swapped| &swapped.newer);
-            let mut is_back = false;
+            let mut back = None;
             for (tree, directory) in newer {
                 unfit.push(directory.clone());
                 let number = ImageNumber::of_tree(digest, &catalog, (place, *tree));
-                is_back |= self.can_be_booted(number, directory, root).await;
+                let facts = self.can_be_booted(number, directory, root).await;
+                back = back.or(facts.filter(|facts| !self.lacks_modules(&name, directory, facts)));
             }
-            let turn = match is_back {
-                true => Some(Turn::Latest),
-                false => self.why_unfit(&name, root).map(Turn::Earlier),
-            };
+            let why_unfit = self.why_unfit(&name, root);
+            if why_unfit.is_some()
+                && let Some(served) = self.served(&name)
+            {
+                unfit.push(root.directory.clone());
+                let served = served.clone();
+                self.swaps.served.insert(root.directory.clone(), served);
+            }
+            let turn = back
+                .map(|facts| Turn::Latest(Box::new(facts)))
+                .or(why_unfit.map(Turn::Earlier));
             turns.extend(turn.map(|turn| (name, turn)));
         }
         let watch = &mut self.swaps;
         watch.unfit.retain(|root, _| unfit.contains(root));
+        watch.served.retain(|root, _| unfit.contains(root));
         let counts = watch.quiet.counts(&Turns::new(), &turns, Instant::now());
         if counts == Counts::Now {
             watch.acted_on.clone_from(&turns);
@@ -71,39 +80,58 @@ impl RootWatch {
         image.no_kernel.clone()
     }
 
-    /// Whether a root that could not be served has a kernel now.
+    /// What an image's root held when it was served.
+    fn served(&self, image: &str) -> Option<&Facts> {
+        let mut images = self.images.iter();
+        let image = images.find(|followed| followed.followed.name == image)?;
+        Some(&image.followed.served)
+    }
+
+    /// Whether a root that is there again is not whole yet, by what it held before, or by what the one instead of it holds.
+    fn lacks_modules(&self, image: &str, directory: &Path, now: &Facts) -> bool {
+        let served = self.swaps.served.get(directory);
+        let served = served.or_else(|| self.served(image));
+        let (Some(served), Ok(found)) = (served, &now.kernel) else {
+            return false;
+        };
+        lacks_modules(served, found)
+    }
+
+    /// What a root that could not be served holds now, if it has a kernel.
     async fn can_be_booted(
         &mut self,
         number: ImageNumber,
         directory: &Path,
         root: &RootSettings,
-    ) -> bool {
+    ) -> Option<Facts> {
         let path = directory.to_owned();
         let place = tokio::task::spawn_blocking(move || Place::at(&path).ok()).await;
         let place = place.ok().flatten();
         let known = self.swaps.unfit.get(directory);
+        // While something changes, each look is a new one.
+        let is_fresh = |known: &Looked| known.at.elapsed() < AGAIN && self.swaps.is_settled();
         if let Some(known) = known
             && known.place == place
-            && (known.at.elapsed() < AGAIN || place.is_none())
+            && (place.is_none() || is_fresh(known))
         {
-            return known.has_kernel;
+            return known.facts.clone();
         }
-        let mut has_kernel = false;
+        let mut facts = None;
         if place.is_some()
             && let Ok(tree) = open_root(&self.world.root_helper, number, directory).await
         {
             let settings = root.clone();
             let tree = Arc::new(tree);
             let looked = tokio::task::spawn_blocking(move || look(&tree, &settings));
-            has_kernel = looked.await.is_ok_and(|facts| facts.kernel.is_ok());
+            facts = looked.await.ok().filter(|facts| facts.kernel.is_ok());
         }
         let looked = Looked {
             place,
             at: Instant::now(),
-            has_kernel,
+            facts: facts.clone(),
         };
         self.swaps.unfit.insert(directory.to_owned(), looked);
-        has_kernel
+        facts
     }
 
     /// Serves the roots that were prepared.
@@ -120,16 +148,26 @@ impl RootWatch {
             }
             Err(error) => Some(error),
         };
-        if is_any_left || error.is_some() {
-            let acted_on = self.swaps.acted_on.clone();
-            self.swaps.quiet.done_with(acted_on);
-        }
         if let Some(error) = error {
-            let image = None;
-            self.say(Event::Warning(Warning::SwapNotServed { image, error }));
+            self.cannot_take_roots(error);
+        } else if is_any_left {
+            self.is_done_with_swaps();
         }
         self.leave_out(left_out);
         self.tell_not_served(not_served);
+    }
+
+    /// The roots cannot be served, and what is served stays.
+    pub(super) fn cannot_take_roots(&mut self, error: String) {
+        self.is_done_with_swaps();
+        let image = None;
+        self.say(Event::Warning(Warning::SwapNotServed { image, error }));
+    }
+
+    /// What was acted on came to nothing.
+    fn is_done_with_swaps(&mut self) {
+        let acted_on = self.swaps.acted_on.clone();
+        self.swaps.quiet.done_with(acted_on);
     }
 
     /// Tells of which images an earlier root is booted, since the latest one cannot be served.
