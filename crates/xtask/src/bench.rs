@@ -10,6 +10,7 @@ mod initramfs_tools;
 mod machine;
 mod memory;
 pub(crate) mod nfs;
+mod processors;
 pub(crate) mod serve;
 mod spread;
 mod steps;

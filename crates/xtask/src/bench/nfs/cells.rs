@@ -134,7 +134,7 @@ impl Warm {
                     } else {
                         self.calls.add(&row, target.name, calls / took);
                     }
-                    if target.processors == Processors::Shared {
+                    if matches!(target.processors, Processors::Shared) {
                         let client = run.number("client")? * 1e6 / calls;
                         self.clients.add(&row, target.name, client);
                     }

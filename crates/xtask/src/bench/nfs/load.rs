@@ -55,12 +55,9 @@ impl Target {
         let program = paths::target().join("release/examples/load");
         let program = program.display().to_string();
         let (mount, nfs) = (self.mount.to_string(), self.nfs.to_string());
-        let program = [
-            self.processors.client(),
-            &[&program],
-            self.processors.load(),
-        ]
-        .concat();
+        let prefix = self.processors.client();
+        let prefix: Vec<&str> = prefix.iter().map(String::as_str).collect();
+        let program = [&prefix[..], &[&program], self.processors.load()].concat();
         let server = [self.address, &mount, &nfs, &self.path, FIRST_CLIENT];
         let before = self.processor()?;
         let done = clients.run_for(&[&program, &server[..], words].concat(), TIMEOUT)?;

@@ -1,19 +1,16 @@
-//! Which processor does what. Where server and client share them, the client takes half of everything: a server that needs half
-//! the time then has hardly more calls answered.
+//! Gives the server that is asked a processor, and its client another (`bench/processors.rs`).
 
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-/// The processor of the server that is asked, with all its threads, and that of the client.
-const SERVER: &str = "0";
-const CLIENT: &str = "1";
+use crate::bench::processors::{Divided, divide};
 
 /// How server and client share the processors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Processors {
     /// Each has one of its own. The client stays awake: who wakes it pays for that, and that would be the server.
-    Apart,
+    Apart(Divided),
     /// As the scheduler likes it, with a client that has a thread for each connection, which sleeps.
     Shared,
 }
@@ -25,12 +22,10 @@ impl Processors {
         if !pin {
             return Ok(Self::Shared);
         }
-        let count = std::thread::available_parallelism().context("count the processors")?;
-        ensure!(
-            count.get() > 1,
-            "cannot give server and client a processor each: there is one; use --no-pin"
-        );
-        Ok(Self::Apart)
+        let divided = divide()?.context(
+            "cannot give server and client a processor each: there is one; use --no-pin",
+        )?;
+        Ok(Self::Apart(divided))
     }
 
     /// Moves a server's threads to its processor, and with them those that it starts from now on.
@@ -38,12 +33,12 @@ impl Processors {
     /// # Errors
     /// When they cannot be moved.
     pub(super) fn give_server(self, pid: i32) -> Result<()> {
-        if self == Self::Shared {
+        let Self::Apart(divided) = self else {
             return Ok(());
-        }
-        let pid = pid.to_string();
+        };
+        let (server, pid) = (divided.servers.to_string(), pid.to_string());
         let done = Command::new("taskset")
-            .args(["--all-tasks", "--cpu-list", "--pid", SERVER, &pid])
+            .args(["--all-tasks", "--cpu-list", "--pid", &server, &pid])
             .output()
             .context("run taskset")?;
         let said = String::from_utf8_lossy(&done.stderr);
@@ -52,17 +47,21 @@ impl Processors {
     }
 
     /// What a client's command begins with.
-    pub(super) fn client(self) -> &'static [&'static str] {
+    pub(super) fn client(self) -> Vec<String> {
         match self {
-            Self::Apart => &["taskset", "--cpu-list", CLIENT],
-            Self::Shared => &[],
+            Self::Apart(divided) => vec![
+                "taskset".to_owned(),
+                "--cpu-list".to_owned(),
+                divided.client.to_string(),
+            ],
+            Self::Shared => Vec::new(),
         }
     }
 
     /// The arguments of `examples/load`.
     pub(super) fn load(self) -> &'static [&'static str] {
         match self {
-            Self::Apart => &["--awake"],
+            Self::Apart(_) => &["--awake"],
             Self::Shared => &[],
         }
     }

@@ -1,15 +1,14 @@
-//! Which processors the servers and their clients have.
-//!
-//! Where both share all processors, a rate is to a large part the clients', and a server that needs half as much time is not twice
-//! as fast. So the server under test has a processor, with all its threads and processes, and the clients have the others.
+//! Gives the servers a processor, and this program with the clients the others (`bench/processors.rs`).
 //!
 //! A veth device handles what arrives on the sender's processor: a server's has its clients' half of TCP or UDP to do for what it
 //! sends, and theirs has its half for what they send. `rps_cpus` would give each end its own, by an interrupt from one processor to
 //! the other for every few packets, which in a virtual machine takes longer than all the rest (measured: 0.7 s/GiB by HTTP).
 
 use anyhow::{Context, Result, ensure};
-use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::sched::sched_setaffinity;
 use nix::unistd::Pid;
+
+use crate::bench::processors::divide;
 
 /// How the processors are divided.
 #[derive(Clone, Copy, Debug)]
@@ -24,15 +23,7 @@ impl Processors {
     /// # Errors
     /// The kernel's.
     pub(super) fn divide() -> Result<Option<Self>> {
-        let own = Pid::from_raw(0);
-        let usable = sched_getaffinity(own).context("sched_getaffinity")?;
-        let mut usable = (0..CpuSet::count()).filter(|it| usable.is_set(*it) == Ok(true));
-        let servers = usable.next().context("no processor")?;
-        let mut clients = None;
-        for other in usable {
-            clients.get_or_insert_with(CpuSet::new).set(other)?;
-        }
-        let Some(clients) = clients else {
+        let Some(divided) = divide()? else {
             return Ok(None);
         };
         ensure!(
@@ -40,8 +31,10 @@ impl Processors {
             "cannot let the clients share a processor: with SCHED_FIFO (chrt -f) the first of them that always has something to do \
              keeps the others, and this program, from running at all; use `chrt -r 10` or `nice -n -20`, or --no-pin"
         );
-        sched_setaffinity(own, &clients).context("sched_setaffinity")?;
-        Ok(Some(Self { servers }))
+        sched_setaffinity(Pid::from_raw(0), &divided.clients).context("sched_setaffinity")?;
+        Ok(Some(Self {
+            servers: divided.servers,
+        }))
     }
 }
 
