@@ -268,15 +268,21 @@ impl Probe {
         service: &Service,
         asked: &mut Option<(IpAddr, PortmapperClient<Stream>)>,
     ) -> Result<u16, NfsFault> {
-        let (program, version) = (service.program, service.version);
-        if let Some((_, mut client)) = asked.take().filter(|(at, _)| *at == server)
-            // It may have closed the connection after its first answer.
-            && let Ok(port) = block_on(client.getport(program, version, IPPROTO_TCP))
-        {
-            return Ok(port);
+        let (program, version, what) = (service.program, service.version, service.name);
+        let port_of = |answer| match answer {
+            Ok(port) => Ok(port),
+            Err(PortmapError::Rpc(e)) => Err(unanswered(server, PMAP_PORT, &PORTMAPPER, e)),
+            Err(PortmapError::ProgramUnavailable | PortmapError::InvalidPortValue(_)) => {
+                Err(NfsFault::NotRegistered { server, what })
+            }
+        };
+        if let Some((_, mut client)) = asked.take().filter(|(at, _)| *at == server) {
+            let answer = block_on(client.getport(program, version, IPPROTO_TCP));
+            if !is_closed(&answer) {
+                return port_of(answer);
+            }
         }
         // The portmapper needs no reserved port.
-        let what = service.name;
         let stream = match Tcp::connect_from_any(SocketAddr::new(server, PMAP_PORT)) {
             Ok(stream) => stream,
             Err(e) => {
@@ -290,16 +296,9 @@ impl Probe {
             }
         };
         let mut client = PortmapperClient::new(stream);
-        match block_on(client.getport(program, version, IPPROTO_TCP)) {
-            Ok(port) => {
-                *asked = Some((server, client));
-                Ok(port)
-            }
-            Err(PortmapError::Rpc(e)) => Err(unanswered(server, PMAP_PORT, &PORTMAPPER, e)),
-            Err(PortmapError::ProgramUnavailable | PortmapError::InvalidPortValue(_)) => {
-                Err(NfsFault::NotRegistered { server, what })
-            }
-        }
+        let port = port_of(block_on(client.getport(program, version, IPPROTO_TCP)))?;
+        *asked = Some((server, client));
+        Ok(port)
     }
 
     fn export(
@@ -415,6 +414,20 @@ impl Probe {
     }
 }
 
+/// Whether a portmapper has closed the connection, as it may after its first answer.
+fn is_closed<T>(answer: &Result<T, PortmapError>) -> bool {
+    let Err(PortmapError::Rpc(RpcError::Io(error))) = answer else {
+        return false;
+    };
+    matches!(
+        error.kind(),
+        ErrorKind::UnexpectedEof
+            | ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::BrokenPipe
+    )
+}
+
 /// The fault of a failed call.
 fn unanswered(server: IpAddr, port: u16, service: &Service, error: RpcError) -> NfsFault {
     let answer = RpcFailure::of(error, || answers_null(server, port, service));
@@ -433,4 +446,22 @@ fn broken(server: IpAddr, port: u16, service: &Service, answer: RpcFailure) -> N
 /// The credential of root, as the kernel's client sends it.
 fn root() -> opaque_auth<'static> {
     opaque_auth::auth_unix(&auth_unix::default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_portmapper_is_asked_again_only_if_it_closed_the_connection() {
+        let failed = |kind: ErrorKind| Err::<u16, _>(PortmapError::Rpc(RpcError::Io(kind.into())));
+        for kind in [ErrorKind::UnexpectedEof, ErrorKind::ConnectionReset] {
+            assert!(is_closed(&failed(kind)));
+        }
+        // Each of them is an answer, or took the whole time that there is.
+        assert!(!is_closed(&failed(ErrorKind::TimedOut)));
+        assert!(!is_closed(&failed(ErrorKind::WouldBlock)));
+        assert!(!is_closed::<u16>(&Err(PortmapError::ProgramUnavailable)));
+        assert!(!is_closed(&Ok(111)));
+    }
 }
