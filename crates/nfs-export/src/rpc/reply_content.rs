@@ -32,7 +32,10 @@ const MAX_SPARE: usize = 16 * 1024 * 1024;
 /// The most bytes that are sent by one system call: a READ of the preferred size. In several, TCP's BBR takes the time between
 /// them for the network's, and then paces: READs of 128 KiB in two halves waited 1.2 ms now and then. It may take the socket's
 /// timeout for each 16 pages, and what the client is allowed is looked at only after it.
-const MOST_SENT: usize = 256 * 1024;
+pub(crate) const MOST_SENT: usize = 256 * 1024;
+
+/// The same to a client that is slow: 16 pages.
+pub(crate) const MOST_SENT_SLOWLY: usize = 64 * 1024;
 
 #[derive(Debug)]
 struct Pipe {
@@ -217,9 +220,14 @@ impl Content {
         self.filled
     }
 
-    /// Sends some, and returns how many bytes; `more` follows after the content.
-    pub(crate) fn send(&mut self, socket: impl AsFd, more: bool) -> Result<usize, Errno> {
-        let length = self.left.min(MOST_SENT);
+    /// Sends `most` bytes or fewer, and returns how many; `more` follows after the content.
+    pub(crate) fn send(
+        &mut self,
+        socket: impl AsFd,
+        most: usize,
+        more: bool,
+    ) -> Result<usize, Errno> {
+        let length = self.left.min(most);
         let flags = match more || length < self.left {
             true => SpliceFlags::MORE,
             false => SpliceFlags::empty(),
@@ -269,7 +277,7 @@ mod tests {
             std::thread::scope(|scope| {
                 scope.spawn(|| {
                     while content.left() > 0 {
-                        content.send(&here, false).unwrap();
+                        content.send(&here, MOST_SENT, false).unwrap();
                     }
                 });
                 there.read_exact(&mut read).unwrap();

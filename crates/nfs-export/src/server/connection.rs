@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use crate::rpc::reply_buffer::ReplyBuffer;
+use crate::rpc::reply_content::{MOST_SENT, MOST_SENT_SLOWLY};
 use crate::server::polling::{Pollers, Polling, Turn};
 use crate::server::write_deadline::{Patience, SEND_TIMEOUT, WriteDeadline};
 
@@ -153,7 +154,11 @@ impl Connection {
         self.write_bytes(out.as_bytes(), followed, &mut deadline)?;
         if let Some((content, padding)) = out.content() {
             while content.left() > 0 {
-                let sent = content.send(&self.stream, padding > 0);
+                let most = match deadline.is_slow() {
+                    true => MOST_SENT_SLOWLY,
+                    false => MOST_SENT,
+                };
+                let sent = content.send(&self.stream, most, padding > 0);
                 if content.left() > 0 {
                     deadline.after(sent)?;
                 }

@@ -8,6 +8,9 @@ use rustix::io::Errno;
 /// A system call that sends returns after this time at the latest (`SO_SNDTIMEO`), so that the deadline is looked at.
 pub(super) const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The part of a client's time after which it is slow: with the usual patience one [`SEND_TIMEOUT`].
+const SLOW: u32 = 12;
+
 /// What is expected of clients that read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
@@ -31,6 +34,7 @@ impl Default for Patience {
 #[derive(Debug)]
 pub(super) struct WriteDeadline {
     silent: Duration,
+    began: Instant,
     /// When something was last sent.
     last: Instant,
     end: Option<Instant>,
@@ -44,9 +48,15 @@ impl WriteDeadline {
         let now = Instant::now();
         Self {
             silent: patience.silent,
+            began: now,
             last: now,
             end: now.checked_add(allowed),
         }
+    }
+
+    /// Whether it has taken so long already, at the last look, that the time is looked at more often.
+    pub(super) fn is_slow(&self) -> bool {
+        self.last.duration_since(self.began) >= self.silent / SLOW
     }
 
     /// Looks at the time after a system call that did not send everything; returns how many bytes it sent.
@@ -69,5 +79,27 @@ impl WriteDeadline {
             return Err(ErrorKind::TimedOut.into());
         }
         Ok(sent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_slow_once_a_part_of_its_time_is_over() {
+        let of = |silent| {
+            let patience = Patience {
+                silent,
+                ..Patience::default()
+            };
+            let mut deadline = WriteDeadline::new(patience, 1 << 20);
+            assert!(!deadline.is_slow());
+            std::thread::sleep(Duration::from_millis(20));
+            deadline.after(Ok(1)).unwrap();
+            deadline.is_slow()
+        };
+        assert!(of(Duration::from_millis(200)));
+        assert!(!of(Duration::from_secs(24 * 3600)));
     }
 }
