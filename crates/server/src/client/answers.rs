@@ -65,7 +65,7 @@ pub(crate) struct Root {
     pub(crate) now: Tree,
     /// Those that cannot be served, the latest first.
     #[serde(default)]
-    pub(crate) newer: Vec<Tree>,
+    pub(crate) unserved: Vec<Tree>,
     pub(crate) before: Vec<Tree>,
 }
 

@@ -197,7 +197,7 @@ fn image_lines(image: &Image) -> Vec<Line> {
         let configured = format!("configured: {}", path(&root.configured));
         lines.push(Line::words(2, Tone::Soft, configured));
     }
-    for newer in &root.newer {
+    for newer in &root.unserved {
         let what = format!(
             "swapped to: {}, cannot be served{}",
             path(&newer.directory),
@@ -271,7 +271,7 @@ mod tests {
             "name": "debian", "title": "debian", "kind": "root", "kernel": "6.12", "source": null,
             "root": {
                 "configured": "/srv/a", "tree": 3, "directory": "/srv/c", "served": true, "machines": [],
-                "newer": [{ "tree": 5, "directory": "/srv/e", "served": false, "machines": [] }],
+                "unserved": [{ "tree": 5, "directory": "/srv/e", "served": false, "machines": [] }],
                 "before": [
                     { "tree": 2, "directory": "/srv/b", "served": true, "machines": [
                         { "address": "10.0.0.7", "mac": null, "name": "lab-1", "idle_seconds": 4 },

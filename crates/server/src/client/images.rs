@@ -123,7 +123,7 @@ mod tests {
             "name": "debian", "title": "debian", "kind": "root", "kernel": "6.1", "source": "10.0.0.1:/debian",
             "root": {
                 "configured": "/srv/old", "tree": 2, "directory": "/srv/new", "served": true, "machines": [],
-                "newer": [], "before": [],
+                "unserved": [], "before": [],
             },
         }]});
         let swapped = serde_json::from_value(json).unwrap();

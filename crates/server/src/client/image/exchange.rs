@@ -212,12 +212,12 @@ fn change(
     let served = root.map(|root| Served {
         configured: &root.configured,
         // By the file, whether or not it can be served.
-        now: &root.newer.first().unwrap_or(&root.now).directory,
+        now: &root.unserved.first().unwrap_or(&root.now).directory,
     });
     match (wanted, served) {
         (Wanted::Swap(to), Some(served)) => {
             if root
-                .and_then(|root| root.newer.first())
+                .and_then(|root| root.unserved.first())
                 .is_some_and(|tree| tree.directory == *to)
             {
                 bail!(
@@ -301,7 +301,7 @@ fn all_are_gone<'a>(roots: impl IntoIterator<Item = &'a Path>) -> Result<()> {
 }
 
 fn nobody_runs_from(directory: &Path, root: &Root) -> Result<()> {
-    let trees = root.newer.iter().chain(&root.before);
+    let trees = root.unserved.iter().chain(&root.before);
     let it = trees.filter(|tree| tree.directory == directory && tree.tree.is_some());
     let machines: Vec<String> = it.flat_map(|tree| &tree.machines).map(machine).collect();
     if !machines.is_empty() {

@@ -42,7 +42,7 @@ struct ShownRoot {
     #[serde(flatten)]
     now: ShownTree,
     /// Those after it, the latest first: they cannot be served.
-    newer: Vec<ShownTree>,
+    unserved: Vec<ShownTree>,
     /// Those before, the latest first.
     before: Vec<ShownTree>,
 }
@@ -141,7 +141,7 @@ fn root(sources: &Sources, image: &Image, used: &[ExportUsers]) -> Option<ShownR
             .to_string_lossy()
             .into_owned(),
         now: tree(number, directory, of_name(&plain)),
-        newer: newer.map(other).collect(),
+        unserved: newer.map(other).collect(),
         before: before.chain(replaced).collect(),
     })
 }

@@ -9,7 +9,7 @@ use crate::swaps::roots;
 
 /// To which of its roots an image goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum RootChange {
     /// The one before, since the one that is served cannot be any more: why.
     Earlier(String),
     /// The latest one, which may be served again: what it holds, so that each change of that counts anew.
@@ -17,30 +17,31 @@ pub(super) enum Turn {
 }
 
 /// Those of images, by their names.
-pub(super) type Turns = BTreeMap<String, Turn>;
+pub(super) type RootChanges = BTreeMap<String, RootChange>;
 
 /// Gives images other ones of their roots.
-pub(super) fn turn(written: &mut CatalogSettings, turns: &Turns) -> Unfit {
-    let mut unfit = Unfit {
-        stay: true,
-        ..Unfit::default()
+pub(super) fn change_roots(written: &mut CatalogSettings, changes: &RootChanges) -> Unserved {
+    let mut unserved = Unserved {
+        keep_served: true,
+        ..Unserved::default()
     };
     for image in &mut written.images {
         let name = image.name.clone().unwrap_or_default();
-        let (Some(turn), ImageSource::Root(root)) = (turns.get(&name), &mut image.source) else {
+        let (Some(change), ImageSource::Root(root)) = (changes.get(&name), &mut image.source)
+        else {
             continue;
         };
-        match turn {
-            Turn::Latest(_) => *root = roots::latest(root),
-            Turn::Earlier(why) => {
+        match change {
+            RootChange::Latest(_) => *root = roots::latest(root),
+            RootChange::Earlier(why) => {
                 if let Some(earlier) = roots::earlier(root) {
                     *root = earlier;
-                    unfit.why.insert(name, why.clone());
+                    unserved.why.insert(name, why.clone());
                 }
             }
         }
     }
-    unfit
+    unserved
 }
 
 /// The roots that are written, with their images.
@@ -67,14 +68,14 @@ pub(super) fn fall_back_as_before(catalog: &mut CatalogSettings, served: &Catalo
 
 /// The latest roots of images that cannot be served.
 #[derive(Debug, Default)]
-pub(super) struct Unfit {
+pub(super) struct Unserved {
     /// Why, by the images' names.
     pub(super) why: BTreeMap<String, String>,
     /// An image of which no other root can be served stays as it is.
-    pub(super) stay: bool,
+    pub(super) keep_served: bool,
 }
 
-impl Unfit {
+impl Unserved {
     /// What is told of it, where machines boot what is `written`.
     pub(super) fn told(self, written: &CatalogSettings) -> Vec<(String, String)> {
         let told = self.why.into_iter().filter_map(|(name, why)| {
@@ -108,9 +109,9 @@ pub(super) fn serves(served: &CatalogSettings, image: &ImageSettings) -> bool {
 pub(super) fn instead(
     served: &CatalogSettings,
     image: &ImageSettings,
-    stay: bool,
+    keep_served: bool,
 ) -> Option<RootSettings> {
     let (root, served) = (image.source.root()?, served_root(served, image)?);
     let instead = roots::earlier(root).filter(|_| roots::have_same_latest(root, served));
-    instead.or_else(|| stay.then(|| served.clone()))
+    instead.or_else(|| keep_served.then(|| served.clone()))
 }

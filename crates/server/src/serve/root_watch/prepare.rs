@@ -11,7 +11,9 @@ use std::sync::atomic::AtomicBool;
 use netroot_initramfs::RootTree;
 
 use super::configured::Read;
-use super::fall_back::{Turns, Unfit, fall_back_as_before, instead, serves, turn, written_roots};
+use super::fall_back::{
+    RootChanges, Unserved, change_roots, fall_back_as_before, instead, serves, written_roots,
+};
 use super::world::World;
 use crate::catalog::Image;
 use crate::config::Mistakes;
@@ -39,7 +41,7 @@ pub(super) enum Wanted {
     /// The generations that the roots have now, of a configuration that has not changed.
     Generations,
     /// Other ones of the roots that images were swapped from and to, by the images' names.
-    Roots(Turns),
+    Roots(RootChanges),
 }
 
 /// What preparing starts from.
@@ -132,7 +134,7 @@ pub(super) async fn prepare(job: Job, wanted: Wanted) -> Outcome {
     match wanted {
         Wanted::Configuration { known, again } => configuration(job, known, again).await,
         Wanted::Generations => generations_of(job).await,
-        Wanted::Roots(turns) => roots(job, turns).await,
+        Wanted::Roots(changes) => roots(job, changes).await,
     }
 }
 
@@ -187,7 +189,7 @@ async fn configuration(job: Job, known: Option<Watched>, again: bool) -> Outcome
     if !again {
         fall_back_as_before(&mut catalog, served);
     }
-    match job.ready(digest, catalog, Unfit::default()).await {
+    match job.ready(digest, catalog, Unserved::default()).await {
         Ok(ready) => Outcome::Ready(
             read,
             Box::new(Ready {
@@ -203,17 +205,17 @@ async fn configuration(job: Job, known: Option<Watched>, again: bool) -> Outcome
 /// The generations that the roots have now.
 async fn generations_of(job: Job) -> Outcome {
     let written = generations::without(&job.served);
-    match job.ready(job.digest, written, Unfit::default()).await {
+    match job.ready(job.digest, written, Unserved::default()).await {
         Ok(ready) => Outcome::Generations(Box::new(ready)),
         Err(error) => wrong(None, error),
     }
 }
 
 /// Other ones of the images' roots.
-async fn roots(job: Job, turns: Turns) -> Outcome {
+async fn roots(job: Job, changes: RootChanges) -> Outcome {
     let mut written = generations::without(&job.served);
-    let unfit = turn(&mut written, &turns);
-    match job.ready(job.digest, written, unfit).await {
+    let unserved = change_roots(&mut written, &changes);
+    match job.ready(job.digest, written, unserved).await {
         Ok(ready) => Outcome::Roots(Box::new(ready)),
         Err(error) => Outcome::NoRoots(error),
     }
@@ -255,7 +257,7 @@ impl Job {
         &self,
         digest: u64,
         mut written: CatalogSettings,
-        mut unfit: Unfit,
+        mut unserved: Unserved,
     ) -> Result<Ready, String> {
         let comparison = Comparison::between(&self.served, &written);
         let mut images = Vec::new();
@@ -271,10 +273,10 @@ impl Job {
             match opened {
                 Ok(opened) => images.extend(opened),
                 Err(error) => {
-                    let instead = instead(&self.served, &settings, unfit.stay);
+                    let instead = instead(&self.served, &settings, unserved.keep_served);
                     let instead = instead
                         .ok_or_else(|| format!("{}: the image {name}: {error}", settings.origin))?;
-                    unfit.why.entry(name).or_insert(error);
+                    unserved.why.entry(name).or_insert(error);
                     if let Some(image) = written.images.get_mut(place) {
                         image.source = ImageSource::Root(instead);
                         continue;
@@ -283,7 +285,7 @@ impl Job {
             }
             place += 1;
         }
-        let not_served = unfit.told(&written);
+        let not_served = unserved.told(&written);
         let found = self.generations(&written, &images).await;
         let whole = generations::with(&written, &found, &self.ordered, &self.served);
         let comparison = Comparison::between(&self.served, &whole);

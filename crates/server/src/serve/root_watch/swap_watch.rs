@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::fall_back::Turns;
+use super::fall_back::RootChanges;
 use super::settling::Quiet;
 use crate::serve::root_facts::{Facts, Place};
 
 /// What is known of the roots that were swapped.
 #[derive(Debug, Default)]
 pub(super) struct SwapWatch {
-    pub(super) quiet: Quiet<Turns>,
+    pub(super) quiet: Quiet<RootChanges>,
     /// What was acted on last.
-    pub(super) acted_on: Turns,
+    pub(super) acted_on: RootChanges,
     /// The roots that could not be served.
-    pub(super) unfit: BTreeMap<PathBuf, Looked>,
+    pub(super) unserved: BTreeMap<PathBuf, Looked>,
     /// What these held when they were served last.
     pub(super) served: BTreeMap<PathBuf, Facts>,
 }
@@ -32,7 +32,7 @@ pub(super) struct Looked {
 impl SwapWatch {
     pub(super) fn forget_failures(&mut self) {
         self.quiet.forget_failures();
-        self.unfit.clear();
+        self.unserved.clear();
     }
 
     pub(super) fn is_settled(&self) -> bool {

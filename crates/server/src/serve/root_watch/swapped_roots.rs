@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::RootWatch;
-use super::fall_back::{Turn, Turns};
+use super::fall_back::{RootChange, RootChanges};
 use super::open_root::open_root;
 use super::prepare::{Ready, Wanted};
 use super::settling::{Counts, lacks_modules};
@@ -31,44 +31,46 @@ impl RootWatch {
             return;
         }
         let (digest, catalog) = (configured.digest, configured.catalog.clone());
-        let mut turns = Turns::new();
-        let mut unfit = Vec::new();
+        let mut changes = RootChanges::new();
+        let mut unserved = Vec::new();
         for (place, root) in swapped(&catalog) {
             let name = catalog.images.get(place).and_then(|it| it.name.clone());
             let name = name.unwrap_or_default();
             let newer = root.swapped.iter().flat_map(|swapped| &swapped.newer);
             let mut back = None;
             for (tree, directory) in newer {
-                unfit.push(directory.clone());
+                unserved.push(directory.clone());
                 let number = ImageNumber::of_tree(digest, &catalog, (place, *tree));
                 let facts = self.can_be_booted(number, directory, root).await;
                 back = back.or(facts.filter(|facts| !self.lacks_modules(&name, directory, facts)));
             }
-            let why_unfit = self.why_unfit(&name, root);
-            if why_unfit.is_some()
+            let why_unserved = self.why_unserved(&name, root);
+            if why_unserved.is_some()
                 && let Some(served) = self.served(&name)
             {
-                unfit.push(root.directory.clone());
+                unserved.push(root.directory.clone());
                 let served = served.clone();
                 self.swaps.served.insert(root.directory.clone(), served);
             }
-            let turn = back
-                .map(|facts| Turn::Latest(Box::new(facts)))
-                .or(why_unfit.map(Turn::Earlier));
-            turns.extend(turn.map(|turn| (name, turn)));
+            let change = back
+                .map(|facts| RootChange::Latest(Box::new(facts)))
+                .or(why_unserved.map(RootChange::Earlier));
+            changes.extend(change.map(|change| (name, change)));
         }
         let watch = &mut self.swaps;
-        watch.unfit.retain(|root, _| unfit.contains(root));
-        watch.served.retain(|root, _| unfit.contains(root));
-        let counts = watch.quiet.counts(&Turns::new(), &turns, Instant::now());
+        watch.unserved.retain(|root, _| unserved.contains(root));
+        watch.served.retain(|root, _| unserved.contains(root));
+        let counts = watch
+            .quiet
+            .counts(&RootChanges::new(), &changes, Instant::now());
         if counts == Counts::Now {
-            watch.acted_on.clone_from(&turns);
-            self.prepare(Wanted::Roots(turns), None, false);
+            watch.acted_on.clone_from(&changes);
+            self.prepare(Wanted::Roots(changes), None, false);
         }
     }
 
     /// Why machines cannot boot a root that has earlier ones.
-    fn why_unfit(&self, image: &str, root: &RootSettings) -> Option<String> {
+    fn why_unserved(&self, image: &str, root: &RootSettings) -> Option<String> {
         roots::earlier(root)?;
         let mut all = self.roots.iter();
         let followed = all.find(|followed| followed.directory() == root.directory)?;
@@ -107,7 +109,7 @@ impl RootWatch {
         let path = directory.to_owned();
         let place = tokio::task::spawn_blocking(move || Place::at(&path).ok()).await;
         let place = place.ok().flatten();
-        let known = self.swaps.unfit.get(directory);
+        let known = self.swaps.unserved.get(directory);
         // While something changes, each look is a new one.
         let is_fresh = |known: &Looked| known.at.elapsed() < AGAIN && self.swaps.is_settled();
         if let Some(known) = known
@@ -130,7 +132,7 @@ impl RootWatch {
             at: Instant::now(),
             facts: facts.clone(),
         };
-        self.swaps.unfit.insert(directory.to_owned(), looked);
+        self.swaps.unserved.insert(directory.to_owned(), looked);
         facts
     }
 
