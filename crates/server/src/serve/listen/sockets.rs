@@ -251,6 +251,7 @@ fn explain(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
     use std::net::TcpStream;
 
     use super::*;
@@ -299,14 +300,24 @@ mod tests {
             .map(|_| TcpStream::connect(address).unwrap())
             .collect();
         // Those that do not fit are connected as well, and wait for an answer; the kernel tells how many it holds.
-        let waiting = std::fs::read_to_string("/proc/net/tcp").unwrap();
-        let port = format!(":{:04X} ", address.port());
-        let held = waiting.lines().filter(|line| {
-            let mut fields = line.split_whitespace().skip(1);
-            let local = fields
-                .next()
-                .is_some_and(|local| format!("{local} ").ends_with(&port));
-            local && fields.nth(1) == Some("01")
+        // Other tests have connections, too, and a line may be read twice.
+        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let port_of = |address: &str| {
+            let (_, port) = address.rsplit_once(':')?;
+            u16::from_str_radix(port, 16).ok()
+        };
+        let held: HashSet<u16> = table
+            .lines()
+            .filter_map(|line| {
+                let mut fields = line.split_whitespace().skip(1);
+                let (local, remote) = (fields.next()?, fields.next()?);
+                let is_ours = port_of(local)? == address.port() && fields.next()? == "01";
+                port_of(remote).filter(|_| is_ours)
+            })
+            .collect();
+        let held = connections.iter().filter(|connection| {
+            let client = connection.local_addr().unwrap();
+            held.contains(&client.port())
         });
         // The queue holds one more than it is told.
         let most = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
