@@ -41,7 +41,9 @@ fn main() {
         return as_a_user();
     }
     // Level 7 is shown only where everything is.
-    let _ = std::fs::write(KERNEL_LOG, format!("<7>{BEGUN}\n"));
+    if let Ok(mut log) = std::fs::File::options().write(true).open(KERNEL_LOG) {
+        let _ = log.write_all(format!("<7>{BEGUN}\n").as_bytes());
+    }
     // The kernel writes to the same console, even into the middle of a line: until everything is printed, only
     // warnings and errors.
     let shown = read(CONSOLE_LEVEL);
@@ -152,6 +154,8 @@ fn kernel_log() -> Vec<(u64, String)> {
     let mut record = [0; 8192];
     loop {
         match log.read(&mut record) {
+            // A file of that name, in an initrd without /dev.
+            Ok(0) => return records,
             Ok(length) => {
                 let text = String::from_utf8_lossy(record.get(..length).unwrap_or_default());
                 // "6,339,5140900,-;Run /init as init process" (Documentation/ABI/testing/dev-kmsg).

@@ -19,7 +19,7 @@ libfuzzer_sys::fuzz_target!(|input: [&str; 4]| {
         "virtio:d00000001v00001AF4",
     ] {
         for module in index.for_device(modalias) {
-            let _ = index.resolve(module);
+            let _ = index.resolve(&module);
         }
     }
 });
