@@ -178,7 +178,7 @@ fn reply(
     if let (Some((content, padding)), Some(sent)) = (out.content(), sent) {
         let mut spliced = vec![0; content.left()];
         let _ = seek(sent, SeekFrom::Start(0));
-        while content.left() > 0 && content.send(sent, padding > 0).is_ok() {}
+        while content.left() > 0 && content.send(sent, usize::MAX, padding > 0).is_ok() {}
         let _ = pread(sent, spliced.as_mut_slice(), 0);
         reply.append(&mut spliced);
         reply.resize(reply.len() + padding, 0);
