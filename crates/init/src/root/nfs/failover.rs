@@ -94,38 +94,36 @@ mod tests {
     use super::*;
 
     /// Each host: after how many milliseconds it answers, and whether it is usable.
-    fn asked(hosts: &[(u64, bool)]) -> (Result<Vec<u64>, Option<u64>>, Duration) {
-        let started = Moment::now();
-        let answers = ask_all(hosts, "the servers", |(after, usable)| {
+    fn asked(hosts: &[(u64, bool)]) -> Result<Vec<u64>, Option<u64>> {
+        ask_all(hosts, "the servers", |(after, usable)| {
             thread::sleep(Duration::from_millis(*after));
             if *usable { Ok(*after) } else { Err(*after) }
-        });
-        (answers, Moment::now().since(started))
+        })
     }
 
     #[test]
     fn the_first_listed_is_used_even_if_another_answers_earlier() {
-        let (answers, _) = asked(&[(200, true), (10, true), (900, true)]);
+        let answers = asked(&[(200, true), (10, true), (60_000, true)]);
         assert_eq!(answers, Ok(vec![200, 10]));
     }
 
     #[test]
     fn a_failed_first_server_does_not_delay_the_next() {
-        let (answers, took) = asked(&[(100, false), (10, true)]);
+        // Whoever waited for the head start would have the last answer, too.
+        let before_its_end = u64::try_from(HEAD_START.as_millis()).unwrap() - 100;
+        let answers = asked(&[(100, false), (10, true), (before_its_end, true)]);
         assert_eq!(answers, Ok(vec![10]));
-        assert!(took < HEAD_START, "{took:?}");
     }
 
     #[test]
     fn a_silent_first_server_costs_only_its_head_start() {
-        let (answers, took) = asked(&[(4000, true), (10, true)]);
+        let answers = asked(&[(60_000, true), (10, true)]);
         assert_eq!(answers, Ok(vec![10]));
-        assert!(took < Duration::from_millis(2500), "{took:?}");
     }
 
     #[test]
     fn if_none_is_usable_the_first_error_is_returned() {
-        assert_eq!(asked(&[(100, false), (10, false)]).0, Err(Some(100)));
-        assert_eq!(asked(&[(10, false)]).0, Err(Some(10)));
+        assert_eq!(asked(&[(100, false), (10, false)]), Err(Some(100)));
+        assert_eq!(asked(&[(10, false)]), Err(Some(10)));
     }
 }
