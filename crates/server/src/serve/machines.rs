@@ -273,38 +273,28 @@ impl Machines {
 
     /// How to answer firmware that asks in `transaction`.
     pub(crate) fn strategy(&self, mac: Mac, transaction: u32, now: Duration) -> Strategy {
-        let mut strategies = self
-            .strategies
+        self.strategies().choose(mac, transaction, now)
+    }
+
+    fn strategies(&self) -> MutexGuard<'_, Strategies> {
+        self.strategies
             .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        strategies.choose(mac, transaction, now)
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the answer to the machine could name a signed loader. Returns the loader that it loaded last.
     pub(crate) fn can_sign(&self, mac: Mac, can: bool) -> LoaderChoice {
-        let mut strategies = self
-            .strategies
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        strategies.can_sign(mac, can)
+        self.strategies().can_sign(mac, can)
     }
 
     /// The machine has loaded this loader.
     pub(crate) fn loaded(&self, mac: Mac, loader: LoaderChoice) {
-        let mut strategies = self
-            .strategies
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        strategies.loaded(mac, loader);
+        self.strategies().loaded(mac, loader);
     }
 
     /// The same for a request within a boot.
     pub(crate) fn current_strategy(&self, mac: Mac) -> Strategy {
-        let strategies = self
-            .strategies
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        strategies.current(mac)
+        self.strategies().current(mac)
     }
 
     /// The machine was offered its script.
@@ -337,11 +327,7 @@ impl Machines {
         if progress == Progress::Booted {
             self.script_offers().remove(&mac);
         }
-        let mut strategies = self
-            .strategies
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        strategies.progressed(mac, progress);
+        self.strategies().progressed(mac, progress);
     }
 }
 

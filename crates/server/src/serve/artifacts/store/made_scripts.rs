@@ -9,11 +9,21 @@ use netroot_net::Mac;
 use super::ArtifactStore;
 use super::asking::Asking;
 use crate::append::Values;
-use crate::catalog::{ArrivedAt, Assigned, Boots, Catalog, ImageKind, Recipient};
+use crate::catalog::{ArrivedAt, Assigned, Boots, Catalog, Image, ImageKind, Recipient};
 use crate::serve::artifacts::artifact::{Artifact, Chosen, FileKind, Follows};
 use crate::serve::artifacts::content::Content;
 use crate::serve::artifacts::script::{self, Menu};
 use crate::settings::Choice;
+
+/// How a loader's configuration is written.
+struct Syntax {
+    image: fn(&Image, &Recipient<'_>) -> String,
+    menu: fn(&Menu<'_>, &Recipient<'_>, bool) -> String,
+    /// For a machine that waits: what it does, and why.
+    wait: fn(Option<Mac>, &str, &str) -> String,
+    /// For one that boots nothing from here.
+    refuse: fn(Option<Mac>, &str, &str) -> String,
+}
 
 impl ArtifactStore {
     /// What iPXE loads of its own accord, before it is known what the machine boots.
@@ -73,17 +83,42 @@ impl ArtifactStore {
 
     /// The same in PXELINUX's syntax.
     pub(super) fn pxelinux(&self, catalog: &Catalog, asking: &Asking<'_>) -> Artifact {
+        let syntax = Syntax {
+            image: script::pxelinux,
+            menu: script::pxelinux_menu,
+            wait: script::pxelinux_nothing,
+            refuse: script::pxelinux_nothing,
+        };
+        self.configuration(catalog, asking, &syntax)
+    }
+
+    /// The same in GRUB's syntax. Who is not known says who it is: GRUB knows its MAC.
+    pub(super) fn grub(&self, catalog: &Catalog, asking: &Asking<'_>) -> Artifact {
+        if asking.machine.mac.is_none() {
+            return text(script::grub_unknown().to_owned(), None);
+        }
+        let syntax = Syntax {
+            image: script::grub,
+            menu: script::grub_menu,
+            wait: script::grub_ask_again,
+            refuse: script::grub_nothing,
+        };
+        self.configuration(catalog, asking, &syntax)
+    }
+
+    /// A configuration, for loaders that know one file alone.
+    fn configuration(&self, catalog: &Catalog, asking: &Asking<'_>, syntax: &Syntax) -> Artifact {
+        const WAITS: &str = "waits until it is told what it boots";
         let assigned = self.assign_in_script(catalog, asking);
         let (mac, why) = (asking.machine.mac, assigned.why.to_string());
         if let Some(why) = unfit(&assigned, asking) {
-            let what = "waits until it is told what it boots";
-            let config = script::pxelinux_nothing(mac, what, &why);
+            let config = (syntax.wait)(mac, WAITS, &why);
             return chosen(Boots::Wait, why, text(config, mac));
         }
         let config = match assigned.boots {
             Boots::Image(image) => {
                 let image = assigned.with_append(image);
-                self.with_recipient(asking, &assigned, |to| script::pxelinux(&image, to))
+                self.with_recipient(asking, &assigned, |to| (syntax.image)(&image, to))
             }
             Boots::Menu => {
                 let menu = menu(catalog, &assigned);
@@ -94,43 +129,11 @@ impl ArtifactStore {
                     ..menu
                 };
                 let shell = menu_offers_shell(catalog, &assigned);
-                let menu = |to: &Recipient<'_>| script::pxelinux_menu(&menu, to, shell);
+                let menu = |to: &Recipient<'_>| (syntax.menu)(&menu, to, shell);
                 self.with_recipient(asking, &assigned, menu)
             }
-            Boots::Wait => {
-                script::pxelinux_nothing(mac, "waits until it is told what it boots", &why)
-            }
-            Boots::Refuse => script::pxelinux_nothing(mac, "is not booted by this server", &why),
-        };
-        chosen(assigned.boots, why, text(config, mac))
-    }
-
-    /// The same in GRUB's syntax. Who is not known says who it is: GRUB knows its MAC.
-    pub(super) fn grub(&self, catalog: &Catalog, asking: &Asking<'_>) -> Artifact {
-        let assigned = self.assign_in_script(catalog, asking);
-        let (mac, why) = (asking.machine.mac, assigned.why.to_string());
-        let config = match assigned.boots {
-            _ if mac.is_none() => return text(script::grub_unknown().to_owned(), None),
-            Boots::Image(image) => {
-                let image = assigned.with_append(image);
-                self.with_recipient(asking, &assigned, |to| script::grub(&image, to))
-            }
-            Boots::Menu => {
-                let menu = menu(catalog, &assigned);
-                let images = menu.images.iter();
-                let images: Vec<_> = images.map(|image| assigned.with_append(image)).collect();
-                let menu = Menu {
-                    images: images.iter().map(AsRef::as_ref).collect(),
-                    ..menu
-                };
-                let shell = menu_offers_shell(catalog, &assigned);
-                let menu = |to: &Recipient<'_>| script::grub_menu(&menu, to, shell);
-                self.with_recipient(asking, &assigned, menu)
-            }
-            Boots::Wait => {
-                script::grub_ask_again(mac, "waits until it is told what it boots", &why)
-            }
-            Boots::Refuse => script::grub_nothing(mac, "is not booted by this server", &why),
+            Boots::Wait => (syntax.wait)(mac, WAITS, &why),
+            Boots::Refuse => (syntax.refuse)(mac, "is not booted by this server", &why),
         };
         chosen(assigned.boots, why, text(config, mac))
     }
