@@ -63,6 +63,16 @@ pub(super) const TABLE: &[Difference] = &[
         "its MOUNT v1 mounts nothing either",
     ),
     differs(
+        [
+            "nfsd",
+            "100005.3.0 udp",
+            "rpc",
+            "nothing listens",
+            "success",
+        ],
+        "no MOUNT over UDP: init asks over TCP, and what is asked over UDP can be forged",
+    ),
+    differs(
         ["nfsd", "MNT1 path:", "status", "ACCES", "OK"],
         "a handle of NFSv2, which neither Debian's nfsd nor ours serves",
     ),
