@@ -46,4 +46,4 @@ pub use program::{Finished, Program};
 pub use root::{GuixRoot, ShapedRoot, TinyRoot};
 pub use switch::{DhcpMessage, Port, Switch, SwitchConfig};
 pub use transcript::{Echo, Seen, Transcript};
-pub use vm::{Firmware, KERNEL_PARAMETERS, QUICK_KERNEL_PARAMETERS, Vm, VmBuilder};
+pub use vm::{Firmware, KERNEL_PARAMETERS, QUICK_KERNEL_PARAMETERS, SignatureLists, Vm, VmBuilder};

@@ -7,6 +7,7 @@ use anyhow::Result;
 use super::firmware::Firmware;
 use super::machine::{COUNTED, Vm};
 use super::unpacked::unpacked;
+use super::variable_store::{KeyVariable, SignatureLists};
 use crate::accel::Accel;
 use crate::net::Net;
 use crate::nic::Nic;
@@ -29,6 +30,7 @@ pub struct VmBuilder<'net> {
     processor: Processor,
     memory_mib: u32,
     firmware: Firmware,
+    keys: Vec<(KeyVariable, SignatureLists)>,
     nics: Vec<Nic>,
     kernel: Option<(PathBuf, PathBuf, String)>,
     streams: Streams,
@@ -49,6 +51,7 @@ impl<'net> VmBuilder<'net> {
             processor: Processor::X86_64,
             memory_mib: 512,
             firmware: Firmware::Bios,
+            keys: Vec::new(),
             nics: Vec::new(),
             kernel: None,
             streams: Streams {
@@ -82,6 +85,21 @@ impl<'net> VmBuilder<'net> {
     #[must_use]
     pub fn firmware(mut self, firmware: Firmware) -> Self {
         self.firmware = firmware;
+        self
+    }
+
+    /// Has [`Firmware::SecureBoot`] trust these, instead of Microsoft's authorities. Who may change its keys (`PK`,
+    /// `KEK`), and what it refuses (`dbx`), stay as they are.
+    #[must_use]
+    pub fn trusting(mut self, db: SignatureLists) -> Self {
+        self.keys.push((KeyVariable::Db, db));
+        self
+    }
+
+    /// Has [`Firmware::SecureBoot`] refuse these, whoever signed them.
+    #[must_use]
+    pub fn refusing(mut self, dbx: SignatureLists) -> Self {
+        self.keys.push((KeyVariable::Dbx, dbx));
         self
     }
 
@@ -220,8 +238,11 @@ impl<'net> VmBuilder<'net> {
             argv.extend(["-uuid".into(), uuid.clone()]);
         }
         let variables = self.net.logs().join(format!("{}-variables.fd", self.name));
-        argv.extend(self.firmware.flash(self.processor, &variables)?);
-        if self.firmware == Firmware::UefiHttp {
+        argv.extend(
+            self.firmware
+                .flash(self.processor, &self.keys, &variables)?,
+        );
+        if self.firmware.is_http() {
             for family in ["IPv4", "IPv6"] {
                 let setting = format!("name=opt/org.tianocore/{family}PXESupport,string=n");
                 argv.extend(["-fw_cfg".into(), setting]);

@@ -1,11 +1,12 @@
 //! Firmware, and the files that it is.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use super::variable_store::{self, KeyVariable, SignatureLists};
 use crate::processor::Processor;
 
 /// A machine's firmware.
@@ -20,25 +21,50 @@ pub enum Firmware {
     UefiHttp,
     /// OVMF with Microsoft's keys, and with Secure Boot on: it starts only what they, or what they have signed, signed.
     SecureBoot,
+    /// The same without PXE, so that it tries HTTP boot at once.
+    SecureBootHttp,
 }
 
 impl Firmware {
-    /// QEMU's arguments for it: its code, and a fresh copy of its variable store, which is written to `own`.
+    /// Whether it starts only what is signed.
+    fn is_secure(self) -> bool {
+        matches!(self, Self::SecureBoot | Self::SecureBootHttp)
+    }
+
+    /// Whether it leaves out PXE.
+    pub(super) fn is_http(self) -> bool {
+        matches!(self, Self::UefiHttp | Self::SecureBootHttp)
+    }
+
+    /// QEMU's arguments for it: its code, and a fresh copy of its variable store with `keys`, which is written to `own`.
     ///
     /// # Errors
     /// It is not installed, there is none such for this processor, or the copy cannot be written.
-    pub(super) fn flash(self, processor: Processor, own: &Path) -> Result<Vec<String>> {
+    pub(super) fn flash(
+        self,
+        processor: Processor,
+        keys: &[(KeyVariable, SignatureLists)],
+        own: &Path,
+    ) -> Result<Vec<String>> {
         let Some((code, variables)) = self.edk2(processor)? else {
             return Ok(Vec::new());
         };
         copy_sparse(&variables, own)
             .with_context(|| format!("copy {} to {}", variables.display(), own.display()))?;
+        if !keys.is_empty() {
+            let mut store = fs::read(own)?;
+            for (variable, lists) in keys {
+                variable_store::write(&mut store, *variable, lists)
+                    .with_context(|| format!("write keys to {}", own.display()))?;
+            }
+            fs::write(own, store)?;
+        }
         let drive = |unit: u8, more: &str, file: &Path| {
             let file = file.display();
             format!("if=pflash,format=raw,unit={unit},{more}file={file}")
         };
         let mut flash = Vec::new();
-        if self == Self::SecureBoot {
+        if self.is_secure() {
             for setting in [
                 // Only system management mode may write to its variables.
                 ["-machine", "smm=on"],
@@ -63,7 +89,7 @@ impl Firmware {
         let (folder, files, package): (_, &[(&str, &str)], _) = match (processor, self) {
             (Processor::X86_64, Self::Bios) => return Ok(None),
             (Processor::Aarch64, Self::Bios) => bail!("an aarch64 machine has no BIOS"),
-            (Processor::X86_64, Self::SecureBoot) => (
+            (Processor::X86_64, Self::SecureBoot | Self::SecureBootHttp) => (
                 "/usr/share/OVMF",
                 &[
                     ("OVMF_CODE_4M.secboot.fd", "OVMF_VARS_4M.ms.fd"),
@@ -71,7 +97,7 @@ impl Firmware {
                 ],
                 "ovmf",
             ),
-            (Processor::Aarch64, Self::SecureBoot) => {
+            (Processor::Aarch64, Self::SecureBoot | Self::SecureBootHttp) => {
                 bail!("Debian's AAVMF has no variable store with Microsoft's keys")
             }
             (Processor::X86_64, _) => (
