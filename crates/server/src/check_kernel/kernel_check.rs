@@ -263,7 +263,30 @@ mod tests {
             "MODULE_SIG_SHA256",
             "SECURITY_LOCKDOWN_LSM_EARLY",
         ];
-        let kernels: [(&str, &str, usize, Vec<&str>); 7] = [
+        // The same for Alpine's and Guix's kernels, by processor and purpose.
+        let alpine = [
+            "MODULE_SIG_FORCE",
+            "SECURITY_LOCKDOWN_LSM",
+            "SECURITY_LOCKDOWN_LSM_EARLY",
+            "SLAB_FREELIST_HARDENED",
+        ];
+        let no_cards = [
+            "REALTEK_PHY",
+            "BROADCOM_PHY",
+            "USB_USBNET",
+            "USB_XHCI_PCI_RENESAS",
+        ];
+        let guix = [
+            "USB_XHCI_PCI_RENESAS",
+            "MODULE_SIG",
+            "MODULE_SIG_ALL",
+            "MODULE_SIG_FORCE",
+            "MODULE_SIG_SHA256",
+            "SECURITY_LANDLOCK",
+            "SECURITY_LOCKDOWN_LSM",
+            "SECURITY_LOCKDOWN_LSM_EARLY",
+        ];
+        let kernels: [(&str, &str, usize, Vec<&str>); 13] = [
             ("debian-12-amd64", DEBIAN, 0, DEBIAN_LACKS.into()),
             (
                 "debian-12-cloud-amd64",
@@ -300,6 +323,75 @@ mod tests {
                 include_str!("configurations/arch-x86_64.config"),
                 0,
                 arch.into(),
+            ),
+            (
+                "alpine-3.19-lts-x86_64",
+                include_str!("configurations/alpine-3.19-lts-x86_64.config"),
+                0,
+                [&["NFS_V3_ACL"], &alpine[..]].concat(),
+            ),
+            (
+                "alpine-3.19-lts-aarch64",
+                include_str!("configurations/alpine-3.19-lts-aarch64.config"),
+                1,
+                vec![
+                    "NFS_V3_ACL",
+                    "FHANDLE",
+                    "RTC_DRV_PL031",
+                    "USB_XHCI_PCI_RENESAS",
+                    "MODULE_SIG_FORCE",
+                    "SECURITY_LOCKDOWN_LSM",
+                    "SECURITY_LOCKDOWN_LSM_EARLY",
+                    "RANDOMIZE_BASE",
+                    "SLAB_FREELIST_HARDENED",
+                ],
+            ),
+            (
+                "alpine-3.19-virt-x86_64",
+                include_str!("configurations/alpine-3.19-virt-x86_64.config"),
+                19,
+                [
+                    &["NFS_V3_ACL"],
+                    &no_cards[..],
+                    &[
+                        "MODULE_SIG_FORCE",
+                        "SECURITY_YAMA",
+                        "SECURITY_LOCKDOWN_LSM_EARLY",
+                        "SLAB_FREELIST_HARDENED",
+                    ],
+                ]
+                .concat(),
+            ),
+            (
+                "alpine-3.19-virt-aarch64",
+                include_str!("configurations/alpine-3.19-virt-aarch64.config"),
+                20,
+                [
+                    &["NFS_V3_ACL", "XEN"],
+                    &no_cards[..],
+                    &[
+                        "MODULE_SIG_FORCE",
+                        "SECURITY_YAMA",
+                        "SECURITY_LOCKDOWN_LSM",
+                        "SECURITY_LOCKDOWN_LSM_EARLY",
+                        "RANDOMIZE_BASE",
+                        "FORTIFY_SOURCE",
+                        "SLAB_FREELIST_HARDENED",
+                    ],
+                ]
+                .concat(),
+            ),
+            (
+                "guix-1.2-x86_64",
+                include_str!("configurations/guix-1.2-x86_64.config"),
+                0,
+                [&guix[..], &["SECURITY_DMESG_RESTRICT"]].concat(),
+            ),
+            (
+                "guix-1.2-arm64",
+                include_str!("configurations/guix-1.2-arm64.config"),
+                5,
+                [&["HYPERV"], &guix[..], &["FORTIFY_SOURCE"]].concat(),
             ),
         ];
         for (name, config, drivers, lacks) in kernels {
