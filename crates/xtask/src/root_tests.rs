@@ -31,10 +31,10 @@ use crate::privileges::needs_root;
 use crate::run::output;
 use crate::setup::distribution_kernels::FetchedKernel;
 
-/// The share of idle time at which one more test is started: half of one of two processors.
-const IDLE: f64 = 0.25;
+/// The share of idle time at which one more test is started: a third of one of two processors.
+const IDLE: f64 = 0.16;
 /// How long the processors are looked at. A test that has been started shows within it.
-const LOOK: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_secs(1);
 /// How long a test may run, far above the longest, which waits for ten minutes.
 const DEADLINE: Duration = Duration::from_secs(60 * 60);
 /// How often it is looked at whether a test has ended.
@@ -242,15 +242,15 @@ fn run_all(
     let mut processors = Processors::now();
     let (mut idle, mut told) = (false, Instant::now());
     while !tests.is_empty() || running.all() > 0 {
-        let memory = available_memory_mib().unwrap_or(u64::MAX);
+        let (memory, now) = (available_memory_mib().unwrap_or(u64::MAX), Instant::now());
         let may_start = |test: &&Test| {
             let is_ready = package.get().is_some() || !test.name.starts_with(OF_THE_PACKAGE);
-            is_ready && running.leave_room_for(test, idle, memory)
+            is_ready && running.leave_room_for(test, now, idle, memory)
         };
         match tests.iter().position(|test| may_start(&test)) {
             Some(place) => {
                 let test = tests.remove(place);
-                running.begins(&test);
+                running.begins(&test, now);
                 start_one(test, logs, accel, package.get().copied(), &sender);
                 // The next one is another look at the processors away.
                 (processors, idle) = (Processors::now(), false);

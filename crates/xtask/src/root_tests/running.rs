@@ -5,10 +5,13 @@ use std::time::{Duration, Instant};
 use super::one_test::Test;
 use super::processors::number_of_processors;
 
-/// How many of the tests that wait for minutes run at a time, even if the processors are busy.
-const WAITING_AT_LEAST: usize = 4;
+/// How many of the tests that wait for minutes may begin at a time, even if the processors are busy. Their machines boot
+/// first, and take next to nothing afterwards: so all of them wait at the same time, and the others run meanwhile.
+const WAITING_THAT_BEGIN: usize = 4;
+/// After so long they wait.
+const BEGINNING: Duration = Duration::from_secs(150);
 /// The most tests at a time, for each processor.
-const AT_MOST: usize = 6;
+const AT_MOST: usize = 8;
 /// The memory that has to be free for one more: a test has one to four machines of half a gigabyte.
 const MEMORY_MIB: u64 = 2560;
 /// What a test takes of it that has just begun, so that its machines have not used it yet; and so much has to be free for
@@ -17,59 +20,58 @@ const MEMORY_OF_ONE_MIB: u64 = 1024;
 /// After so long its machines have.
 const YOUNG: Duration = Duration::from_secs(60);
 
-/// How many tests are running.
+/// The tests that run, each with when it began.
 #[derive(Debug, Default)]
-pub(super) struct Running {
-    waiting: usize,
-    others: usize,
-    titles: Vec<(String, Instant)>,
-}
+pub(super) struct Running(Vec<(Test, Instant)>);
 
 impl Running {
-    fn of(&mut self, test: &Test) -> &mut usize {
-        match test.waits {
-            true => &mut self.waiting,
-            false => &mut self.others,
-        }
-    }
-
-    pub(super) fn begins(&mut self, test: &Test) {
-        *self.of(test) += 1;
-        self.titles.push((test.title(), Instant::now()));
+    pub(super) fn begins(&mut self, test: &Test, now: Instant) {
+        self.0.push((test.clone(), now));
     }
 
     pub(super) fn ends(&mut self, test: &Test) {
-        let count = self.of(test);
-        *count = count.saturating_sub(1);
-        let title = test.title();
-        if let Some(place) = self.titles.iter().position(|(other, _)| *other == title) {
-            self.titles.remove(place);
+        if let Some(place) = self.0.iter().position(|(other, _)| other == test) {
+            self.0.remove(place);
         }
     }
 
     /// What is waited for.
     pub(super) fn line(&self) -> String {
-        let each = self.titles.iter().map(|(title, since)| {
+        let each = self.0.iter().map(|(test, since)| {
             let seconds = since.elapsed().as_secs();
-            format!("{title} for {seconds} s")
+            format!("{} for {seconds} s", test.title())
         });
         format!("running: {}", each.collect::<Vec<_>>().join(", "))
     }
 
     pub(super) fn all(&self) -> usize {
-        self.waiting + self.others
+        self.0.len()
+    }
+
+    /// How many began less than `limit` ago.
+    fn younger_than(&self, limit: Duration, now: Instant, which: impl Fn(&Test) -> bool) -> usize {
+        let young = self
+            .0
+            .iter()
+            .filter(|(test, since)| now.saturating_duration_since(*since) < limit && which(test));
+        young.count()
     }
 
     /// The memory that those will still take that have just begun, in MiB.
-    fn memory_to_come(&self) -> u64 {
-        let young = self.titles.iter();
-        let young = young.filter(|(_, since)| since.elapsed() < YOUNG).count();
+    fn memory_to_come(&self, now: Instant) -> u64 {
+        let young = self.younger_than(YOUNG, now, |_| true);
         MEMORY_OF_ONE_MIB.saturating_mul(u64::try_from(young).unwrap_or(u64::MAX))
     }
 
-    /// Whether `test` may start: `idle` if the processors have time for one more, and `memory` is free, in MiB.
-    pub(super) fn leave_room_for(&self, test: &Test, idle: bool, memory: u64) -> bool {
-        let left = memory.saturating_sub(self.memory_to_come());
+    /// Whether `test` may start now: `idle` if the processors have time for one more, and `memory` is free, in MiB.
+    pub(super) fn leave_room_for(
+        &self,
+        test: &Test,
+        now: Instant,
+        idle: bool,
+        memory: u64,
+    ) -> bool {
+        let left = memory.saturating_sub(self.memory_to_come(now));
         // One at a time whatever there is.
         if self.all() > 0 && left < MEMORY_OF_ONE_MIB {
             return false;
@@ -77,8 +79,8 @@ impl Running {
         let idle = idle && left >= MEMORY_MIB;
         let processors = number_of_processors();
         let at_least = match test.waits {
-            true => self.waiting < WAITING_AT_LEAST,
-            false => self.others < processors,
+            true => self.younger_than(BEGINNING, now, |test| test.waits) < WAITING_THAT_BEGIN,
+            false => self.0.iter().filter(|(test, _)| !test.waits).count() < processors,
         };
         at_least || (idle && self.all() < AT_MOST * processors)
     }
@@ -88,38 +90,64 @@ impl Running {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_test_that_waits_starts_on_busy_processors_and_another_one_when_they_are_idle() {
-        let test = |waits| Test {
+    fn test(waits: bool, name: &str) -> Test {
+        Test {
             program: std::path::PathBuf::new(),
-            name: String::new(),
+            name: name.to_owned(),
             waits,
             kernel: None,
+        }
+    }
+
+    /// So many of each kind, which began at `since`.
+    fn running(waiting: usize, others: usize, since: Instant) -> Running {
+        let waiting = (0..waiting).map(|number| test(true, &number.to_string()));
+        let others = (0..others).map(|number| test(false, &number.to_string()));
+        Running(waiting.chain(others).map(|test| (test, since)).collect())
+    }
+
+    #[test]
+    fn a_test_that_waits_starts_on_busy_processors_and_another_one_when_they_are_idle() {
+        let (began, processors) = (Instant::now(), number_of_processors());
+        let later = began + BEGINNING;
+        let (waiting, other) = (test(true, "waiting"), test(false, "other"));
+        let busy = running(WAITING_THAT_BEGIN - 1, processors, began);
+        assert!(busy.leave_room_for(&waiting, began, false, u64::MAX));
+        assert!(!busy.leave_room_for(&other, began, false, u64::MAX));
+        assert!(busy.leave_room_for(&other, later, true, MEMORY_MIB) || processors == 1);
+        assert!(!busy.leave_room_for(&other, later, true, MEMORY_MIB - 1));
+        assert!(!busy.leave_room_for(&waiting, later, true, MEMORY_OF_ONE_MIB - 1));
+        assert!(Running::default().leave_room_for(&waiting, began, false, 0));
+        let full = running(WAITING_THAT_BEGIN, AT_MOST * processors, began);
+        assert!(!full.leave_room_for(&waiting, began, true, u64::MAX));
+        assert!(!full.leave_room_for(&other, later, true, u64::MAX));
+    }
+
+    #[test]
+    fn more_that_wait_begin_once_the_first_ones_only_wait() {
+        let began = Instant::now();
+        let one_more = test(true, "one more");
+        let busy = running(WAITING_THAT_BEGIN, number_of_processors(), began);
+        let later = began + BEGINNING;
+        for (now, may) in [(began, false), (later, true)] {
+            let found = busy.leave_room_for(&one_more, now, false, u64::MAX);
+            assert_eq!(found, may);
+        }
+    }
+
+    #[test]
+    fn a_test_that_has_just_begun_has_not_taken_its_memory_yet() {
+        let began = Instant::now();
+        let first = test(true, "first");
+        let mut running = Running::default();
+        running.begins(&first, began);
+        let may = |running: &Running, now, memory| {
+            running.leave_room_for(&test(true, "second"), now, false, memory)
         };
-        let processors = number_of_processors();
-        let busy = Running {
-            waiting: WAITING_AT_LEAST - 1,
-            others: processors,
-            ..Running::default()
-        };
-        assert!(busy.leave_room_for(&test(true), false, MEMORY_MIB));
-        assert!(!busy.leave_room_for(&test(false), false, MEMORY_MIB));
-        assert!(busy.leave_room_for(&test(false), true, MEMORY_MIB) || processors == 1);
-        assert!(!busy.leave_room_for(&test(false), true, MEMORY_MIB - 1));
-        assert!(!busy.leave_room_for(&test(true), true, MEMORY_OF_ONE_MIB - 1));
-        assert!(Running::default().leave_room_for(&test(true), false, 0));
-        let mut just_begun = Running::default();
-        just_begun.begins(&test(true));
-        assert!(!just_begun.leave_room_for(&test(true), true, 2 * MEMORY_OF_ONE_MIB - 1));
-        assert!(just_begun.leave_room_for(&test(true), false, 2 * MEMORY_OF_ONE_MIB));
-        just_begun.ends(&test(true));
-        assert!(just_begun.leave_room_for(&test(true), false, 0));
-        let full = Running {
-            waiting: WAITING_AT_LEAST,
-            others: AT_MOST * processors,
-            ..Running::default()
-        };
-        assert!(!full.leave_room_for(&test(true), true, u64::MAX));
-        assert!(!full.leave_room_for(&test(false), true, u64::MAX));
+        assert!(!may(&running, began, 2 * MEMORY_OF_ONE_MIB - 1));
+        assert!(may(&running, began, 2 * MEMORY_OF_ONE_MIB));
+        assert!(may(&running, began + YOUNG, MEMORY_OF_ONE_MIB));
+        running.ends(&first);
+        assert!(may(&running, began, 0));
     }
 }
