@@ -49,8 +49,40 @@ pub(crate) fn run_for_aarch64() -> Result<()> {
 /// # Errors
 /// As [`run`]; without root, also when a kernel is missing.
 pub(crate) fn run_for_tests(kernels: &[DistributionKernel]) -> Result<()> {
-    let mut steps = missing()?;
+    let mut steps = missing_for_builds()?;
+    steps.extend(missing_for_tests_alone()?);
+    take_before(steps, missing_kernels(kernels))
+}
+
+/// The part of [`run_for_tests`] that builds of netroot need; the rest can be installed while they run. All of it is
+/// announced.
+///
+/// # Errors
+/// As [`run_for_tests`].
+pub(crate) fn run_for_builds_of_tests(kernels: &[DistributionKernel]) -> Result<()> {
+    let mut later = missing_for_tests_alone()?;
+    later.extend(missing_kernels(kernels));
+    take_before(missing_for_builds()?, later)
+}
+
+/// What a build needs of the host: compilers and targets. Packages are installed at once.
+fn missing_for_builds() -> Result<Vec<Box<dyn InstallStep>>> {
+    let mut steps: Vec<Box<dyn InstallStep>> = Vec::new();
+    if let Some(step) = packages::missing()? {
+        steps.push(Box::new(step));
+    }
     if let Some(step) = packages::missing_for_tests()? {
+        steps.push(Box::new(step));
+    }
+    if let Some(step) = toolchain::missing()? {
+        steps.push(Box::new(step));
+    }
+    Ok(steps)
+}
+
+fn missing_for_tests_alone() -> Result<Vec<Box<dyn InstallStep>>> {
+    let mut steps: Vec<Box<dyn InstallStep>> = Vec::new();
+    if let Some(step) = debian_root::missing()? {
         steps.push(Box::new(step));
     }
     for step in cargo_tools::missing() {
@@ -66,7 +98,7 @@ pub(crate) fn run_for_tests(kernels: &[DistributionKernel]) -> Result<()> {
     if let Some(step) = distributions::missing() {
         steps.push(Box::new(step));
     }
-    take_before(steps, missing_kernels(kernels))
+    Ok(steps)
 }
 
 /// Fetches these kernels, if they are not there. They are made of the Debian root of [`run`].
@@ -196,7 +228,7 @@ fn take_before(steps: Vec<Box<dyn InstallStep>>, later: Vec<Box<dyn InstallStep>
         step.run()?;
     }
     if !is_root {
-        theirs.extend(later);
+        theirs.extend(later.into_iter().filter(|step| step.needs_root()));
     }
     if theirs.is_empty() {
         println!("set-up: complete");

@@ -8,7 +8,7 @@ mod style;
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use netroot_harness::paths;
 
 use self::check::{Check, CheckResult, Outcome, cargo, passed, run_check, sum_up};
@@ -25,6 +25,8 @@ const QUICK: [(&str, Check); 4] = [
     ("circles between modules", style::circles),
     ("unit tests and simulator", unit_tests),
 ];
+/// Without it nothing else is run.
+const SET_UP: &str = "set-up: what machines boot, and tools";
 /// The other kernels of a few tests. One that cannot be fetched fails here, and nothing else does.
 const KERNELS: [(&str, DistributionKernel); 2] = [
     ("Debian 11's kernel", DistributionKernel::Old),
@@ -32,11 +34,6 @@ const KERNELS: [(&str, DistributionKernel); 2] = [
         "the newest kernel of the backports",
         DistributionKernel::New,
     ),
-];
-/// What the tests that need root have to have before they can start. The longest wait for ten minutes.
-const BEFORE: [(&str, Check); 2] = [
-    ("formatting", style::formatting),
-    ("tests that need root: build", root_tests_build),
 ];
 /// Some of the tests that need root install it.
 const PACKAGE: (&str, Check) = ("Debian package", debian_package);
@@ -78,23 +75,34 @@ pub(crate) fn quick() -> Result<()> {
 /// When a check failed.
 pub(crate) fn all() -> Result<()> {
     let (began, processors) = (Instant::now(), Processors::now());
-    let mut results = vec![run_check("set-up", || {
-        setup::run_for_tests(&KERNELS.map(|(_, kernel)| kernel))?;
-        Ok(passed())
-    })];
-    if results.iter().any(|set_up| set_up.result.is_err()) {
+    let kernels = KERNELS.map(|(_, kernel)| kernel);
+    let mut results = vec![
+        run_check("formatting", style::formatting),
+        run_check("set-up: what builds need", || {
+            setup::run_for_builds_of_tests(&kernels)?;
+            Ok(passed())
+        }),
+    ];
+    if results
+        .iter()
+        .any(|check| check.name != "formatting" && check.result.is_err())
+    {
         return sum_up(&results, began, &processors);
     }
-    let mut kernels = Vec::new();
-    for (name, kernel) in KERNELS {
-        results.push(run_check(name, || {
-            let kernel = fetch(&kernel)?;
-            let version = kernel.version.clone();
-            kernels.push(kernel);
-            Ok(Outcome::Passed(version))
-        }));
+    // The rest is mostly fetched, and the processors are free for the longest build, which the longest tests wait for.
+    let (build, (rest, kernels)) = std::thread::scope(|scope| {
+        let build = scope.spawn(|| run_check("tests that need root: build", root_tests_build));
+        let rest = the_rest_of_the_set_up();
+        (build.join(), rest)
+    });
+    results.extend(rest);
+    results.push(build.map_err(|_| anyhow!("a thread panicked"))?);
+    if results
+        .iter()
+        .any(|check| check.name == SET_UP && check.result.is_err())
+    {
+        return sum_up(&results, began, &processors);
     }
-    results.extend(BEFORE.map(|(name, check)| run_check(name, check)));
     let (start, meanwhile) = (Instant::now(), Processors::now());
     let root_tests = RootTests::start(Which::All(kernels));
     let (name, check) = PACKAGE;
@@ -114,6 +122,27 @@ pub(crate) fn all() -> Result<()> {
         ..waited
     });
     sum_up(&results, began, &processors)
+}
+
+/// What machines boot, and the tools of the checks, once the host has its packages; and the kernels that could be fetched.
+fn the_rest_of_the_set_up() -> (Vec<CheckResult>, Vec<FetchedKernel>) {
+    let mut fetched = Vec::new();
+    let mut results = vec![run_check(SET_UP, || {
+        setup::run_for_tests(&KERNELS.map(|(_, kernel)| kernel))?;
+        Ok(passed())
+    })];
+    if results.iter().any(|set_up| set_up.result.is_err()) {
+        return (results, fetched);
+    }
+    for (name, kernel) in KERNELS {
+        results.push(run_check(name, || {
+            let kernel = fetch(&kernel)?;
+            let version = kernel.version.clone();
+            fetched.push(kernel);
+            Ok(Outcome::Passed(version))
+        }));
+    }
+    (results, fetched)
 }
 
 fn unit_tests() -> Result<Outcome> {
