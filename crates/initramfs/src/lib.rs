@@ -7,7 +7,7 @@
 //! ```
 //!
 //! ```text
-//! what a root has           root_tree; kernel: where kernels are, which one boots, its version; generations
+//! what a root has           root_tree; distribution; kernel: where kernels are, which one boots, its version; generations
 //! what an initrd has        contents; module_selection: names of sets, cards and modules → modules
 //! which modules there are   module_index (depmod's files, aliases), modinfo; driver_kind and out_of_tree: those that
 //!                           lie anywhere; nic_drivers: which card needs which; local_nics: the cards of this machine
@@ -27,6 +27,7 @@ mod build_error;
 mod contents;
 mod cpio;
 mod decompress;
+mod distribution;
 mod driver_kind;
 mod firmware;
 #[cfg(test)]
@@ -51,6 +52,7 @@ pub use contents::{
     Companions, Contents, ContentsError, Device, ExtraFile, FirmwareFilter, ModuleSet, Symlink,
 };
 pub use decompress::DecompressError;
+pub use distribution::Distribution;
 pub use driver_kind::DriverKind;
 pub use initrd::{BuildRequest, BuildSummary, Compression, CompressionOptions, build, check};
 pub use kernel::{
