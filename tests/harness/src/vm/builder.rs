@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::firmware::Firmware;
 use super::machine::{COUNTED, Vm};
 use super::unpacked::unpacked;
-use super::variable_store::{KeyVariable, SignatureLists};
+use super::variable_store::{SignatureLists, Variable};
 use crate::accel::Accel;
 use crate::net::Net;
 use crate::nic::Nic;
@@ -30,7 +30,7 @@ pub struct VmBuilder<'net> {
     processor: Processor,
     memory_mib: u32,
     firmware: Firmware,
-    keys: Vec<(KeyVariable, SignatureLists)>,
+    variables: Vec<(Variable, Vec<u8>)>,
     nics: Vec<Nic>,
     kernel: Option<(PathBuf, PathBuf, String)>,
     streams: Streams,
@@ -51,7 +51,7 @@ impl<'net> VmBuilder<'net> {
             processor: Processor::X86_64,
             memory_mib: 512,
             firmware: Firmware::Bios,
-            keys: Vec::new(),
+            variables: Vec::new(),
             nics: Vec::new(),
             kernel: None,
             streams: Streams {
@@ -92,14 +92,24 @@ impl<'net> VmBuilder<'net> {
     /// `KEK`), and what it refuses (`dbx`), stay as they are.
     #[must_use]
     pub fn trusting(mut self, db: SignatureLists) -> Self {
-        self.keys.push((KeyVariable::Db, db));
+        self.variables.push((Variable::Db, db.into_bytes()));
         self
     }
 
     /// Has [`Firmware::SecureBoot`] refuse these, whoever signed them.
     #[must_use]
     pub fn refusing(mut self, dbx: SignatureLists) -> Self {
-        self.keys.push((KeyVariable::Dbx, dbx));
+        self.variables.push((Variable::Dbx, dbx.into_bytes()));
+        self
+    }
+
+    /// Has shim refuse what is older than these generations, one `component,generation` a line.
+    #[must_use]
+    pub fn least_generations(mut self, lines: &str) -> Self {
+        // Newer than what any shim brings, so that it stays.
+        let level = format!("sbat,1,2099010100\n{lines}\n");
+        self.variables
+            .push((Variable::SbatLevel, level.into_bytes()));
         self
     }
 
@@ -237,10 +247,10 @@ impl<'net> VmBuilder<'net> {
         if let Some(uuid) = &self.uuid {
             argv.extend(["-uuid".into(), uuid.clone()]);
         }
-        let variables = self.net.logs().join(format!("{}-variables.fd", self.name));
+        let store = self.net.logs().join(format!("{}-variables.fd", self.name));
         argv.extend(
             self.firmware
-                .flash(self.processor, &self.keys, &variables)?,
+                .flash(self.processor, &self.variables, &store)?,
         );
         if self.firmware.is_http() {
             for family in ["IPv4", "IPv6"] {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::variable_store::{self, KeyVariable, SignatureLists};
+use super::variable_store::{self, Variable};
 use crate::processor::Processor;
 
 /// A machine's firmware.
@@ -36,14 +36,14 @@ impl Firmware {
         matches!(self, Self::UefiHttp | Self::SecureBootHttp)
     }
 
-    /// QEMU's arguments for it: its code, and a fresh copy of its variable store with `keys`, which is written to `own`.
+    /// QEMU's arguments for it: its code, and a fresh copy of its variable store with these `changes`, which is written to `own`.
     ///
     /// # Errors
     /// It is not installed, there is none such for this processor, or the copy cannot be written.
     pub(super) fn flash(
         self,
         processor: Processor,
-        keys: &[(KeyVariable, SignatureLists)],
+        changes: &[(Variable, Vec<u8>)],
         own: &Path,
     ) -> Result<Vec<String>> {
         let Some((code, variables)) = self.edk2(processor)? else {
@@ -51,11 +51,11 @@ impl Firmware {
         };
         copy_sparse(&variables, own)
             .with_context(|| format!("copy {} to {}", variables.display(), own.display()))?;
-        if !keys.is_empty() {
+        if !changes.is_empty() {
             let mut store = fs::read(own)?;
-            for (variable, lists) in keys {
-                variable_store::write(&mut store, *variable, lists)
-                    .with_context(|| format!("write keys to {}", own.display()))?;
+            for (variable, data) in changes {
+                variable_store::write(&mut store, *variable, data)
+                    .with_context(|| format!("write variables to {}", own.display()))?;
             }
             fs::write(own, store)?;
         }

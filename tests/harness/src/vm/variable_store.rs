@@ -1,4 +1,4 @@
-//! edk2's variable store, as far as the keys of Secure Boot are written to it before a machine starts.
+//! edk2's variable store, as far as what Secure Boot starts is written to it before a machine starts.
 //!
 //! The layout is edk2's (`MdeModulePkg/Include/Guid/VariableFormat.h`): a firmware volume, the header of the store, and
 //! one variable after the other, each at a multiple of four bytes, until the first two bytes that are no start of one.
@@ -23,6 +23,11 @@ impl SignatureLists {
         self.list(SHA256, digest)
     }
 
+    /// Their bytes.
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
     /// A list with one signature: those with several have to be of the same length.
     fn list(mut self, kind: [u8; 16], content: &[u8]) -> Self {
         let signature = OWNER.len() + content.len();
@@ -38,22 +43,39 @@ impl SignatureLists {
     }
 }
 
-/// A variable that holds such lists.
+/// A variable of Secure Boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum KeyVariable {
-    /// What may be started.
+pub(super) enum Variable {
+    /// What may be started: signature lists.
     Db,
-    /// What may not, although `db` has it.
+    /// What may not, although `db` has it: the same.
     Dbx,
+    /// The least generations that shim starts: lines as in a section `.sbat`.
+    SbatLevel,
 }
 
-impl KeyVariable {
+impl Variable {
     fn name(self) -> Vec<u8> {
         let name = match self {
             Self::Db => "db\0",
             Self::Dbx => "dbx\0",
+            Self::SbatLevel => "SbatLevel\0",
         };
         name.encode_utf16().flat_map(u16::to_le_bytes).collect()
+    }
+
+    const fn vendor(self) -> &'static [u8; 16] {
+        match self {
+            Self::Db | Self::Dbx => &VENDOR,
+            Self::SbatLevel => &SHIM,
+        }
+    }
+
+    const fn attributes(self) -> u32 {
+        match self {
+            Self::Db | Self::Dbx => AUTHENTICATED,
+            Self::SbatLevel => BOOT_SERVICES_ALONE,
+        }
     }
 }
 
@@ -69,8 +91,12 @@ const OWNER: [u8; 16] = [0x11; 16];
 const VENDOR: [u8; 16] = 0xcbb2_19d7_3a3d_9645_a3bc_dad0_0e67_656f_u128.to_be_bytes();
 /// `gEfiAuthenticatedVariableGuid`: the store's variables have times and keys in their headers.
 const STORE: [u8; 16] = 0x782c_f3aa_7b94_9a43_a180_2e14_4ec3_7792_u128.to_be_bytes();
+/// Shim's own.
+const SHIM: [u8; 16] = 0x50ab_5d60_46e0_0043_abb6_3dd8_10dd_8b23_u128.to_be_bytes();
 /// Non-volatile, for the boot services and at run time, and authenticated by time.
-const ATTRIBUTES: u32 = 0x27;
+const AUTHENTICATED: u32 = 0x27;
+/// Non-volatile, for the boot services alone: shim takes no other `SbatLevel`.
+const BOOT_SERVICES_ALONE: u32 = 3;
 /// The lengths of the headers.
 const STORE_HEADER: usize = 28;
 const VARIABLE_HEADER: usize = 60;
@@ -80,37 +106,36 @@ const START: [u8; 2] = [0xaa, 0x55];
 const ADDED: u8 = 0x3f;
 const DELETED: u8 = 0xfd;
 
-/// Writes `lists` to a variable of the store, in place of what it has.
+/// Writes `data` to a variable of the store, in place of what it has.
 ///
 /// # Errors
 /// It is no store of edk2's, or full.
-pub(super) fn write(store: &mut [u8], variable: KeyVariable, lists: &SignatureLists) -> Result<()> {
+pub(super) fn write(store: &mut [u8], variable: Variable, data: &[u8]) -> Result<()> {
     let name = variable.name();
     let mut at = first_variable(store)?;
     while store.get(at..at + 2) == Some(&START) {
         let (name_size, data_size) = (number(store, at + 36)?, number(store, at + 40)?);
         let own = at + VARIABLE_HEADER..at + VARIABLE_HEADER + name_size;
         let is_same = store.get(own) == Some(&name)
-            && store.get(at + 44..at + VARIABLE_HEADER) == Some(&VENDOR);
+            && store.get(at + 44..at + VARIABLE_HEADER) == Some(variable.vendor());
         let state = store.get_mut(at + 2).context("a state")?;
         if is_same && *state == ADDED {
             *state &= DELETED;
         }
         at = (at + VARIABLE_HEADER + name_size + data_size).next_multiple_of(4);
     }
-    let SignatureLists(data) = lists;
     let mut written = Vec::from(START);
     written.extend([ADDED, 0]);
-    written.extend(ATTRIBUTES.to_le_bytes());
+    written.extend(variable.attributes().to_le_bytes());
     // A counter that nothing uses any more, the time (2026-01-01), and the number of a key, likewise.
     written.extend([0; 8]);
     written.extend(2026_u16.to_le_bytes());
     written.extend([1, 1]);
     written.extend([0; 12 + 4]);
-    for part in [&name, data] {
+    for part in [name.as_slice(), data] {
         written.extend(u32::try_from(part.len())?.to_le_bytes());
     }
-    written.extend(VENDOR);
+    written.extend(variable.vendor());
     written.extend(&name);
     written.extend(data);
     let place = store.get_mut(at..at + written.len());
@@ -167,9 +192,9 @@ mod tests {
         let mut store = empty();
         let [one, two] = [1, 2].map(|number| SignatureLists::default().binary(&[number; 32]));
         let certificate = SignatureLists::default().certificate(b"a certificate");
-        write(&mut store, KeyVariable::Db, &one).unwrap();
-        write(&mut store, KeyVariable::Dbx, &two).unwrap();
-        write(&mut store, KeyVariable::Db, &certificate).unwrap();
+        write(&mut store, Variable::Db, &one.0).unwrap();
+        write(&mut store, Variable::Dbx, &two.0).unwrap();
+        write(&mut store, Variable::Db, &certificate.0).unwrap();
         let expected = [
             (ADDED & DELETED, one.0),
             (ADDED, two.0),
@@ -182,9 +207,9 @@ mod tests {
     fn a_full_store_and_another_file_are_refused() {
         let mut store = empty();
         let lists = SignatureLists::default().certificate(&[0; 4000]);
-        let told = write(&mut store, KeyVariable::Db, &lists).unwrap_err();
+        let told = write(&mut store, Variable::Db, &lists.0).unwrap_err();
         assert_eq!(told.to_string(), "the variable store is full");
-        let told = write(&mut [0; 600], KeyVariable::Db, &lists).unwrap_err();
+        let told = write(&mut [0; 600], Variable::Db, &lists.0).unwrap_err();
         assert_eq!(told.to_string(), "it is no variable store of edk2's");
     }
 }
