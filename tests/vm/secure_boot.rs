@@ -1,6 +1,9 @@
 //! Machines whose firmware enforces Secure Boot with Microsoft's keys: they start the root's own shim, GRUB and kernel,
 //! and netroot's initrd.
 
+mod failures;
+mod signer;
+
 use anyhow::Result;
 use netroot_harness::{Firmware, Nic, TinyRoot, Vm};
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::authority::Authority;
 use crate::binary::{Architecture, Binary};
-use crate::sbat::Revoked;
+use crate::sbat::{Revoked, Sbat};
 use crate::signature_list::Listed;
 
 /// A file of the chain.
@@ -39,6 +39,8 @@ pub struct Chain {
     pub vendors: Vec<String>,
     /// What must have been enrolled on a machine that is to boot them.
     pub conditions: Vec<Condition>,
+    /// The loader's generations: a machine whose least ones are higher refuses it.
+    pub loader: Sbat,
 }
 
 /// A certificate that firmware is not delivered with, nor shim.
@@ -66,6 +68,16 @@ pub enum Condition {
         /// Whom shim trusts by itself.
         vendors: String,
     },
+}
+
+impl Condition {
+    /// The file that it is about.
+    pub const fn part(&self) -> Part {
+        match self {
+            Self::NotMicrosoft { .. } => Part::Shim,
+            Self::Stranger { part, .. } => *part,
+        }
+    }
 }
 
 /// Why they do not.
@@ -96,12 +108,10 @@ pub enum ChainError {
     #[error("shim has no certificate of its own inside: it is not a shim")]
     NoShim,
     /// Shim has it, or its signer, on its own list.
-    #[error(
-        "{0} is on the list of what this shim never starts; install the newest packages in the root"
-    )]
+    #[error("{0} is on the list of what this shim never starts")]
     Listed(Part),
     /// Its generation is too old.
-    #[error("{part} is revoked (SBAT): {revoked}; install the newest packages in the root")]
+    #[error("{part} is revoked (SBAT): {revoked}")]
     Generation {
         /// The file.
         part: Part,
@@ -111,6 +121,21 @@ pub enum ChainError {
     /// The loader says no generation, which shim refuses.
     #[error("the boot loader has no SBAT section, without which shim refuses it")]
     NoSbat,
+}
+
+impl ChainError {
+    /// The file that it is about.
+    pub const fn part(&self) -> Part {
+        match self {
+            Self::Architecture { part, .. }
+            | Self::Invalid { part, .. }
+            | Self::Generation { part, .. }
+            | Self::Unsigned(part)
+            | Self::Listed(part) => *part,
+            Self::NoShim => Part::Shim,
+            Self::NoSbat => Part::Loader,
+        }
+    }
 }
 
 /// Checks that firmware starts `shim`, that one `loader`, and that one, if given, `kernel`.
@@ -147,6 +172,7 @@ pub fn check(shim: &Binary, loader: &Binary, kernel: Option<&Binary>) -> Result<
         authorities,
         vendors,
         conditions,
+        loader: loader.sbat.clone(),
     })
 }
 

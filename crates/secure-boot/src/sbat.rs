@@ -37,6 +37,24 @@ impl fmt::Display for Revoked {
     }
 }
 
+impl fmt::Display for Component {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, self.generation)
+    }
+}
+
+/// The components that are revoked by name, without the format's own: `grub 5, grub.debian 5`.
+impl fmt::Display for Sbat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let components = self.components.iter().filter(|one| one.name != "sbat");
+        for (number, component) in components.enumerate() {
+            let comma = if number == 0 { "" } else { ", " };
+            write!(f, "{comma}{component}")?;
+        }
+        Ok(())
+    }
+}
+
 impl Sbat {
     /// Reads the lines of a section `.sbat`, or of a level. Lines that are none, and what follows a NUL, are left out.
     pub fn parse(bytes: &[u8]) -> Self {

@@ -50,6 +50,7 @@ pub(crate) use self::view::utc;
 pub(crate) use self::warnings::ShownWarning;
 use self::warnings::Warnings;
 use crate::advice::Advice;
+use crate::serve::artifacts::signed_chain::SignedState;
 use crate::serve::artifacts::{Chosen, FileKind};
 use crate::serve::clock::Clock;
 use crate::serve::events::{Event, Ignored, Machine, Observer, ReadyListener, Whom};
@@ -237,6 +238,14 @@ impl History {
         let datagrams = record.datagrams_of_last_boot().cloned().collect();
         let chosen = record.last().and_then(|last| last.chosen.clone());
         (datagrams, chosen)
+    }
+
+    /// What a machine would boot has this for machines with Secure Boot.
+    pub(crate) fn signed(&self, mac: Mac, signed: Option<Arc<SignedState>>) {
+        let now = self.clock.moment();
+        let mut kept = self.kept();
+        let set = |record: &mut Record| record.signed = signed;
+        kept.machines.change(mac, now, false, set);
     }
 
     /// The other DHCP servers that were found, with the interface.

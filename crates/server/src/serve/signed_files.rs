@@ -1,5 +1,7 @@
 //! Where a root has what its distribution signed for Secure Boot.
 
+mod packages;
+
 use netroot_initramfs::RootTree;
 use netroot_nfs_export::HiddenPaths;
 use netroot_secure_boot::Architecture;
@@ -13,8 +15,6 @@ struct Places {
     grub: &'static [&'static str],
     /// Below `boot/efi/EFI/<vendor>`: Fedora, CentOS and their kin.
     in_vendor: (&'static str, &'static str),
-    /// What Debian and Ubuntu have it in.
-    packages: &'static str,
 }
 
 const PLACES: [Places; 2] = [
@@ -27,7 +27,6 @@ const PLACES: [Places; 2] = [
         ],
         grub: &["/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed"],
         in_vendor: ("shimx64.efi", "grubx64.efi"),
-        packages: "shim-signed and grub-efi-amd64-signed",
     },
     Places {
         architecture: Architecture::Arm64,
@@ -37,7 +36,6 @@ const PLACES: [Places; 2] = [
         ],
         grub: &["/usr/lib/grub/arm64-efi-signed/grubnetaa64.efi.signed"],
         in_vendor: ("shimaa64.efi", "grubaa64.efi"),
-        packages: "shim-signed and grub-efi-arm64-signed",
     },
 ];
 
@@ -51,8 +49,6 @@ pub(crate) struct SignedFiles {
     pub(crate) shim: String,
     /// That of the GRUB beside it, if there is one.
     pub(crate) grub: Option<String>,
-    /// What Debian and Ubuntu have both in.
-    pub(crate) packages: &'static str,
 }
 
 /// What a root has, a processor each.
@@ -63,9 +59,13 @@ pub(crate) fn found(root: &RootTree, hidden: &HiddenPaths) -> impl Iterator<Item
             architecture: places.architecture,
             shim,
             grub,
-            packages: places.packages,
         })
     })
+}
+
+/// What to do so that a root has them for this processor, or newer ones: a clause that begins with a verb.
+pub(crate) fn advice(root: &RootTree, architecture: Architecture) -> String {
+    packages::advice(root, architecture)
 }
 
 /// The shim, and the GRUB if there is one.

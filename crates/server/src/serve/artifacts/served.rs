@@ -19,7 +19,7 @@ use super::content::Content;
 use super::folder::Folder;
 use super::nic_initrds::NicInitrds;
 use super::raspberry_pi;
-use super::signed_chain::SignedChain;
+use super::signed_chain::{FoundChain, SignedChain, SignedState};
 use crate::catalog::{Catalog, Image, ImageFile, file_of_image};
 use crate::serve::root_facts::Stamp;
 
@@ -55,15 +55,20 @@ pub(crate) struct BootFiles {
     nics: Arc<NicInitrds>,
     /// What starts that kernel on machines with Secure Boot.
     signed: Option<Arc<SignedChain>>,
+    /// What is known of that, of a root.
+    signed_state: Option<Arc<SignedState>>,
 }
 
 impl BootFiles {
     /// A root's kernel, the initrd for it, and what starts them on machines with Secure Boot.
-    pub(crate) fn of_root(kernel: Content, initrd: Content, signed: Option<SignedChain>) -> Self {
+    pub(crate) fn of_root(kernel: Content, initrd: Content, signed: FoundChain) -> Self {
         Self {
-            files: vec![(ImageFile::Kernel, kernel), (ImageFile::INITRD, initrd)],
-            nics: Arc::default(),
-            signed: signed.map(Arc::new),
+            signed: signed.chain.map(Arc::new),
+            signed_state: Some(signed.state),
+            ..Self::new(vec![
+                (ImageFile::Kernel, kernel),
+                (ImageFile::INITRD, initrd),
+            ])
         }
     }
 
@@ -73,6 +78,7 @@ impl BootFiles {
             files,
             nics: Arc::default(),
             signed: None,
+            signed_state: None,
         }
     }
 
@@ -85,7 +91,7 @@ impl BootFiles {
     fn get(&self, file: ImageFile) -> Option<&Content> {
         let signed = |architecture| {
             let signed = self.signed.as_ref();
-            signed.filter(|signed| signed.checked.architecture == architecture)
+            signed.filter(|signed| signed.facts.checked.architecture == architecture)
         };
         match file {
             ImageFile::Shim(architecture) => return Some(&signed(architecture)?.shim),
@@ -314,6 +320,11 @@ impl Served {
         self.boots.get(image).map(|files| &files.nics)
     }
 
+    /// What an image's root has for machines with Secure Boot.
+    pub(super) fn signed_state(&self, image: &str) -> Option<Arc<SignedState>> {
+        self.boots.get(image)?.signed_state.clone()
+    }
+
     /// Whether an image is as it is served now.
     pub(super) fn is_current(&self, image: &str, tag: &str) -> bool {
         let mut images = self.catalog.images();
@@ -344,11 +355,11 @@ impl Served {
 fn with_signed(image: Image, files: Option<&BootFiles>) -> Image {
     let signed = files.and_then(|files| files.signed.as_ref());
     let own = signed.map(|signed| {
-        let shim = ImageFile::Shim(signed.checked.architecture);
+        let shim = ImageFile::Shim(signed.facts.checked.architecture);
         let loader = SignedLoader {
             file: image.newest(shim),
-            over_http: signed.over_http,
-            by_proxy: signed.by_proxy,
+            over_http: signed.facts.over_http,
+            by_proxy: signed.facts.by_proxy,
         };
         (signed.platform(), loader)
     });
@@ -391,7 +402,7 @@ mod tests {
 
     fn files(text: &str) -> BootFiles {
         let content = |what: &str| Content::Memory(Bytes::from(format!("{what} {text}")));
-        BootFiles::of_root(content("kernel"), content("initrd"), None)
+        BootFiles::of_root(content("kernel"), content("initrd"), FoundChain::none())
     }
 
     fn read(served: &Served, name: &str) -> Option<String> {

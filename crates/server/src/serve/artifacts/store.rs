@@ -22,6 +22,7 @@ use super::artifact::{Artifact, FileKind, content_type, plain};
 use super::content::Content;
 use super::folder::Folder;
 use super::served::{BootFiles, Exchange, Served};
+use super::signed_chain::SignedState;
 use super::{raspberry_pi, script};
 use crate::catalog::{ArrivedAt, Catalog, Image, ImageFile, file_of_image};
 use crate::serve::look_requests::Looks;
@@ -204,6 +205,11 @@ impl ArtifactStore {
             }
             served.set_loaders(by_platform);
         });
+    }
+
+    /// What an image's root has for machines with Secure Boot; `None` of what is no root.
+    pub(crate) fn signed_state(&self, image: &str) -> Option<Arc<SignedState>> {
+        self.served().signed_state(image)
     }
 
     /// The names that are always there, for the status page.

@@ -22,8 +22,7 @@ use super::wording::cut;
 use super::writer::{About, Output, Writer};
 use super::{json, text};
 use crate::advice::Advice;
-use crate::error_chain::with_causes;
-use crate::serve::artifacts::signed_chain::{FoundChain, SignedChain};
+use crate::serve::artifacts::signed_chain::SignedState;
 use crate::serve::artifacts::{FileKind, loaders};
 use crate::serve::counters::Counters;
 use crate::serve::machines::Machines;
@@ -121,21 +120,18 @@ impl Timeline {
         self.observe(Some(Whom::new(self.known(machine), machine)), event);
     }
 
-    /// What an image's root has for machines with Secure Boot, if they can boot it. If not, that is a warning.
-    pub(crate) fn usable_chain(&self, image: &str, found: FoundChain) -> Option<SignedChain> {
+    /// Warns of what an image's root has for machines with Secure Boot, where not all of them boot it.
+    pub(crate) fn tell_signed(&self, image: &str, state: &SignedState) {
         let warn = |error| {
             let image = image.to_owned();
-            self.server(Event::Warning(Warning::SecureBoot { image, error }));
+            self.warn(Warning::SecureBoot { image, error });
         };
-        match found {
-            Ok(found) => {
-                let conditions = found.iter().flat_map(|chain| &chain.checked.conditions);
+        match state {
+            SignedState::Nothing { .. } => {}
+            SignedState::Unusable { error } => warn(format!("no machine boots it: {error}")),
+            SignedState::Usable(facts) => {
+                let conditions = facts.checked.conditions.iter();
                 conditions.for_each(|condition| warn(condition.to_string()));
-                found
-            }
-            Err(error) => {
-                warn(format!("no machine boots it: {}", with_causes(&error)));
-                None
             }
         }
     }

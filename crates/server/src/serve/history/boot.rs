@@ -145,6 +145,8 @@ pub(crate) struct Boot {
     pub(crate) nfs_of_boot: NfsUse,
     /// It has asked for what its firmware loads.
     pub(crate) asked: bool,
+    /// The machine has begun another one, and was booting files that start it anew where they fail.
+    pub(crate) started_again: bool,
     /// Its cause of death has been logged.
     pub(crate) told: bool,
 }
@@ -168,6 +170,7 @@ impl Boot {
             nfs: NfsUse::default(),
             nfs_of_boot: NfsUse::default(),
             asked: false,
+            started_again: false,
             told: false,
         }
     }

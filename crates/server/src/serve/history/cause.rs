@@ -1,16 +1,20 @@
 //! Why a boot stopped, as a value with its sentence.
 
+pub(super) mod secure_boot;
 mod text;
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::cures::Problem;
 use netroot_proto::pxe::inputs::Loader;
 
+use self::secure_boot::SignedStop;
 use super::stage::Stage;
 use crate::serve::artifacts::FileKind;
+use crate::serve::artifacts::signed_chain::SignedState;
 
 /// Why a boot stopped. Its text is one sentence with the cure.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,16 +108,18 @@ pub(crate) enum CauseOfDeath {
         loader: String,
         /// How often.
         times: u32,
-        /// Of UEFI.
-        uefi: bool,
+        /// Of UEFI: what it is given instead.
+        uefi: Option<Instead>,
     },
     /// The loader was loaded, and iPXE did not ask for anything.
     LoaderSilent {
         /// Its name.
         loader: String,
-        /// Of UEFI.
-        uefi: bool,
+        /// Of UEFI: what it is given instead.
+        uefi: Option<Instead>,
     },
+    /// A boot by the root's signed files.
+    SecureBoot(SignedStop),
     /// iPXE asked for an address, and not for its script.
     ScriptNotAsked {
         /// Its address.
@@ -142,6 +148,15 @@ pub(crate) enum CauseOfDeath {
         /// For so long.
         silent: Duration,
     },
+}
+
+/// What a machine can be given whose firmware does not start an unsigned loader.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Instead {
+    /// What the root has; `None` if the machine boots none.
+    pub(crate) signed: Option<Arc<SignedState>>,
+    /// Why it is not given that.
+    pub(crate) why_not: Option<&'static str>,
 }
 
 /// Where iPXE has its address from.
@@ -213,6 +228,7 @@ impl CauseOfDeath {
             Self::Unreadable { .. } => "unreadable",
             Self::LoaderRefused { .. } => "loader-refused",
             Self::LoaderSilent { .. } => "loader-silent",
+            Self::SecureBoot(stop) => stop.at.kind(),
             Self::ScriptNotAsked { .. } => "script-not-asked",
             Self::KernelNotAsked => "kernel-not-asked",
             Self::InitrdNotAsked => "initrd-not-asked",

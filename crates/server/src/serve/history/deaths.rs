@@ -32,31 +32,37 @@ impl History {
         let mut deaths = Vec::new();
         for (mac, record) in machines.all_mut() {
             let is_sent = record.fetching > 0;
-            let Some(boot) = record.boots.back_mut().filter(|_| !is_sent) else {
-                continue;
-            };
-            match judge(boot, &others, now) {
-                Verdict::Wait => continue,
-                Verdict::HandedOver => {
-                    boot.handed_over(now);
-                    totals.ended(boot.image_name(), boot.outcome.name());
-                }
-                Verdict::Dead(cause) => {
-                    if !boot.told {
-                        boot.told = true;
-                        let event = Event::BootStopped {
-                            stage: boot.stage.name(),
-                            cause: cause.kind(),
-                            sentence: cause.to_string(),
-                        };
-                        deaths.push(Death { mac, event });
-                        totals.stopped(cause.kind());
-                        totals.ended(boot.image_name(), "stopped");
+            let signed = record.signed.clone();
+            let boots = record.boots.iter_mut().rev().enumerate();
+            // One before the last is over if the machine itself ended it.
+            let boots = boots.filter(|(age, boot)| match age {
+                0 => !is_sent,
+                _ => boot.started_again,
+            });
+            for (_, boot) in boots {
+                match judge(boot, signed.as_ref(), &others, now) {
+                    Verdict::Wait => continue,
+                    Verdict::HandedOver => {
+                        boot.handed_over(now);
+                        totals.ended(boot.image_name(), boot.outcome.name());
                     }
-                    boot.stopped(cause, now);
+                    Verdict::Dead(cause) => {
+                        if !boot.told {
+                            boot.told = true;
+                            let event = Event::BootStopped {
+                                stage: boot.stage.name(),
+                                cause: cause.kind(),
+                                sentence: cause.to_string(),
+                            };
+                            deaths.push(Death { mac, event });
+                            totals.stopped(cause.kind());
+                            totals.ended(boot.image_name(), "stopped");
+                        }
+                        boot.stopped(cause, now);
+                    }
                 }
+                let _ = self.changes.send(mac);
             }
-            let _ = self.changes.send(mac);
         }
         deaths
     }

@@ -1,6 +1,9 @@
 //! Why a boot stopped: from what happened in it, from the other DHCP servers, and from how long it has been silent. Pure.
 
+mod secure_boot;
+
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use netroot_proto::pxe::arch::Platform;
@@ -8,9 +11,11 @@ use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::{Answer, BootFile, Reason};
 use netroot_proto::pxe::probe::OtherServer;
 
+pub(super) use self::secure_boot::shim;
 use super::boot::{Boot, Outcome};
-use super::cause::{CauseOfDeath, IpxeAddress};
+use super::cause::{CauseOfDeath, Instead, IpxeAddress};
 use super::stage::Stage;
+use crate::serve::artifacts::signed_chain::SignedState;
 use crate::serve::artifacts::{FileKind, Follows};
 use crate::serve::events::{Event, Fetch, Ignored, StopCause};
 
@@ -41,10 +46,17 @@ pub(super) const fn patience(stage: Stage) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// What follows from the silence of a boot, at `now` on the server's clock.
-pub(super) fn judge(boot: &Boot, others: &[OtherServer], now: Duration) -> Verdict {
+/// What follows from the silence of a boot, at `now` on the server's clock. `signed` is what its machine would boot with Secure
+/// Boot.
+pub(super) fn judge(
+    boot: &Boot,
+    signed: Option<&Arc<SignedState>>,
+    others: &[OtherServer],
+    now: Duration,
+) -> Verdict {
     let silent = now.saturating_sub(boot.heard);
-    if boot.outcome != Outcome::Booting || silent < patience(boot.stage) {
+    let is_over = boot.started_again || silent >= patience(boot.stage);
+    if boot.outcome != Outcome::Booting || !is_over {
         return Verdict::Wait;
     }
     // Those that answered this machine are better evidence than those that answered somebody at some time.
@@ -58,18 +70,26 @@ pub(super) fn judge(boot: &Boot, others: &[OtherServer], now: Duration) -> Verdi
     let others: Vec<OtherServer> = overheard.iter().cloned().chain(far).collect();
     let others = others.as_slice();
     let follows = boot.follows();
+    let stopped = |otherwise| {
+        let is_elsewhere = is_proxied(boot) || address_from(boot).is_some();
+        let by_signed = || secure_boot::stopped(boot, signed.map(Arc::as_ref), is_elsewhere);
+        let by_signed = || by_signed().map(CauseOfDeath::SecureBoot);
+        stopped_transfer(boot)
+            .or_else(by_signed)
+            .unwrap_or(otherwise)
+    };
     let cause = match boot.stage {
         Stage::Discover => unanswered(boot, others),
         Stage::Offer => after_offer(boot, others),
-        Stage::Loader => after_loader(boot),
+        Stage::Loader => stopped(after_loader(boot, signed)),
         Stage::Ipxe => after_ipxe(boot, others),
         Stage::Script if follows == Follows::Script => return Verdict::Wait,
         Stage::Script if follows == Follows::Nothing => return Verdict::HandedOver,
-        Stage::Script => stopped_transfer(boot).unwrap_or(CauseOfDeath::KernelNotAsked),
+        Stage::Script => stopped(CauseOfDeath::KernelNotAsked),
         Stage::Kernel if follows == (Follows::Kernel { initrd: false }) => {
             return Verdict::HandedOver;
         }
-        Stage::Kernel => stopped_transfer(boot).unwrap_or(CauseOfDeath::InitrdNotAsked),
+        Stage::Kernel => stopped(CauseOfDeath::InitrdNotAsked),
         Stage::Initrd | Stage::Init if mount_refused(boot).is_some() => {
             mount_refused(boot).unwrap_or(CauseOfDeath::InitStopped)
         }
@@ -139,16 +159,7 @@ fn after_offer(boot: &Boot, others: &[OtherServer]) -> CauseOfDeath {
     if matches!(boot.firmware, Some(Client::Http(_))) && !boot.asked {
         return CauseOfDeath::HttpNotAsked { url: loader };
     }
-    let proxied = boot.events().any(|event| {
-        matches!(
-            event,
-            Event::DhcpAnswer {
-                answer: Answer::ProxyOffered { .. } | Answer::ProxyAcknowledged { .. },
-                ..
-            }
-        )
-    });
-    if !proxied {
+    if !is_proxied(boot) {
         let untaken = not_taken(boot, others);
         return untaken.unwrap_or(CauseOfDeath::LoaderNotAsked {
             loader,
@@ -183,13 +194,17 @@ fn after_offer(boot: &Boot, others: &[OtherServer]) -> CauseOfDeath {
     }
 }
 
-fn after_loader(boot: &Boot) -> CauseOfDeath {
-    let uefi = match boot.firmware {
+fn after_loader(boot: &Boot, signed: Option<&Arc<SignedState>>) -> CauseOfDeath {
+    let is_uefi = match boot.firmware {
         Some(
             Client::Pxe(platform) | Client::Http(platform) | Client::IpxeWithoutHttp(platform),
         ) => is_uefi(platform),
         _ => false,
     };
+    let uefi = is_uefi.then(|| Instead {
+        signed: signed.map(Arc::clone),
+        why_not: secure_boot::why_not_given(boot, signed.map(Arc::as_ref), is_proxied(boot)),
+    });
     let mut fetched = boot.steps.iter().filter_map(|step| match &step.event {
         Event::Fetched(Fetch {
             kind: FileKind::Loader,
@@ -199,9 +214,6 @@ fn after_loader(boot: &Boot) -> CauseOfDeath {
         _ => None,
     });
     let (loader, times) = fetched.next_back().unwrap_or_default();
-    if let Some(stopped) = stopped_transfer(boot) {
-        return stopped;
-    }
     match times {
         0 | 1 => CauseOfDeath::LoaderSilent { loader, uefi },
         _ => CauseOfDeath::LoaderRefused {
@@ -231,6 +243,19 @@ fn after_ipxe(boot: &Boot, others: &[OtherServer]) -> CauseOfDeath {
             }
         }
     }
+}
+
+/// Whether it was told what to load beside another server, which gives addresses.
+fn is_proxied(boot: &Boot) -> bool {
+    boot.events().any(|event| {
+        matches!(
+            event,
+            Event::DhcpAnswer {
+                answer: Answer::ProxyOffered { .. } | Answer::ProxyAcknowledged { .. },
+                ..
+            }
+        )
+    })
 }
 
 /// An address was offered from here, and the machine did not ask for it.

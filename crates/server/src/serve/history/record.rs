@@ -17,8 +17,10 @@ use netroot_proto::pxe::probe::OtherServer;
 use self::beginning::{begins_another, begins_first};
 use super::boot::{Boot, Outcome};
 use super::datagram::{Datagram, Inputs, Way};
+use super::judge;
 use super::stage::Stage;
 use super::step;
+use crate::serve::artifacts::signed_chain::SignedState;
 use crate::serve::artifacts::{FileKind, Follows};
 use crate::serve::clock::Moment;
 use crate::serve::events::{Decided, Event, Fetch, Ignored};
@@ -50,6 +52,8 @@ pub(super) struct Record {
     /// When it was heard of first, and last.
     pub(super) first: Moment,
     pub(super) heard: Moment,
+    /// What it would boot has this for machines with Secure Boot, when it asked last.
+    pub(super) signed: Option<Arc<SignedState>>,
     /// It has received what it was sent: not only a name in somebody's packet.
     pub(super) proven: bool,
     /// How many files are being sent to it.
@@ -81,6 +85,7 @@ impl Record {
             uuid: None,
             first: now,
             heard: now,
+            signed: None,
             proven: false,
             fetching: 0,
             datagrams: VecDeque::new(),
@@ -269,6 +274,10 @@ impl Record {
 
     fn begin(&mut self, now: Moment) {
         self.count += 1;
+        // The configuration that GRUB is given starts the machine anew where its kernel is refused, long before silence would tell.
+        if let Some(before) = self.boots.back_mut() {
+            before.started_again = before.stage <= Stage::Kernel && judge::shim(before).is_some();
+        }
         if self.boots.len() >= BOOTS {
             self.boots.pop_front();
         }

@@ -2,6 +2,7 @@
 
 mod causes;
 mod floods;
+mod secure_boot;
 mod states;
 
 use std::time::Duration;

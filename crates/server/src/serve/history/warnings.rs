@@ -77,6 +77,13 @@ impl Warnings {
             text.push('…');
         }
         let mut kept = self.kept();
+        // Of an image's signed files each look says all that is wrong.
+        if let Warning::SecureBoot { image: now_of, .. } = warning {
+            kept.retain(|one| {
+                !matches!(&one.warning, Warning::SecureBoot { image, .. } if image == now_of)
+                    || now.now.saturating_sub(one.at) < ONE_LOOK
+            });
+        }
         // What was wrong at an earlier look, and is not told any more, was mended meanwhile.
         if is_of_configuration(warning) {
             kept.retain(|one| {
@@ -146,7 +153,9 @@ fn mends(event: &Event, warning: &Warning) -> bool {
             Event::Change(
                 Change::NewBoots { image: now, .. } | Change::ImageRemoved { image: now },
             ),
-            Warning::KernelKept { image, .. } | Warning::NoNicInitrd { image, .. },
+            Warning::KernelKept { image, .. }
+            | Warning::NoNicInitrd { image, .. }
+            | Warning::SecureBoot { image, .. },
         )
         | (
             Event::Change(

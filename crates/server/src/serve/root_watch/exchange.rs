@@ -111,7 +111,7 @@ impl RootWatch {
             .await
         };
         let (kernel, signed) = opened.map_err(|error| error.to_string())??;
-        let signed = self.world.timeline.usable_chain(&name, signed);
+        let signed_state = Arc::clone(&signed.state);
         let files = BootFiles::of_root(kernel, initrd, signed);
         let tag = files.tag();
         let catalog = self.world.artifacts.catalog();
@@ -139,7 +139,9 @@ impl RootWatch {
             let note = note.clone();
             self.say(Event::InitrdNote { note });
         }
-        self.say(Event::Change(Change::NewBoots { image: name, linux }));
+        let image = name.clone();
+        self.say(Event::Change(Change::NewBoots { image, linux }));
+        self.world.timeline.tell_signed(&name, &signed_state);
         Ok(())
     }
 

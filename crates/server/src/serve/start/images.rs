@@ -148,7 +148,8 @@ impl<'a> Images<'a> {
             };
             made.insert(place, initrd.clone());
             architectures.push(open.chosen().architecture);
-            let signed = timeline.usable_chain(&image.name, open.signed_chain());
+            let signed = open.signed_chain();
+            timeline.tell_signed(&image.name, &signed.state);
             let files = BootFiles::of_root(about(settings, open.kernel())?, initrd, signed);
             artifacts.put_image(image.tagged(files.tag()), files);
             let (tree, directory) = (open.root(), open.root().path().to_owned());

@@ -111,6 +111,7 @@ mod tests {
     use crate::catalog::Catalog;
     use crate::catalog::tests::{ETH0, image, machine, one, with_rules};
     use crate::serve::artifacts::nic_initrds::tests::{drivers, nic};
+    use crate::serve::artifacts::signed_chain::FoundChain;
     use crate::serve::artifacts::store::Found;
     use crate::serve::artifacts::{BootFiles, Content};
     use crate::serve::report_tokens::ReportTokens;
@@ -128,7 +129,7 @@ mod tests {
         let image = store.catalog().images().next().unwrap().tagged("0a".into());
         store.put_image(
             image,
-            BootFiles::of_root(content("kernel"), content("all"), None),
+            BootFiles::of_root(content("kernel"), content("all"), FoundChain::none()),
         );
         let nics = store.nics("debian").unwrap();
         nics.know_drivers(drivers(2));
@@ -187,7 +188,7 @@ mod tests {
         let newer = image("debian").tagged("0b".into());
         store.put_image(
             newer,
-            BootFiles::of_root(content("kernel"), content("new"), None),
+            BootFiles::of_root(content("kernel"), content("new"), FoundChain::none()),
         );
         assert_eq!(initrd_of(&store, 1), "initrd.img-0b");
         assert_eq!(read(&store, "images/debian/initrd-d1.img-0a"), "one");

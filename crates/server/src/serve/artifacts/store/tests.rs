@@ -7,6 +7,7 @@ use hyper::body::Bytes;
 use super::*;
 use crate::catalog::KnownMachine;
 use crate::catalog::tests::{ETH0, by_mac, image, machine, one, with_rules};
+use crate::serve::artifacts::signed_chain::FoundChain;
 use crate::serve::machines::FetchedBy;
 
 fn tokens() -> Arc<ReportTokens> {
@@ -356,7 +357,7 @@ fn two_machines_have_scripts_for_two_images_and_nothing_has_a_short_name() {
     let artifacts = ArtifactStore::new(Arc::new(catalog), 8069, None, tokens());
     let content = |name: &str| Content::Memory(Bytes::copy_from_slice(name.as_bytes()));
     for name in ["debian", "fedora"] {
-        let files = BootFiles::of_root(content(name), content("initrd"), None);
+        let files = BootFiles::of_root(content(name), content("initrd"), FoundChain::none());
         artifacts.put_image(image(name), files);
     }
     let script = |last: u8| {
@@ -387,7 +388,7 @@ fn two_machines_have_scripts_for_two_images_and_nothing_has_a_short_name() {
 fn the_only_image_has_short_names_too() {
     let artifacts = store();
     let content = || Content::Memory(Bytes::from_static(b"bytes"));
-    let files = BootFiles::of_root(content(), content(), None);
+    let files = BootFiles::of_root(content(), content(), FoundChain::none());
     artifacts.put_image(image("debian"), files);
     for name in ["vmlinuz", "images/debian/vmlinuz"] {
         assert_eq!(

@@ -142,6 +142,8 @@ impl Service {
             }
             decision
         };
+        let signed = image.and_then(|image| artifacts.signed_state(&image.name));
+        self.history.signed(request.header.mac, signed);
         let inputs = |gives| Inputs {
             server: address,
             network,

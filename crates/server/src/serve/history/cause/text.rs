@@ -2,7 +2,8 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::{CauseOfDeath, IpxeAddress};
+use super::secure_boot::instead;
+use super::{CauseOfDeath, Instead, IpxeAddress};
 use crate::serve::artifacts::FileKind;
 use crate::serve::history::stage::Stage;
 
@@ -125,22 +126,25 @@ impl Display for CauseOfDeath {
             Self::LoaderRefused {
                 loader,
                 times,
-                uefi: true,
+                uefi: Some(instead),
             } => write!(
                 f,
-                "{loader} was sent {times} times and never started: Secure Boot refuses what is not signed; switch it off in \
-                 the firmware's setup, or serve a signed loader (--ipxe)"
+                "{loader} was sent {times} times and never started: Secure Boot refuses what is not signed; {instead}"
             ),
             Self::LoaderRefused { loader, times, .. } => write!(
                 f,
                 "{loader} was sent {times} times and never started: it fails with the firmware's network driver; boot once \
                  more, another loader is offered then"
             ),
-            Self::LoaderSilent { loader, uefi: true } => write!(
+            Self::LoaderSilent {
+                loader,
+                uefi: Some(instead),
+            } => write!(
                 f,
                 "{loader} was loaded and never asked for anything: Secure Boot refuses what is not signed, or it hangs in the \
-                 firmware's network driver; switch Secure Boot off, or boot twice more: another loader is offered then"
+                 firmware's network driver; {instead}; if it is off, boot twice more: another loader is offered then"
             ),
+            Self::SecureBoot(stop) => stop.fmt(f),
             Self::LoaderSilent { loader, .. } => write!(
                 f,
                 "{loader} was loaded and never asked for anything: it hangs in the firmware's network driver, or the switch \
@@ -206,6 +210,12 @@ impl Display for CauseOfDeath {
                 silent.as_secs() / 60
             ),
         }
+    }
+}
+
+impl Display for Instead {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&instead(self.signed.as_deref(), self.why_not))
     }
 }
 

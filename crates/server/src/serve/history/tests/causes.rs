@@ -17,8 +17,12 @@ fn verdict(events: &[Event], others: &[OtherServer]) -> Verdict {
     let boot = record.last().unwrap();
     let end = boot.heard + patience(boot.stage);
     let before = end - Duration::from_millis(1);
-    assert_eq!(judge(boot, others, before), Verdict::Wait, "{events:?}");
-    judge(boot, others, end)
+    assert_eq!(
+        judge(boot, None, others, before),
+        Verdict::Wait,
+        "{events:?}"
+    );
+    judge(boot, None, others, end)
 }
 
 fn cause(events: &[Event], others: &[OtherServer]) -> CauseOfDeath {
@@ -372,7 +376,7 @@ fn a_size_that_was_only_asked_for_is_no_failed_transfer() {
 fn a_machine_that_runs_or_is_being_sent_a_file_is_not_dead() {
     let mut record = after(&whole_boot());
     let boot = record.boots.pop_back().unwrap();
-    assert_eq!(judge(&boot, &[], at(1_000_000).now), Verdict::Wait);
+    assert_eq!(judge(&boot, None, &[], at(1_000_000).now), Verdict::Wait);
 
     let history = History::new();
     let whom = Some(Whom {

@@ -41,7 +41,11 @@ fn address(client: Client) -> Event {
 fn state(events: &[Event]) -> (&'static str, Option<String>) {
     let record = after(events);
     let boot = record.last().unwrap();
-    assert_eq!(judge(boot, &[], at(3600).now), Verdict::Wait, "{events:?}");
+    assert_eq!(
+        judge(boot, None, &[], at(3600).now),
+        Verdict::Wait,
+        "{events:?}"
+    );
     (boot.outcome.name(), boot.outcome.note())
 }
 

@@ -59,8 +59,8 @@ impl Job {
                 initrd
             }
         };
-        let signed = self.world.timeline.usable_chain(name, opened.signed);
-        let files = BootFiles::of_root(opened.kernel, initrd, signed);
+        self.world.timeline.tell_signed(name, &opened.signed.state);
+        let files = BootFiles::of_root(opened.kernel, initrd, opened.signed);
         Ok(ReadyImage {
             image: opened.image.tagged(files.tag()),
             files,

@@ -1,0 +1,179 @@
+//! Where a boot by signed files stopped: firmware loads shim, shim loads GRUB, GRUB loads its configuration and the kernel.
+//! Who refuses a file says so on the screen alone; what is seen here is what was asked for, and what was not.
+
+use std::sync::Arc;
+
+use netroot_proto::pxe::client::Client;
+use netroot_proto::pxe::strategy::LoaderChoice;
+
+use super::super::boot::Boot;
+use super::super::cause::secure_boot::{SignedStage, SignedStop};
+use super::super::stage::Stage;
+use crate::catalog::{ImageFile, file_of_image};
+use crate::serve::artifacts::signed_chain::SignedState;
+use crate::serve::artifacts::{FileKind, loaders, script};
+use crate::serve::events::{Event, Fetch, Ignored};
+
+/// What shim asks for and can do without: lists of what is revoked, and certificates.
+const OPTIONAL: [&str; 2] = ["revocations", "shim_certificate"];
+/// MokManager, for which shim asks where it may not start GRUB, once somebody has read that (its `shim.c`, `init_grub`).
+const MOK_MANAGER: [&str; 3] = ["mmx64.efi", "mmaa64.efi", "MokManager.efi"];
+
+/// The shim that firmware loaded in this boot.
+pub(in crate::serve::history) fn shim(boot: &Boot) -> Option<&str> {
+    let mut loaded = boot.events().filter_map(fetched);
+    loaded.find_map(|fetch| {
+        let is_shim =
+            fetch.kind == FileKind::Loader && loaders::chosen(&fetch.name) == LoaderChoice::Signed;
+        is_shim.then_some(fetch.name.as_str())
+    })
+}
+
+/// Where it stopped; `None` if it was not one by signed files, or went on to the init. `is_elsewhere`: its address is another
+/// server's.
+pub(super) fn stopped(
+    boot: &Boot,
+    signed: Option<&SignedState>,
+    is_elsewhere: bool,
+) -> Option<SignedStop> {
+    let shim = shim(boot)?;
+    let facts = match signed {
+        Some(SignedState::Usable(facts)) => Some(facts),
+        _ => None,
+    };
+    let at = match boot.stage {
+        Stage::Loader => {
+            let asks_elsewhere = is_elsewhere && facts.is_none_or(|facts| !facts.by_proxy);
+            before_configuration(boot, asks_elsewhere)
+        }
+        // Whoever boots otherwise after all has another loader's script.
+        Stage::Script | Stage::Kernel if !boot.events().filter_map(fetched).any(is_grubs) => {
+            return None;
+        }
+        Stage::Script => match not_served(boot).find(|name| is_of_image(name)) {
+            Some(name) => SignedStage::GrubLacksFile {
+                name: name.to_owned(),
+            },
+            None => SignedStage::KernelNotAsked,
+        },
+        Stage::Kernel => {
+            let mut kernels = boot.events().filter_map(fetched);
+            let kernel = kernels.find(|fetch| fetch.kind == FileKind::Kernel)?;
+            SignedStage::KernelRefused {
+                name: kernel.name.clone(),
+            }
+        }
+        _ => return None,
+    };
+    Some(SignedStop {
+        shim: shim.to_owned(),
+        at,
+        facts: facts.map(Arc::clone),
+    })
+}
+
+/// Firmware, shim or GRUB came no further.
+fn before_configuration(boot: &Boot, asks_elsewhere: bool) -> SignedStage {
+    let mut loaded = boot.events().filter_map(fetched);
+    let grub = loaded.find(|fetch| {
+        let file = file_of_image(&fetch.name).map(|named| named.file);
+        matches!(file, Some(ImageFile::SignedGrub(_)))
+    });
+    let mut missing = not_served(boot);
+    let owned = str::to_owned;
+    match grub.map(|grub| grub.name.clone()) {
+        Some(name) if asks_for_mok_manager(boot) => SignedStage::GrubRefused {
+            name,
+            is_certain: true,
+        },
+        Some(name) => match asked_by_grub(boot) {
+            Some(name) => SignedStage::GrubLacksFile { name: owned(name) },
+            None if asks_elsewhere => SignedStage::GrubAsksElsewhere { name },
+            None => SignedStage::GrubRefused {
+                name,
+                is_certain: false,
+            },
+        },
+        None if not_served(boot).next().is_none() => SignedStage::ShimRefused,
+        None => {
+            let is_needed = |name: &&str| {
+                let file = last(name);
+                file.ends_with(".efi") && !OPTIONAL.iter().any(|start| file.starts_with(start))
+            };
+            match missing.find(is_needed) {
+                Some(name) => SignedStage::ShimLacksFile { name: owned(name) },
+                None => SignedStage::GrubNotAsked,
+            }
+        }
+    }
+}
+
+/// What GRUB asked for in vain: its configuration, or something else.
+fn asked_by_grub(boot: &Boot) -> Option<&str> {
+    let mut configurations = not_served(boot).filter(|name| name.contains("grub.cfg"));
+    let is_its = |name: &&str| !name.ends_with(".efi");
+    configurations
+        .next()
+        .or_else(|| not_served(boot).find(is_its))
+}
+
+/// Why a machine is not given the signed files that are there, in a clause.
+pub(super) fn why_not_given(
+    boot: &Boot,
+    signed: Option<&SignedState>,
+    is_proxied: bool,
+) -> Option<&'static str> {
+    let Some(SignedState::Usable(facts)) = signed else {
+        return None;
+    };
+    match boot.firmware {
+        Some(Client::Http(_)) if !facts.over_http => Some(
+            "that GRUB, older than 2.12, does not load files by HTTP; choose the firmware's PXE entry, or put a newer one into the root",
+        ),
+        _ if is_proxied && !facts.by_proxy => Some(
+            "that GRUB, older than 2.12, looks for its files on the server that gives the address; let netroot give it (--dhcp FIRST-LAST), or put a newer one into the root",
+        ),
+        _ => None,
+    }
+}
+
+/// Whether it is a configuration of GRUB's.
+fn is_grubs(fetch: &Fetch) -> bool {
+    fetch.kind == FileKind::Script && script::grub_machine(&fetch.name).is_some()
+}
+
+fn fetched(event: &Event) -> Option<&Fetch> {
+    match event {
+        Event::Fetched(fetch) => Some(fetch),
+        _ => None,
+    }
+}
+
+/// What was asked for and is not served.
+fn not_served(boot: &Boot) -> impl Iterator<Item = &str> {
+    boot.events().filter_map(|event| match event {
+        Event::Ignored(Ignored::TftpUnknown { name } | Ignored::HttpUnknown { name }) => {
+            Some(name.as_str())
+        }
+        _ => None,
+    })
+}
+
+/// Whether shim asked for MokManager, which may be served or not.
+fn asks_for_mok_manager(boot: &Boot) -> bool {
+    let served = boot.events().filter_map(fetched);
+    let mut asked = served
+        .map(|fetch| fetch.name.as_str())
+        .chain(not_served(boot));
+    asked.any(|name| MOK_MANAGER.contains(&last(name)))
+}
+
+/// A kernel or an initrd that a configuration named.
+fn is_of_image(name: &str) -> bool {
+    file_of_image(name).is_some()
+}
+
+/// The name without its folders.
+fn last(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
+}
