@@ -1,7 +1,9 @@
 //! A Linux root, read-only, over NFSv3, for diskless machines.
 //!
 //! ```text
-//! server/     listens; a thread per connection (connection, connections), a few more for slow disks (thread_pool)
+//! server/     listens; an event loop for each processor answers the calls of its connections (event_loop, calls)
+//!   role, watchdog           who waits gives the loop to another thread before, or it is taken away
+//!   thread_pool              a few threads more, for slow disks
 //! rpc/        records, calls and credentials in (record, message, decode); replies out (reply_buffer)
 //! programs/   mount, portmap, nfs (with read, readdir, permissions …), nfsacl: a call in, a reply out
 //! exports     path or handle → export: names, allowed clients, tree; exchanged while clients use them

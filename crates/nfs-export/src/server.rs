@@ -1,13 +1,17 @@
-//! The server: what its owner can do with it. [`shared`] is its threads.
+//! The server: what its owner can do with it. [`event_loop`] is how it answers calls.
 
+mod alarm;
 mod calls;
 mod connection;
 mod connections;
+mod event_loop;
 mod listening;
 mod polling;
+mod serving;
 mod shared;
 mod start_error;
 mod thread_pool;
+mod watchdog;
 mod write_deadline;
 
 use std::collections::BTreeSet;
@@ -15,19 +19,21 @@ use std::fs::File;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
 
-use self::calls::Serving;
+use self::alarm::Alarm;
+use self::event_loop::EventLoop;
 pub use self::listening::Listeners;
 use self::listening::Listening;
-use self::polling::Pollers;
+use self::serving::Serving;
 use self::shared::{Shared, listen};
 pub use self::start_error::StartError;
-use self::thread_pool::{STACK_SIZE, ThreadPool};
+use self::thread_pool::STACK_SIZE;
+use self::watchdog::watch;
 use crate::counters::Counts;
 use crate::event::Event;
 use crate::export::Export;
@@ -54,8 +60,12 @@ pub struct ConnectionUse {
 pub struct Server {
     shared: Arc<Shared>,
     address: SocketAddr,
-    listening: Option<JoinHandle<()>>,
+    /// That listens, and the watchdog of the event loops.
+    threads: Vec<JoinHandle<()>>,
 }
+
+/// The most event loops, however many processors there are: each of them answers 100,000 calls a second.
+const MOST_LOOPS: usize = 16;
 
 impl Server {
     /// Serves `exports` until [`Server::stop`]. `events` is called from the server's threads and should not take long.
@@ -88,31 +98,40 @@ impl Server {
             .map_err(StartError::Socket)?;
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
             .map_err(|errno| StartError::Socket(errno.into()))?;
-        let shared = Arc::new(Shared {
-            state: Arc::new(ServerState::new(exports, ports, Box::new(events))),
-            serving: Serving {
-                pool: ThreadPool::default(),
-                pollers: Pollers::new(),
-            },
-            connections: Mutex::default(),
-            last_relief: Mutex::default(),
-            stopping: AtomicBool::new(false),
-            listening: RwLock::new(Arc::new(listeners)),
-            wake,
-        });
-        let listening = thread::Builder::new()
-            .name("nfs-listen".to_owned())
-            .stack_size(STACK_SIZE)
-            .spawn({
-                let shared = Arc::clone(&shared);
-                move || listen(&shared)
-            })
-            .map_err(StartError::Thread)?;
-        Ok(Self {
-            shared,
+        let state = Arc::new(ServerState::new(exports, ports, Box::new(events)));
+        let (serving, alarm) = (Arc::new(Serving::new(state)), Arc::default());
+        let processors = thread::available_parallelism().map_or(1, usize::from);
+        let mut server = Self {
+            shared: Arc::new(Shared {
+                serving: Arc::clone(&serving),
+                loops: start_loops(processors.min(MOST_LOOPS), &serving, &alarm)?,
+                alarm,
+                stopping: AtomicBool::new(false),
+                listening: RwLock::new(Arc::new(listeners)),
+                wake,
+            }),
             address,
-            listening: Some(listening),
-        })
+            threads: Vec::new(),
+        };
+        // If one of them cannot be started, the others end with `server`.
+        server.start_thread("nfs-watch", |shared| watch(&shared.alarm, &shared.loops))?;
+        server.start_thread("nfs-listen", |shared| listen(&shared))?;
+        Ok(server)
+    }
+
+    fn start_thread(
+        &mut self,
+        name: &str,
+        work: impl FnOnce(Arc<Shared>) + Send + 'static,
+    ) -> Result<(), StartError> {
+        let shared = Arc::clone(&self.shared);
+        let thread = thread::Builder::new()
+            .name(name.to_owned())
+            .stack_size(STACK_SIZE)
+            .spawn(move || work(shared))
+            .map_err(StartError::Thread)?;
+        self.threads.push(thread);
+        Ok(())
     }
 
     /// The address of NFS and MOUNT.
@@ -124,13 +143,13 @@ impl Server {
     /// The counters.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.shared.state.counters.read()
+        self.shared.serving.state.counters.read()
     }
 
     /// The connections that are open, in no order.
     #[must_use]
     pub fn connections(&self) -> Vec<ConnectionUse> {
-        let connections = self.shared.connections();
+        let connections = self.shared.serving.connections();
         let open = connections.open.iter().map(|(id, open)| {
             let (calls, bytes) = open.connection.amounts();
             ConnectionUse {
@@ -160,7 +179,7 @@ impl Server {
     /// # Errors
     /// [`StartError::SameName`], [`StartError::SameRoot`] and [`StartError::Name`]; nothing is changed then.
     pub fn exchange(&self, exchange: Exchange) -> Result<(), StartError> {
-        let exchanged = self.shared.state.exports.exchange(exchange);
+        let exchanged = self.shared.serving.state.exports.exchange(exchange);
         exchanged.map_err(|error| match error {
             ExchangeError::Conflict(conflict) => conflict.into(),
             ExchangeError::Name(error) => StartError::Name(error),
@@ -171,7 +190,7 @@ impl Server {
     /// ([`Export::mounts_have_changed`]).
     #[must_use]
     pub fn mounts_have_changed(&self, name: &str) -> bool {
-        let exports = self.shared.state.exports.now();
+        let exports = self.shared.serving.state.exports.now();
         let mut named = exports.iter();
         let named = named.find(|export| export.names().first().is_some_and(|first| first == name));
         named.is_some_and(Export::mounts_have_changed)
@@ -180,59 +199,63 @@ impl Server {
     /// The exports that were replaced or taken away and not released yet; at most eight of each first name, and 64.
     #[must_use]
     pub fn replaced(&self) -> Vec<ReplacedExport> {
-        self.shared.state.exports.replaced()
+        self.shared.serving.state.exports.replaced()
     }
 
     /// Who uses each export, with those that were replaced.
     #[must_use]
     pub fn users(&self) -> Vec<ExportUsers> {
-        self.shared.state.exports.users()
+        self.shared.serving.state.exports.users()
     }
 
     /// Who used the export with this first name before this server started, so that it is known who runs from it.
     pub fn remember_users(&self, name: &str, users: &[ExportUser]) {
-        self.shared.state.exports.remember_users(name, users);
+        self.shared
+            .serving
+            .state
+            .exports
+            .remember_users(name, users);
     }
 
     /// Ends a replaced export: its handles are stale from now on.
     pub fn release(&self, replaced: &ReplacedExport) {
-        self.shared.state.exports.release(replaced);
+        self.shared.serving.state.exports.release(replaced);
     }
 
     /// Has `call` called before each MOUNT, on the thread of the client's connection, which waits for it: it may
     /// [replace](Server::replace) an export whose directory has been replaced. Only the first one is used.
     pub fn before_mounts(&self, call: impl Fn() + Send + Sync + 'static) {
-        self.shared.state.set_before_mount(Box::new(call));
+        self.shared.serving.state.set_before_mount(Box::new(call));
     }
 
     /// Has `call` say how long ago the boot of a client began in which it was told what to mount, `None` if that is not known:
     /// asked where the name that it mounts was another export's earlier. Only the first one is used.
     pub fn told_by(&self, call: impl Fn(IpAddr) -> Option<Duration> + Send + Sync + 'static) {
-        self.shared.state.set_told_by(Box::new(call));
+        self.shared.serving.state.set_told_by(Box::new(call));
     }
 
     /// Appends a line to `file` for each call of NFS that is answered from now on, for who wants to know what a machine asks
     /// for ([the form](crate#the-record-of-calls)). It costs time and grows without a limit. Only the first file is used.
     pub fn record_calls(&self, file: File) {
-        self.shared.state.record_calls(file);
+        self.shared.serving.state.record_calls(file);
     }
 
     /// [`Export::identity`] of the export that has this name.
     #[must_use]
     pub fn identity_of(&self, name: &str) -> Option<u32> {
-        self.shared.state.exports.identity_of(name)
+        self.shared.serving.state.exports.identity_of(name)
     }
 
     /// Notes what the next machine that mounts one of `exports`, by its path, uses of it from then on; in the place of those
     /// that were given before.
     pub fn want_used_files(&self, exports: BTreeSet<String>) {
-        self.shared.state.watched.want(exports);
+        self.shared.serving.state.watched.want(exports);
     }
 
     /// What machines used whose boots are over: nothing new for 15 s, or two minutes after the mount. Each once.
     #[must_use]
     pub fn take_used_files(&self) -> Vec<UsedFiles> {
-        self.shared.state.watched.take(Instant::now())
+        self.shared.serving.state.watched.take(Instant::now())
     }
 
     /// Listens on these sockets, too, from now on.
@@ -267,22 +290,45 @@ impl Server {
     }
 
     fn halt(&mut self) {
-        self.shared.stopping.store(true, Ordering::SeqCst);
-        self.shared.wake();
-        if let Some(listening) = self.listening.take() {
-            let _ = listening.join();
-        }
-        let threads = {
-            let mut connections = self.shared.connections();
-            for open in connections.open.values() {
-                open.connection.close();
-            }
-            std::mem::take(&mut connections.threads)
-        };
-        for (_, thread) in threads {
+        let shared = &self.shared;
+        shared.stopping.store(true, Ordering::SeqCst);
+        shared.wake();
+        shared.alarm.stop();
+        for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
-        self.shared.serving.pool.stop();
+        stop_loops(&shared.loops);
+        for open in shared.serving.connections().open.values() {
+            open.connection.close();
+        }
+        for one in &shared.loops {
+            one.join();
+        }
+        shared.serving.pool.stop();
+    }
+}
+
+fn start_loops(
+    count: usize,
+    serving: &Arc<Serving>,
+    alarm: &Arc<Alarm>,
+) -> Result<Vec<Arc<EventLoop>>, StartError> {
+    let mut loops = Vec::new();
+    for _ in 0..count {
+        match EventLoop::start(serving, alarm) {
+            Ok(one) => loops.push(one),
+            Err(error) => {
+                stop_loops(&loops);
+                return Err(StartError::Thread(error));
+            }
+        }
+    }
+    Ok(loops)
+}
+
+fn stop_loops(loops: &[Arc<EventLoop>]) {
+    for one in loops {
+        one.stop();
     }
 }
 

@@ -3,13 +3,16 @@
 
 mod support;
 
+use std::io::Write;
 use std::net::{TcpListener, UdpSocket};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use netroot_nfs_export::{AddressList, Event, Export, ExportOptions, Listeners, Server};
 use nfs3_types::mount::dirpath;
 use nfs3_types::xdr_codec::Opaque;
-use support::{Client, mount_client, now, options, serve};
+use support::{Client, connect, mount_client, now, options, serve};
 
 fn mnt(address: std::net::SocketAddr, path: &str) -> bool {
     let path = dirpath(Opaque::borrowed(path.as_bytes()));
@@ -24,7 +27,7 @@ fn wait_until(what: impl Fn() -> bool) {
 }
 
 #[test]
-fn a_thread_that_panics_frees_its_connection() {
+fn a_call_that_panics_frees_its_connection_alone() {
     let root = tempfile::tempdir().unwrap();
     std::fs::create_dir(root.path().join("panic")).unwrap();
     let export = Export::open(root.path(), options()).unwrap();
@@ -108,4 +111,80 @@ fn mounts_of_one_directory_in_many_spellings_are_one_entry() {
     let mut client = Client::root(address);
     let root = client.root.clone();
     assert!(client.attributes(&root).is_ok());
+}
+
+/// More than there are event loops on any machine that tests run on.
+const MANY: usize = 40;
+
+#[test]
+fn calls_that_wait_for_the_servers_owner_keep_no_other_connection_waiting() {
+    let root = tempfile::tempdir().unwrap();
+    let running = serve(root.path());
+    let address = running.server.address();
+    let mut early = Client::root(address);
+    let (release, gate) = mpsc::channel::<()>();
+    let (gate, waiting) = (Mutex::new(gate), Arc::new(AtomicUsize::new(0)));
+    running.server.before_mounts({
+        let waiting = Arc::clone(&waiting);
+        move || {
+            waiting.fetch_add(1, Ordering::SeqCst);
+            let _ = gate.lock().unwrap().recv();
+        }
+    });
+    let root = early.root.clone();
+    std::thread::scope(|scope| {
+        let mounts: Vec<_> = (0..MANY)
+            .map(|_| scope.spawn(|| mnt(address, "/image")))
+            .collect();
+        // All of them wait at the same time: on threads of their own.
+        wait_until(|| waiting.load(Ordering::SeqCst) == MANY);
+        assert!(early.attributes(&root).is_ok());
+        let mut late = Client::over(connect(address), root.clone(), 0, 0, &[]);
+        assert!(late.attributes(&root).is_ok());
+        drop(release);
+        for mount in mounts {
+            assert!(mount.join().unwrap(), "it is answered in the end");
+        }
+    });
+    // And the connections are the loops' again.
+    for _ in 0..1000 {
+        assert!(early.attributes(&root).is_ok());
+    }
+}
+
+#[test]
+fn clients_that_do_not_read_keep_no_other_connection_waiting() {
+    let root = tempfile::tempdir().unwrap();
+    std::fs::write(root.path().join("large"), vec![7; 1 << 20]).unwrap();
+    let running = serve(root.path());
+    let address = running.server.address();
+    let mut client = Client::root(address);
+    let file = client.find("large");
+    let mut call = vec![0x8000_0000_u32, 7, 0, 2, 100_003, 3, 6, 0, 0, 0, 0];
+    call.push(u32::try_from(file.data.0.len()).unwrap());
+    let mut call: Vec<u8> = call.into_iter().flat_map(u32::to_be_bytes).collect();
+    call.extend_from_slice(&file.data.0);
+    call.resize(call.len().next_multiple_of(4), 0);
+    call.extend([0; 8]);
+    call.extend((1_u32 << 20).to_be_bytes());
+    let length = u32::try_from(call.len() - 4).unwrap() | 0x8000_0000;
+    call[..4].copy_from_slice(&length.to_be_bytes());
+    let before = running.server.counts().calls;
+    let stuck: Vec<_> = (0..MANY)
+        .map(|_| {
+            let mut stuck = connect(address);
+            stuck.write_all(&call.repeat(64)).unwrap();
+            stuck
+        })
+        .collect();
+    // Each has been answered at least once, in part.
+    wait_until(|| running.server.counts().calls >= before + MANY as u64);
+    for _ in 0..100 {
+        assert!(client.read(&file, 0, 2048).unwrap().0 == [7; 2048]);
+    }
+    let mut late = Client::over(connect(address), client.root.clone(), 0, 0, &[]);
+    // The memory for replies to this address is taken.
+    assert!(!late.read(&file, 0, 1 << 20).unwrap().0.is_empty());
+    drop(stuck);
+    wait_until(|| running.server.counts().connections_open <= 3);
 }

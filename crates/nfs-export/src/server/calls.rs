@@ -1,9 +1,11 @@
 //! The calls of one connection, answered in the order in which they come; those that wait for a disk by the thread pool.
 
-use std::io::{self, ErrorKind, Read};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
 
 use crate::counters::count;
 use crate::programs::procedure::{Ends, IoMode};
@@ -11,8 +13,7 @@ use crate::programs::{self, Outcome};
 use crate::rpc::record::RecordReader;
 use crate::rpc::reply_buffer::ReplyBuffer;
 use crate::server::connection::Connection;
-use crate::server::polling::{Pollers, Polling};
-use crate::server::thread_pool::ThreadPool;
+use crate::server::serving::Serving;
 use crate::server_state::ServerState;
 
 /// A connection without a first call is closed after this time.
@@ -22,160 +23,203 @@ const FIRST_CALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// repeated within seconds.
 const RECORD_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How often a connection whose client is silent is looked at, as long as it has something to free or to wait for.
-const TICK: Duration = Duration::from_secs(5);
+/// The most calls that are answered in one turn, and the most bytes of replies, but for the last reply: then it is another
+/// connection's turn.
+const MOST_CALLS: u32 = 32;
+const MOST_BYTES: usize = 1024 * 1024;
 
-/// What the connections of a server share to be served.
-pub(super) struct Serving {
-    /// For calls that wait for a disk.
-    pub(super) pool: ThreadPool,
-    /// The connections that wait awake for the next call.
-    pub(super) pollers: Pollers,
+/// What has been received of a connection's calls and is to be sent of their replies.
+#[derive(Debug)]
+pub(super) struct Session {
+    ends: Ends,
+    reader: RecordReader,
+    out: ReplyBuffer,
+    /// Whether there may be whole calls in `reader`.
+    unanswered: bool,
+    /// Whether there may be more to be received: as much as there was room for has been.
+    filled: bool,
+    called: bool,
+    record_since: Option<Instant>,
+    /// Whether there was a turn since the last look.
+    used: bool,
 }
 
-/// Serves a connection until it is closed. `relieve` is called when its client got a shorter reply because replies to
-/// others take up the memory.
-pub(super) fn serve(
-    state: &Arc<ServerState>,
-    serving: &Serving,
-    connection: &Arc<Connection>,
-    client: SocketAddr,
-    relieve: &dyn Fn(),
-) {
-    let Ok(here) = connection.stream().local_addr() else {
-        return connection.close();
-    };
-    let ends = Ends {
-        client,
-        server: here.ip(),
-        protocol: nfs3_types::portmap::IPPROTO_TCP,
-    };
-    let mut reader = RecordReader::new(state.replies.budget(), client.ip());
-    let mut out = ReplyBuffer::for_socket(&state.replies, client.ip());
-    let (mut called, mut record_since) = (false, None);
-    let mut timeout = None;
-    let (mut polling, mut replied) = (Polling::default(), Instant::now());
-    loop {
-        let waits = !called || record_since.is_some();
-        let next = (waits || reader.holds_memory() || out.holds_memory()).then_some(TICK);
-        if next != timeout {
-            if connection.stream().set_read_timeout(next).is_err() {
-                break;
-            }
-            timeout = next;
-        }
-        let space = reader.space();
-        let received = match connection.receive_awake(space, &serving.pollers, &mut polling) {
-            None => connection.stream().read(space),
-            Some(length) => Ok(length),
-        };
-        match received {
-            Ok(0) => break,
-            Ok(length) => reader.received(length),
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            Err(error) if is_timeout(&error) => {
-                reader.shrink();
-                out.shrink();
-                state.listings.drop_old();
-                let silent = !called && connection.age() >= FIRST_CALL_TIMEOUT;
-                if silent || is_overdue(record_since) {
-                    break;
+/// How a turn ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// With everything answered that has come.
+    Wait,
+    /// There is more to do.
+    More,
+    /// The connection is to be closed.
+    Close,
+}
+
+impl Session {
+    /// `None` if the connection is closed already.
+    pub(super) fn new(
+        state: &ServerState,
+        connection: &Connection,
+        client: SocketAddr,
+    ) -> Option<Self> {
+        let here = connection.stream().local_addr().ok()?;
+        Some(Self {
+            ends: Ends {
+                client,
+                server: here.ip(),
+                protocol: nfs3_types::portmap::IPPROTO_TCP,
+            },
+            reader: RecordReader::new(state.replies.budget(), client.ip()),
+            out: ReplyBuffer::for_socket(&state.replies, client.ip()),
+            unanswered: false,
+            filled: false,
+            called: false,
+            record_since: None,
+            used: true,
+        })
+    }
+
+    /// Receives and answers calls, a few at most. `ended` if the client sends no more than has come. `may_wait` is called before
+    /// this thread waits for the client to read; it may also wait for the file system, of which nobody knows before.
+    pub(super) fn turn(
+        &mut self,
+        serving: &Serving,
+        connection: &Arc<Connection>,
+        ended: bool,
+        may_wait: &dyn Fn(),
+    ) -> Next {
+        self.used = true;
+        if !self.unanswered {
+            let space = self.reader.space();
+            match recv(connection.stream(), &mut *space, RecvFlags::DONTWAIT) {
+                Ok((0, _)) => return Next::Close,
+                Ok((length, _)) => {
+                    self.filled = length == space.len();
+                    self.reader.received(length);
                 }
-                continue;
+                Err(Errno::AGAIN) if !ended => return Next::Wait,
+                Err(Errno::INTR) => return Next::More,
+                Err(_) => return Next::Close,
             }
-            Err(_) => break,
         }
-        polling.called(replied.elapsed());
-        let refused = state.replies.refused();
-        match answer_all(
-            state,
-            &serving.pool,
-            connection,
-            ends,
-            &mut reader,
-            &mut out,
-        ) {
+        let refused = serving.state.replies.refused();
+        let answered = self.answer(serving, connection, may_wait);
+        if serving.state.replies.refused() != refused {
+            serving.relieve();
+        }
+        match answered {
             Ok(0) => {}
-            Ok(_) => (called, record_since) = (true, None),
-            Err(Closed) => break,
+            Ok(_) => (self.called, self.record_since) = (true, None),
+            Err(Closed) => return Next::Close,
         }
-        replied = Instant::now();
-        if state.replies.refused() != refused {
-            relieve();
+        if !self.reader.is_within_record() {
+            self.record_since = None;
+        } else if self.is_overdue() {
+            return Next::Close;
+        } else if self.record_since.is_none() {
+            self.record_since = Some(Instant::now());
         }
-        if !reader.is_within_record() {
-            record_since = None;
-        } else if is_overdue(record_since) {
-            break;
-        } else {
-            record_since = record_since.or_else(|| Some(Instant::now()));
+        match self.filled || self.unanswered || ended {
+            true => Next::More,
+            false => Next::Wait,
         }
     }
-    connection.close();
-}
 
-/// Whether the rest of a record has taken too long.
-fn is_overdue(record_since: Option<Instant>) -> bool {
-    record_since.is_some_and(|since| since.elapsed() >= RECORD_TIMEOUT)
+    /// Looks after a connection whose client is silent: frees its memory, and says whether to look again, or to close it since
+    /// its client has been silent for too long.
+    pub(super) fn look_after(&mut self, connection: &Connection) -> Next {
+        if !std::mem::take(&mut self.used) {
+            self.reader.shrink();
+            self.out.shrink();
+        }
+        let silent = !self.called && connection.age() >= FIRST_CALL_TIMEOUT;
+        if silent || self.is_overdue() {
+            return Next::Close;
+        }
+        let waits = !self.called || self.record_since.is_some();
+        match waits || self.reader.holds_memory() || self.out.holds_memory() {
+            true => Next::More,
+            false => Next::Wait,
+        }
+    }
+
+    /// Whether the rest of a record has taken too long.
+    fn is_overdue(&self) -> bool {
+        self.record_since
+            .is_some_and(|since| since.elapsed() >= RECORD_TIMEOUT)
+    }
+
+    /// Answers the complete calls that have been received, or as many as there may be in a turn; returns how many.
+    fn answer(
+        &mut self,
+        serving: &Serving,
+        connection: &Arc<Connection>,
+        may_wait: &dyn Fn(),
+    ) -> Result<u32, Closed> {
+        let Self {
+            ends, reader, out, ..
+        } = self;
+        let (state, ends) = (&serving.state, *ends);
+        let flush = |out: &mut ReplyBuffer| flush(connection, out, may_wait);
+        let (mut answered, mut used, mut sent) = (0, 0, 0);
+        self.unanswered = true;
+        while answered < MOST_CALLS && sent < MOST_BYTES {
+            let message = match reader.next() {
+                Ok(Some(message)) => message,
+                Ok(None) => {
+                    self.unanswered = false;
+                    break;
+                }
+                Err(_) => {
+                    count(&state.counters.bad_records);
+                    let _ = connection.send(out, may_wait);
+                    return Err(Closed);
+                }
+            };
+            let record = out.begin_record();
+            match programs::answer(state, ends, message, out, IoMode::NonBlocking) {
+                Outcome::Replied { useful } => {
+                    out.end_record(record);
+                    answered += 1;
+                    used += u64::from(useful);
+                }
+                Outcome::Ignored => out.truncate(record),
+                Outcome::WouldBlock => {
+                    out.truncate(record);
+                    // Finished replies must not wait for the disk too.
+                    sent += flush(out)?;
+                    answer_blocking(serving, connection, (ends, message), out, may_wait)?;
+                    answered += 1;
+                    used += 1;
+                }
+            }
+            if out.is_full() {
+                sent += flush(out)?;
+            }
+        }
+        if used > 0 {
+            connection.note_use(used);
+        }
+        flush(out)?;
+        Ok(answered)
+    }
 }
 
 /// The connection must be closed.
 struct Closed;
 
-/// Answers every complete call; returns how many.
-fn answer_all(
-    state: &Arc<ServerState>,
-    pool: &ThreadPool,
-    connection: &Arc<Connection>,
-    ends: Ends,
-    reader: &mut RecordReader,
+/// Sends what there is; returns how many bytes.
+fn flush(
+    connection: &Connection,
     out: &mut ReplyBuffer,
-) -> Result<u32, Closed> {
-    let (mut answered, mut used) = (0, 0);
-    loop {
-        let message = match reader.next() {
-            Ok(Some(message)) => message,
-            Ok(None) => break,
-            Err(_) => {
-                count(&state.counters.bad_records);
-                let _ = connection.send(out);
-                return Err(Closed);
-            }
-        };
-        let record = out.begin_record();
-        match programs::answer(state, ends, message, out, IoMode::NonBlocking) {
-            Outcome::Replied { useful } => {
-                out.end_record(record);
-                answered += 1;
-                used += u64::from(useful);
-            }
-            Outcome::Ignored => out.truncate(record),
-            Outcome::WouldBlock => {
-                out.truncate(record);
-                // Finished replies must not wait for the disk too.
-                flush(connection, out)?;
-                answer_blocking(state, pool, connection, ends, message, out)?;
-                answered += 1;
-                used += 1;
-            }
-        }
-        if out.is_full() {
-            flush(connection, out)?;
-        }
-    }
-    if used > 0 {
-        connection.note_use(used);
-    }
-    flush(connection, out)?;
-    Ok(answered)
-}
-
-fn flush(connection: &Connection, out: &mut ReplyBuffer) -> Result<(), Closed> {
-    if out.len() > 0 {
-        connection.send(out).map_err(|_| Closed)?;
+    may_wait: &dyn Fn(),
+) -> Result<usize, Closed> {
+    let length = out.len_with_content();
+    if length > 0 {
+        connection.send(out, may_wait).map_err(|_| Closed)?;
     }
     out.clear();
-    Ok(())
+    Ok(length)
 }
 
 /// One of the calls of a connection that wait for a disk; until it is dropped, also by a panic.
@@ -209,25 +253,27 @@ impl Drop for Blocked {
 
 /// Answers a call that has to wait for a disk, on a thread of the pool if one is free.
 fn answer_blocking(
-    state: &Arc<ServerState>,
-    pool: &ThreadPool,
+    serving: &Serving,
     connection: &Arc<Connection>,
-    ends: Ends,
-    message: &[u8],
+    (ends, message): (Ends, &[u8]),
     out: &mut ReplyBuffer,
+    may_wait: &dyn Fn(),
 ) -> Result<(), Closed> {
+    let state = &serving.state;
     count(&state.counters.slow_reads);
     let Some(mut blocked) = Blocked::new(connection) else {
+        may_wait();
         answer_on_this_thread(state, ends, message, out);
-        return flush(connection, out);
+        return flush(connection, out, may_wait).map(drop);
     };
     let (state, message) = (Arc::clone(state), message.to_vec());
     let job = move || {
         let mut out = ReplyBuffer::for_socket(&state.replies, ends.client.ip());
         answer_on_this_thread(&state, ends, &message, &mut out);
-        blocked.answered = blocked.connection.send(&mut out).is_ok();
+        blocked.answered = blocked.connection.send(&mut out, &|| ()).is_ok();
     };
-    if let Err(job) = pool.run(Box::new(job)) {
+    if let Err(job) = serving.pool.run(Box::new(job)) {
+        may_wait();
         job();
     }
     Ok(())
@@ -239,8 +285,4 @@ fn answer_on_this_thread(state: &ServerState, ends: Ends, message: &[u8], out: &
         Outcome::Replied { .. } => out.end_record(record),
         Outcome::Ignored | Outcome::WouldBlock => out.truncate(record),
     }
-}
-
-fn is_timeout(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }

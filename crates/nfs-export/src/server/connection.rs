@@ -1,23 +1,24 @@
-//! One TCP connection: what the thread that serves it ([`calls`](super::calls)) and others may do with it.
+//! One TCP connection: what the thread that serves its calls ([`calls`](super::calls)) and others may do with it.
 
 use std::io;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::net::{SendFlags, send};
 
 use crate::rpc::reply_buffer::ReplyBuffer;
 use crate::rpc::reply_content::{MOST_SENT, MOST_SENT_SLOWLY};
-use crate::server::polling::{Pollers, Polling, Turn};
 use crate::server::write_deadline::{Patience, SEND_TIMEOUT, WriteDeadline};
 
 /// The most calls of one connection that wait for a disk at the same time on threads of the pool.
 const MAX_BLOCKED: u32 = 4;
 
-/// What other threads may do with a connection while its own serves it.
+/// What other threads may do with a connection while one serves its calls. No system call on it waits, but [`Connection::send`]
+/// does for the client to read.
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: TcpStream,
@@ -40,6 +41,8 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
+        stream.set_nonblocking(true)?;
+        // From Linux 6.5 to 6.6 splice(2) to a socket waits nevertheless.
         stream.set_write_timeout(Some(SEND_TIMEOUT))?;
         netroot_sys::tcp::cap_retransmission(&stream)?;
         // A machine that was switched off sends nothing more: its connection is closed after about three minutes.
@@ -61,7 +64,7 @@ impl Connection {
         })
     }
 
-    /// Closes the connection from another thread; its own notices at once.
+    /// Closes the connection from any thread; the event loop notices at once.
     pub(super) fn close(&self) {
         let _ = self.stream.shutdown(std::net::Shutdown::Both);
     }
@@ -101,6 +104,11 @@ impl Connection {
         u64::try_from(self.age().as_millis()).unwrap_or(u64::MAX)
     }
 
+    /// The client's address and port, unless it is gone.
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        self.stream.peer_addr().ok()
+    }
+
     pub(super) fn stream(&self) -> &TcpStream {
         &self.stream
     }
@@ -120,82 +128,45 @@ impl Connection {
         self.used.store(true, Ordering::Relaxed);
     }
 
-    /// What comes while its client is waited for awake; `None` if that is nothing, or an error that the next read has too.
-    pub(super) fn receive_awake(
-        &self,
-        space: &mut [u8],
-        pollers: &Pollers,
-        polling: &mut Polling,
-    ) -> Option<usize> {
-        let mut awake = pollers.enter(polling.longest())?;
-        loop {
-            match awake.turn() {
-                Turn::Look => {}
-                Turn::Sleep => return None,
-                Turn::Displaced => {
-                    polling.displaced();
-                    return None;
-                }
-            }
-            match recv(&self.stream, &mut *space, RecvFlags::DONTWAIT) {
-                Ok((length, _)) => return Some(length),
-                Err(Errno::AGAIN) => {}
-                Err(_) => return None,
-            }
-        }
-    }
-
-    fn write(&self, out: &mut ReplyBuffer) -> io::Result<()> {
+    fn write(&self, out: &mut ReplyBuffer, may_wait: &dyn Fn()) -> io::Result<()> {
         let all = out.len_with_content();
-        let mut deadline = WriteDeadline::new(self.patience, all);
-        self.sending_since
-            .store(self.age_ms().max(1), Ordering::Relaxed);
+        let mut writing = Writing {
+            connection: self,
+            all,
+            deadline: None,
+            may_wait,
+        };
         let followed = out.content().is_some();
-        self.write_bytes(out.as_bytes(), followed, &mut deadline)?;
+        writing.bytes(out.as_bytes(), followed)?;
         if let Some((content, padding)) = out.content() {
             while content.left() > 0 {
-                let most = match deadline.is_slow() {
-                    true => MOST_SENT_SLOWLY,
-                    false => MOST_SENT,
-                };
-                let sent = content.send(&self.stream, most, padding > 0);
+                let sent = content.send(&self.stream, writing.most(), padding > 0);
                 if content.left() > 0 {
-                    deadline.after(sent)?;
+                    writing.after(sent)?;
                 }
             }
             let padding = [0; 3].get(..padding).unwrap_or_default();
-            self.write_bytes(padding, false, &mut deadline)?;
+            writing.bytes(padding, false)?;
         }
-        self.sending_since.store(0, Ordering::Relaxed);
+        if writing.deadline.is_some() {
+            self.sending_since.store(0, Ordering::Relaxed);
+        }
         let all = u64::try_from(all).unwrap_or(u64::MAX);
         self.bytes.fetch_add(all, Ordering::Relaxed);
         Ok(())
     }
 
-    fn write_bytes(
-        &self,
-        mut bytes: &[u8],
-        followed: bool,
-        deadline: &mut WriteDeadline,
-    ) -> io::Result<()> {
-        let flags = match followed {
-            true => SendFlags::NOSIGNAL | SendFlags::MORE,
-            false => SendFlags::NOSIGNAL,
-        };
-        while !bytes.is_empty() {
-            let sent = send(&self.stream, bytes, flags);
-            if sent == Ok(bytes.len()) {
-                break;
+    /// Sends replies. `may_wait` is called, perhaps several times, before this waits for the client to read what there is.
+    pub(super) fn send(&self, out: &mut ReplyBuffer, may_wait: &dyn Fn()) -> io::Result<()> {
+        let _turn = match self.writing.try_lock() {
+            Ok(turn) => turn,
+            Err(TryLockError::Poisoned(turn)) => turn.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                may_wait();
+                self.writing.lock().unwrap_or_else(PoisonError::into_inner)
             }
-            let sent = deadline.after(sent)?;
-            bytes = bytes.get(sent..).unwrap_or_default();
-        }
-        Ok(())
-    }
-
-    pub(super) fn send(&self, out: &mut ReplyBuffer) -> io::Result<()> {
-        let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let sent = self.write(out);
+        };
+        let sent = self.write(out, may_wait);
         if sent.is_err() {
             // Half a reply may have been sent, so nothing can follow it. The queue is discarded, so that the client
             // gets a RST at once and repeats its calls on a new connection with fresh timers.
@@ -203,6 +174,60 @@ impl Connection {
             self.close();
         }
         sent
+    }
+}
+
+/// Replies that are being sent.
+struct Writing<'a> {
+    connection: &'a Connection,
+    /// How many bytes are sent in total.
+    all: usize,
+    /// Once the client has not taken everything at once.
+    deadline: Option<WriteDeadline>,
+    may_wait: &'a dyn Fn(),
+}
+
+impl Writing<'_> {
+    fn bytes(&mut self, mut bytes: &[u8], followed: bool) -> io::Result<()> {
+        let flags = match followed {
+            true => SendFlags::NOSIGNAL | SendFlags::MORE,
+            false => SendFlags::NOSIGNAL,
+        };
+        while !bytes.is_empty() {
+            let sent = send(&self.connection.stream, bytes, flags);
+            if sent == Ok(bytes.len()) {
+                break;
+            }
+            let sent = self.after(sent)?;
+            bytes = bytes.get(sent..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// The most bytes of content for the next system call.
+    fn most(&self) -> usize {
+        let slow = self.deadline.as_ref().is_some_and(WriteDeadline::is_slow);
+        if slow { MOST_SENT_SLOWLY } else { MOST_SENT }
+    }
+
+    /// After a system call that did not send everything: waits, if that is due, and returns how many bytes it sent.
+    fn after(&mut self, sent: Result<usize, Errno>) -> io::Result<usize> {
+        let connection = self.connection;
+        let deadline = self.deadline.get_or_insert_with(|| {
+            let now = connection.age_ms().max(1);
+            connection.sending_since.store(now, Ordering::Relaxed);
+            WriteDeadline::new(connection.patience, self.all)
+        });
+        let waits = sent == Err(Errno::AGAIN);
+        let sent = deadline.after(sent)?;
+        if waits {
+            (self.may_wait)();
+            let timeout = Timespec::try_from(connection.patience.look).ok();
+            let fd = PollFd::new(&connection.stream, PollFlags::OUT);
+            // What is wrong the next call tells.
+            let _ = poll(&mut [fd], timeout.as_ref());
+        }
+        Ok(sent)
     }
 }
 
@@ -230,8 +255,6 @@ mod tests {
         connect(&client, &listener.local_addr().unwrap()).unwrap();
         let mut connection = Connection::new(listener.accept().unwrap().0).unwrap();
         connection.patience = patience;
-        let short = Some(Duration::from_millis(50));
-        connection.stream.set_write_timeout(short).unwrap();
         (connection, client.into())
     }
 
@@ -270,6 +293,7 @@ mod tests {
     const IMPATIENT: Patience = Patience {
         silent: Duration::from_millis(200),
         min_rate: usize::MAX,
+        look: Duration::from_millis(50),
     };
 
     #[test]
@@ -278,7 +302,7 @@ mod tests {
         let memory = Arc::default();
         let mut out = ReplyBuffer::new(&memory, ONE);
         out.extend(1 << 20);
-        let error = connection.send(&mut out).unwrap_err();
+        let error = connection.send(&mut out, &|| ()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TimedOut);
         drop(connection);
         assert!(read_to_reset(&mut client, Duration::ZERO) < 1 << 20);
@@ -290,7 +314,7 @@ mod tests {
         let (memory, bytes) = (Arc::default(), bytes());
         let (mut out, _file) = spliced(&memory, &bytes);
         assert!(memory.pipes().charged() > 0);
-        let error = connection.send(&mut out).unwrap_err();
+        let error = connection.send(&mut out, &|| ()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TimedOut);
         out.clear();
         assert_eq!(memory.pipes().charged(), 0);
@@ -302,15 +326,12 @@ mod tests {
     #[test]
     fn a_client_that_reads_a_file_too_slowly_gets_a_reset() {
         let (connection, mut client) = connected(IMPATIENT);
-        // No system call that sends runs out of this time without having sent something.
-        let long = Some(Duration::from_millis(250));
-        connection.stream.set_write_timeout(long).unwrap();
         let (memory, bytes) = (Arc::default(), bytes());
         let (mut out, _file) = spliced(&memory, &bytes);
         std::thread::scope(|scope| {
             // It would need 5 s.
             let read = scope.spawn(|| read_to_reset(&mut client, Duration::from_millis(20)));
-            let error = connection.send(&mut out).unwrap_err();
+            let error = connection.send(&mut out, &|| ()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::TimedOut);
             drop(connection);
             assert!(read.join().unwrap() < bytes.len());
@@ -326,10 +347,10 @@ mod tests {
         let (mut mark, mut rest) = ([0; 4], vec![0; 4 + bytes.len() + 1]);
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                connection.send(&mut out).unwrap();
+                connection.send(&mut out, &|| ()).unwrap();
                 out.clear();
                 out.push(b"next");
-                connection.send(&mut out).unwrap();
+                connection.send(&mut out, &|| ()).unwrap();
             });
             client.read_exact(&mut mark).unwrap();
             assert_eq!(

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use netroot_limits::busiest;
@@ -37,9 +36,6 @@ const STALLED: Duration = Duration::from_secs(5);
 pub(super) struct ConnectionTable {
     pub(super) next: u64,
     pub(super) open: HashMap<u64, OpenConnection>,
-    pub(super) threads: HashMap<u64, JoinHandle<()>>,
-    /// Threads that have ended, to be joined.
-    pub(super) ended: Vec<u64>,
 }
 
 /// An open connection.
@@ -51,15 +47,6 @@ pub(super) struct OpenConnection {
 }
 
 impl ConnectionTable {
-    /// Joins the threads that have ended.
-    pub(super) fn reap(&mut self) {
-        for id in std::mem::take(&mut self.ended) {
-            if let Some(thread) = self.threads.remove(&id) {
-                let _ = thread.join();
-            }
-        }
-    }
-
     /// Whether one more connection of this client is allowed, if necessary by closing another.
     ///
     /// A client over its limit loses one of its own: a machine that was reset must get in again, and no longer knows its

@@ -1,10 +1,10 @@
-//! Waiting awake for the next call of a client that makes one after the other.
+//! Waiting awake for the next call of clients that make one after the other.
 //!
 //! A thread that sleeps is woken by another processor, which takes as long as the whole answer to a GETATTR, and in a virtual machine or from
-//! a deep sleep longer. So where the last calls came at once, the connection's thread looks for the next one for a moment
+//! a deep sleep longer. So where the last calls came at once, the thread of an event loop looks for the next one for a moment
 //! before it sleeps, as KVM does for a processor that halts (`halt_poll_ns`) and the kernel for a socket
 //! (`net.core.busy_read`). It gives up its processor to whoever wants it each time it has looked, and gives up looking
-//! for a client whose calls take longer: [`Polling`] decides, [`Pollers`] bounds all of them.
+//! where the calls of its clients take longer: [`Polling`] decides, [`Pollers`] bounds all of them.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -22,7 +22,7 @@ const DISPLACED: Duration = Duration::from_micros(200);
 /// What that costs, in quick calls: a tenth of a second without waiting awake.
 const DISPLACED_COSTS: i32 = 4096;
 
-/// Whether the next call of a client is waited for awake.
+/// Whether the next call of the clients of a loop is waited for awake.
 #[derive(Debug, Default)]
 pub(super) struct Polling {
     /// One for each quick call, less [`SLOW_COSTS`] for each slow one and [`DISPLACED_COSTS`] where others want the processor.
@@ -30,7 +30,7 @@ pub(super) struct Polling {
 }
 
 impl Polling {
-    /// A call came so long after the reply to the one before was sent.
+    /// A call came so long after the last one was answered.
     pub(super) fn called(&mut self, after: Duration) {
         self.credit = if after <= LONGEST {
             REMEMBERED.min(self.credit + 1)
@@ -55,7 +55,7 @@ impl Polling {
     }
 }
 
-/// The connections of a server that wait awake.
+/// The event loops of a server that wait awake.
 #[derive(Debug)]
 pub(super) struct Pollers {
     awake: AtomicUsize,
@@ -101,10 +101,14 @@ impl Awake<'_> {
 }
 
 impl Pollers {
-    /// One processor is left for everything else; where there is only one, the client's next call may need it.
+    /// One processor is left for everything else. Where there is only one, it is waited for awake, too: a packet interrupts
+    /// who waits, and a client on the same processor gets it after each look.
     pub(super) fn new() -> Self {
-        let processors = thread::available_parallelism().map_or(1, usize::from);
-        Self::of_at_most(processors - 1)
+        Self::on(thread::available_parallelism().map_or(1, usize::from))
+    }
+
+    fn on(processors: usize) -> Self {
+        Self::of_at_most(processors.saturating_sub(1).max(1))
     }
 
     /// So many of them at most.
@@ -216,7 +220,14 @@ mod tests {
     }
 
     #[test]
-    fn no_more_than_a_few_connections_wait_awake() {
+    fn one_loop_waits_awake_on_a_single_processor_too() {
+        for (processors, most) in [(1, 1), (2, 1), (8, 7)] {
+            assert_eq!(Pollers::on(processors).most, most);
+        }
+    }
+
+    #[test]
+    fn no_more_than_a_few_loops_wait_awake() {
         let pollers = Pollers::of_at_most(2);
         let two = [(); 2].map(|()| pollers.enter(LONGEST));
         assert!(two.iter().all(Option::is_some));

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
-/// A system call that sends returns after this time at the latest (`SO_SNDTIMEO`), so that the deadline is looked at.
+/// A client that does not read is waited for for so long at a time, so that the deadline is looked at.
 pub(super) const SEND_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The part of a client's time after which it is slow: with the usual patience one [`SEND_TIMEOUT`].
@@ -19,6 +19,8 @@ pub(super) struct Patience {
     pub(super) silent: Duration,
     /// It must read replies this fast on average, in bytes per second, beyond that time.
     pub(super) min_rate: usize,
+    /// It is waited for for so long at a time, until the deadline is looked at.
+    pub(super) look: Duration,
 }
 
 impl Default for Patience {
@@ -26,6 +28,7 @@ impl Default for Patience {
         Self {
             silent: Duration::from_secs(60),
             min_rate: 8 * 1024,
+            look: SEND_TIMEOUT,
         }
     }
 }

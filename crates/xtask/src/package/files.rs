@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn the_unit_allows_a_thread_for_each_nfs_connection() {
+    fn the_unit_allows_a_thread_for_each_nfs_connection_that_waits() {
         // Before: 256, which one client with 240 connections used up for everybody, since nobody else's could start.
         let tasks = UNIT.lines().find_map(|line| line.strip_prefix("TasksMax="));
         assert!(tasks.unwrap().parse::<usize>().unwrap() >= 1024 + 64);
