@@ -18,7 +18,7 @@ use crate::console::{info, warn};
 use crate::error_chain::causes;
 use crate::net::address::Address;
 use crate::net::addressing::{Addressing, addressing_of};
-use crate::net::dhcp::client::DhcpClient;
+use crate::net::dhcp::client::{self, DhcpClient};
 use crate::net::dhcp::client_identity;
 use crate::net::dhcp::nic_selection::{BOOT_LINK_GRACE, NicState, RootKnown, Selection, select};
 use crate::net::dhcp::offer_score::{protocol, root_known, score};
@@ -76,6 +76,8 @@ pub(crate) fn obtain(
         let until = match search.select(now) {
             Selection::Take(index) => {
                 if let Some(obtained) = search.take_address(index) {
+                    let others = search.attempts.into_values();
+                    client::close(others.filter_map(|attempt| attempt.client).collect());
                     return Ok(obtained);
                 }
                 now
