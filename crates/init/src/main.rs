@@ -8,6 +8,7 @@
 #![deny(clippy::print_stdout)]
 
 mod after;
+mod background;
 mod boot;
 mod channel;
 mod clock;

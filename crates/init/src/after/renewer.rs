@@ -1,8 +1,8 @@
 //! The renewer: a small process that keeps the lease while the machine runs.
 //!
 //! Process 1 calls [`start()`] before it switches the root. That starts this same program under another name
-//! ([`NAME`]), which continues in [`run`]. It opens everything that it will need while the initrd is still there; its
-//! `/` is empty afterwards. systemd does not kill processes whose name starts with `@` at shutdown, so the lease is kept
+//! ([`NAME`]), which continues in [`run`], while process 1 goes on. Its `/` is soon empty: what it needs of `/proc`, `/run` and `/dev`
+//! is passed to it. systemd does not kill processes whose name starts with `@` at shutdown, so the lease is kept
 //! for as long as anything needs the root.
 //!
 //! It speaks DHCP through a packet socket, which is open only while it waits for an answer. It never removes the root's
@@ -31,8 +31,9 @@ use netroot_proto::dhcp::lease::Lease;
 use netroot_proto::dhcp::renew::{Heard, Renewer};
 use netroot_sys::packet::PacketSocket;
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 
+use crate::background::NICENESS;
 use crate::clock::{Moment, timespec};
 use crate::net::address::Address;
 use crate::net::addressing::{Addressing, addressing_of};
@@ -56,7 +57,12 @@ const BURST: usize = 32;
 pub(crate) fn run(arguments: &[String]) -> ExitCode {
     match Daemon::open(arguments) {
         Ok(mut daemon) => daemon.run(),
-        Err(_) => ExitCode::FAILURE,
+        Err(e) => {
+            // Its error output is the kernel's log: one call, one line. `<28>` is LOG_DAEMON, a warning.
+            let line = format!("<28>netroot: warning: the lease is not renewed: {e}\n");
+            let _ = io::stderr().write_all(line.as_bytes());
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -74,7 +80,7 @@ struct Daemon {
     changes: RouteSocket,
     /// Open only while an answer is expected, so that the network's broadcasts do not wake this process.
     packets: Option<PacketSocket>,
-    /// `/run`, which is moved to the real root.
+    /// `/run`, which has no path here after the switch.
     run: OwnedFd,
     kernel_log: File,
     /// When the last change was notified, until the check that follows it.
@@ -90,8 +96,18 @@ impl Daemon {
         };
         let index: u32 = index.parse().map_err(|_| invalid())?;
         let at = Duration::from_secs(at.parse().map_err(|_| invalid())?);
+        let proc = io::stdin().as_fd().try_clone_to_owned()?;
+        let run = io::stdout().as_fd().try_clone_to_owned()?;
+        let kernel_log = File::from(io::stderr().as_fd().try_clone_to_owned()?);
+        let open = |folder: &OwnedFd, path: &str, flags: OFlags| -> io::Result<File> {
+            let file = rustix::fs::openat(folder, path, flags | OFlags::CLOEXEC, Mode::empty())?;
+            Ok(File::from(file))
+        };
         let mut message = Vec::new();
-        io::stdin().take(MAX_MESSAGE).read_to_end(&mut message)?;
+        open(&run, start::EXCHANGE, OFlags::RDONLY)?
+            .take(MAX_MESSAGE)
+            .read_to_end(&mut message)?;
+        let _ = rustix::fs::unlinkat(&run, start::EXCHANGE, AtFlags::empty());
         let (asked, rest) = split(&message).ok_or_else(invalid)?;
         let (answered, _) = split(rest).ok_or_else(invalid)?;
         let asked = frame::from_client(asked).ok_or_else(invalid)?;
@@ -117,8 +133,8 @@ impl Daemon {
             .ok_or_else(invalid)?;
         let renewer =
             Renewer::start(asked, answered.message, at, seed(nic.mac)).map_err(io::Error::other)?;
-        let BootPlan { network, .. } =
-            BootPlan::parse(&std::fs::read_to_string("/proc/cmdline").unwrap_or_default());
+        let cmdline = open(&proc, "cmdline", OFlags::RDONLY).and_then(io::read_to_string)?;
+        let BootPlan { network, .. } = BootPlan::parse(&cmdline);
         let request = match addressing_of(&network, &nic, None) {
             Addressing::Dhcp(request) => request.cloned(),
             Addressing::Static(_) | Addressing::Off => None,
@@ -133,31 +149,23 @@ impl Daemon {
             guard: AddressGuard::new(netlink),
             changes: RouteSocket::subscribed_to_addresses().map_err(io::Error::other)?,
             packets: None,
-            run: rustix::fs::open(
-                "/run",
-                OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-                Mode::empty(),
-            )?,
-            kernel_log: File::options().write(true).open("/dev/kmsg")?,
+            run,
+            kernel_log,
             changed_at: None,
-            watchdog: ShutdownWatchdog::open()?,
+            watchdog: ShutdownWatchdog::new(proc.try_clone()?),
         };
         // A machine that runs out of memory needs its root all the more.
-        let _ = std::fs::write("/proc/self/oom_score_adj", "-1000");
+        let _ = open(&proc, "self/oom_score_adj", OFlags::WRONLY)
+            .map(|mut file| file.write_all(b"-1000"));
         let _ = rustix::process::setsid();
+        // It started in the background; from now on it has little to do, and that in time.
+        let _ = rustix::process::nice(-NICENESS);
         // Last: nothing is opened after this but packet sockets and files that anybody may read.
         if let Err(error) = rights::give_up() {
             daemon.log(&format!(
                 "cannot drop the rights that are not needed: {error}"
             ));
         }
-        let _ = io::stdout()
-            .write_all(b"!")
-            .and_then(|()| io::stdout().flush());
-        // Closes the console and the pipes.
-        let nothing = File::options().read(true).write(true).open("/dev/null")?;
-        rustix::stdio::dup2_stdin(&nothing)?;
-        rustix::stdio::dup2_stdout(&nothing)?;
         Ok(daemon)
     }
 

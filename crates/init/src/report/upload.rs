@@ -10,6 +10,7 @@ use netroot_proto::cmdline::{BootPlan, ReportUrl};
 
 use super::http_post::{PostError, post};
 use super::uploader;
+use crate::background;
 use crate::console::warn;
 use crate::net::address::Address;
 use crate::net::resolve::Resolver;
@@ -48,15 +49,16 @@ impl Upload {
     fn spawn(&self, program: &str) -> io::Result<()> {
         // By the time it logs anything, the console belongs to the root.
         let log = OpenOptions::new().write(true).open("/dev/kmsg");
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .arg0(uploader::NAME)
             .arg(self.url.to_string())
             .args(self.resolver.lists())
             .env_clear()
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
-            .stderr(log.map_or_else(|_| Stdio::null(), Stdio::from))
-            .spawn()?;
+            .stderr(log.map_or_else(|_| Stdio::null(), Stdio::from));
+        let mut child = background::spawn(&mut command)?;
         match child.stdin.take() {
             Some(mut input) => input.write_all(self.text.as_bytes()),
             None => Ok(()),

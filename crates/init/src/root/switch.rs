@@ -15,6 +15,7 @@ use std::process::{Command, ExitCode, Stdio};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
+use crate::background;
 use crate::console::debug;
 use crate::root::kernel_mounts;
 use crate::root::mount_point::ROOT;
@@ -26,8 +27,6 @@ const MAX_DEPTH: usize = 64;
 
 /// The name under which this program deletes the initrd. systemd spares processes with an `@` (see the renewer's).
 pub(crate) const CLEANER: &str = "@netroot-clean";
-/// Its niceness: the root's init comes first, and yet memory is soon free where that has much to do.
-const NICENESS: i32 = 5;
 
 /// Why the root could not be switched to.
 #[derive(Debug, thiserror::Error)]
@@ -125,14 +124,14 @@ fn change_root() -> Result<OwnedFd, SwitchError> {
 
 /// Starts the process that deletes the old root, which it has as its standard input.
 fn start_cleaner(copy: &str, old: &OwnedFd) -> io::Result<()> {
-    let started = Command::new(copy)
+    let mut command = Command::new(copy);
+    command
         .arg0(CLEANER)
         .env_clear()
         .stdin(Stdio::from(old.try_clone()?))
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    started.map(drop)
+        .stderr(Stdio::null());
+    background::spawn(&mut command).map(drop)
 }
 
 /// Runs the process that deletes the old root: only for process 1, and only what is in memory.
@@ -140,7 +139,6 @@ pub(crate) fn run_cleaner() -> ExitCode {
     if !rustix::process::getppid().is_some_and(|parent| parent.is_init()) {
         return ExitCode::FAILURE;
     }
-    let _ = rustix::process::nice(NICENESS);
     delete_old_root(rustix::stdio::stdin());
     ExitCode::SUCCESS
 }

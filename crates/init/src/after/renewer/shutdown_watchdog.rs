@@ -31,10 +31,9 @@ pub(super) struct ShutdownWatchdog {
 }
 
 impl ShutdownWatchdog {
-    pub(super) fn open() -> rustix::io::Result<Self> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let proc = rustix::fs::open("/proc", flags, Mode::empty())?;
-        Ok(Self { proc, since: None })
+    /// With the directory `/proc`.
+    pub(super) fn new(proc: OwnedFd) -> Self {
+        Self { proc, since: None }
     }
 
     /// Checks. Returns the arguments of process 1 if the machine has to be shut down in its place.
@@ -91,6 +90,7 @@ mod tests {
     #[test]
     fn a_running_machine_is_left_alone() {
         // Process 1 of the machine that runs the test is not shutting down.
-        assert_eq!(ShutdownWatchdog::open().unwrap().check(), None);
+        let proc = std::fs::File::open("/proc").unwrap();
+        assert_eq!(ShutdownWatchdog::new(proc.into()).check(), None);
     }
 }

@@ -1,21 +1,22 @@
 //! Starts the renewer from process 1, and passes the lease on to it.
 
-use std::io::{self, Read, Write};
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{Mode, OFlags};
 
-use crate::clock::timespec;
+use crate::background;
 use crate::console::{debug, warn};
 use crate::net::address::Address;
 use crate::net::lease_exchange::LeaseExchange;
 
 /// The name that the renewer is started under: see [`super`] for the `@`.
 pub(crate) const NAME: &str = "@netroot-renew";
-/// How long process 1 waits for it to be ready.
-const READY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The file in `/run` with the exchange that granted the lease, which it reads and removes.
+pub(super) const EXCHANGE: &str = "netroot/lease-exchange";
 
 /// Starts the renewer, if the address is a lease that expires. `program` is a copy of this program that outlives the
 /// initrd.
@@ -44,32 +45,36 @@ pub(crate) fn start(address: &Address, program: &str) {
     }
 }
 
+/// Does not wait until it is ready: the root's init starts meanwhile. So it finds nothing by a path, which may lead nowhere
+/// by then: `/proc` is its standard input, `/run` its output, and the kernel's log its error output.
 fn spawn(address: &Address, exchange: &LeaseExchange, program: &str) -> io::Result<u32> {
-    let mut child = Command::new(program)
+    write(exchange)?;
+    let directory = |path: &str| {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        rustix::fs::open(path, flags, Mode::empty())
+    };
+    let log = OpenOptions::new().write(true).open("/dev/kmsg")?;
+    let mut command = Command::new(program);
+    command
         .arg0(NAME)
         .arg(address.nic.index.to_string())
         .arg(exchange.at.since_kernel().as_secs().to_string())
         .env_clear()
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()?;
-    if let Some(mut input) = child.stdin.take() {
-        for frame in [&exchange.request, &exchange.ack] {
-            let length = u16::try_from(frame.len()).map_err(|_| io::ErrorKind::InvalidData)?;
-            input.write_all(&length.to_be_bytes())?;
-            input.write_all(frame)?;
-        }
+        .stdin(Stdio::from(directory("/proc")?))
+        .stdout(Stdio::from(directory("/run")?))
+        .stderr(Stdio::from(log));
+    Ok(background::spawn(&mut command)?.id())
+}
+
+/// Writes the two frames, each after its length in two bytes.
+fn write(exchange: &LeaseExchange) -> io::Result<()> {
+    let mut message = Vec::new();
+    for frame in [&exchange.request, &exchange.ack] {
+        let length = u16::try_from(frame.len()).map_err(|_| io::ErrorKind::InvalidData)?;
+        message.extend(length.to_be_bytes());
+        message.extend(frame);
     }
-    // It writes one byte once it has opened everything; then the initrd may go.
-    if let Some(mut output) = child.stdout.take() {
-        let timeout = timespec(READY_TIMEOUT);
-        poll(&mut [PollFd::new(&output, PollFlags::IN)], Some(&timeout))?;
-        let mut ready = [0];
-        // Closed without that byte: it exited.
-        if output.read(&mut ready)? == 0 {
-            return Err(io::Error::other("it exited"));
-        }
-    }
-    Ok(child.id())
+    let mut file = OpenOptions::new();
+    let file = file.write(true).create(true).truncate(true).mode(0o600);
+    file.open(format!("/run/{EXCHANGE}"))?.write_all(&message)
 }
