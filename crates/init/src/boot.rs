@@ -11,7 +11,7 @@ use netroot_proto::cmdline::{BootPlan, Overlay, Stage};
 
 use crate::after::{handoff, read_ahead};
 use crate::clock::{Moment, Seconds};
-use crate::console::{info, warn};
+use crate::console::{debug, info, warn};
 use crate::diagnosis::unclaimed_cards;
 use crate::early::SavedSysctl;
 use crate::failure::Failure;
@@ -19,7 +19,7 @@ use crate::machine::Machine;
 use crate::modules::Loader;
 use crate::net::address::Address;
 use crate::net::configure;
-use crate::net::dhcp::client::DhcpClient;
+use crate::net::dhcp::client::{self, DhcpClient};
 use crate::net::dhcp::inform;
 use crate::net::lease::{self, LeaseError, Obtained};
 use crate::net::link::{LinkError, bring_up};
@@ -30,7 +30,7 @@ use crate::root::mount_point;
 use crate::root::nfs;
 use crate::root::programs::ProgramError;
 use crate::root::ready;
-use crate::root::source::{self, FindError, Mounted};
+use crate::root::source::{self, Candidate, FindError, Mounted, Questions, RootSource};
 use crate::root::switch;
 
 /// How often an address is given back that another machine claimed late: a router that answers ARP for every address must
@@ -60,11 +60,7 @@ pub(crate) fn boot(machine: &mut Machine) -> Result<Infallible, Failure> {
     rescue::log_address(&address);
     time_server::set_clock(&address);
     rescue::stop_at(machine, Stage::Mount)?;
-    machine.report.begin("export");
-    let candidates = source::find(&machine.plan, &address)?;
-    machine.report.begin("mount");
-    delay(&machine.plan);
-    let root = source::mount(&candidates, &machine.plan, &machine.loader)?;
+    let root = mount(machine, &address)?;
     still_ours(machine, client)?;
     machine.report.begin("switch");
     read_ahead::start(&machine.plan, machine.address.as_ref());
@@ -83,9 +79,39 @@ fn set(machine: &mut Machine, address: &Address) -> Result<(), Failure> {
     })
 }
 
+/// Mounts the root. In the first attempt the kernel's client is left to ask its server, which takes less time; if that does not
+/// lead to a root with an init, the server is asked here first, so that what is wrong can be told.
+fn mount(machine: &mut Machine, address: &Address) -> Result<Mounted, Failure> {
+    machine.report.begin("export");
+    let source = RootSource::choose(&machine.plan, address)?;
+    let questions = match machine.report.has_failed() {
+        false => Questions::Ports,
+        true => Questions::All,
+    };
+    let mut candidates = source.find(&machine.plan, address, questions)?;
+    machine.report.begin("mount");
+    delay(&machine.plan);
+    if candidates.iter().any(Candidate::is_trial) {
+        match source::mount(&candidates, &machine.plan, &machine.loader) {
+            Ok(root) => return Ok(root),
+            Err(error) => debug!("asking the server first, because: {error}"),
+        }
+        mount_point::unmount_all();
+        machine.report.begin("export");
+        candidates = source.find(&machine.plan, address, Questions::All)?;
+        machine.report.begin("mount");
+    }
+    Ok(source::mount(&candidates, &machine.plan, &machine.loader)?)
+}
+
 /// Whether no other machine has claimed the address since. The boot did not wait for one that is slow to answer.
 fn still_ours(machine: &mut Machine, client: Option<DhcpClient>) -> Result<(), Failure> {
-    let Some((address, owner)) = client.and_then(|mut client| client.claimed_late()) else {
+    let Some(mut client) = client else {
+        return Ok(());
+    };
+    let claimed = client.claimed_late();
+    client::close(vec![client]);
+    let Some((address, owner)) = claimed else {
         return Ok(());
     };
     machine.conflicts += 1;

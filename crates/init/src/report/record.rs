@@ -59,6 +59,11 @@ impl BootReport {
         report
     }
 
+    /// Whether an attempt has failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.count > 0
+    }
+
     /// Ends the current phase and begins this one.
     pub(crate) fn begin(&mut self, name: &'static str) {
         self.enter(name, Moment::now());

@@ -1,4 +1,4 @@
-//! The NFS server, asked before the kernel is: so that a refusal can be explained.
+//! The NFS server, asked so that a refusal can be explained: before the kernel mounts, or once it could not.
 //!
 //! portmapper, MOUNT, FSINFO and look-ups go through nfs3_client over [`stream`], a blocking connection with
 //! deadlines. [`version_choice`] decides which version is asked for, [`probe`] asks the programs that [`service`] lists,
@@ -23,5 +23,6 @@ mod walk;
 
 pub(crate) use fault::NfsFault;
 pub(crate) use probe::{MountEntry, tell_unmounted};
+pub(crate) use server::Questions;
 pub(crate) use version_choice::ask;
 pub(crate) use walk::Found;

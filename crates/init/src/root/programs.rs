@@ -7,6 +7,7 @@ use netroot_proto::cmdline::{BootPlan, InitProgram};
 use crate::diagnosis::NotExecutable;
 use crate::root::contents::{self, Instead};
 use mounted::MountedContents;
+pub(crate) use mounted::first_in;
 
 /// The programs that may be the root's init, in order.
 pub(crate) fn candidates(plan: &BootPlan) -> Vec<String> {

@@ -20,6 +20,7 @@ use crate::net::address::Address;
 use crate::root::mount_point::{DirectoryError, LOWER, ROOT, make_directory};
 use crate::root::nested;
 use crate::root::nfs;
+pub(crate) use crate::root::nfs::Questions;
 use crate::root::nfs::export::Export;
 use crate::root::overlay::{self, OverlayError};
 use crate::root::programs;
@@ -29,6 +30,10 @@ use crate::root::squash;
 const MOUNT_TIMEOUT: Duration = Duration::from_secs(45);
 /// The same where another candidate is left.
 const MOUNT_TIMEOUT_IF_OTHERS: Duration = Duration::from_secs(15);
+
+/// How long a mount may take before the server is asked first after all. On a network with half a second of delay, where
+/// a packet is lost, it still takes less.
+const TRIAL_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// The root that the command line and the network name.
 #[derive(Debug)]
@@ -120,20 +125,27 @@ pub(crate) fn modules(request: &RootRequest) -> Vec<&'static str> {
     modules
 }
 
-/// Chooses the root, and asks its servers about it. Returns those that can be mounted from, the best one first.
-pub(crate) fn find(plan: &BootPlan, address: &Address) -> Result<Vec<Candidate>, FindError> {
-    let candidates = match RootSource::choose(plan, address).map_err(FindError::NoRoot)? {
-        RootSource::Nfs(choice) => nfs::export::find(choice, plan, address)?,
-    };
-    let candidates = candidates.into_iter().map(Box::new);
-    Ok(candidates.map(Candidate::Nfs).collect())
-}
-
 impl RootSource {
     /// The root that the plan names, or what came with the address.
-    pub(crate) fn choose(plan: &BootPlan, address: &Address) -> Result<Self, NoRoot> {
+    pub(crate) fn choose(plan: &BootPlan, address: &Address) -> Result<Self, FindError> {
         let machine = identity::of(address.nic.mac);
-        choose_root_of(plan, &address.facts(), &machine).map(Self::Nfs)
+        let choice = choose_root_of(plan, &address.facts(), &machine).map_err(FindError::NoRoot)?;
+        nfs::export::announce(&choice);
+        Ok(Self::Nfs(choice))
+    }
+
+    /// Asks its servers about it. Returns those that can be mounted from, the best one first.
+    pub(crate) fn find(
+        &self,
+        plan: &BootPlan,
+        address: &Address,
+        questions: Questions,
+    ) -> Result<Vec<Candidate>, FindError> {
+        let candidates = match self {
+            Self::Nfs(choice) => nfs::export::find(choice.clone(), plan, address, questions)?,
+        };
+        let candidates = candidates.into_iter().map(Box::new);
+        Ok(candidates.map(Candidate::Nfs).collect())
     }
 }
 
@@ -141,6 +153,13 @@ impl Candidate {
     fn name(&self) -> String {
         match self {
             Self::Nfs(export) => export.name(),
+        }
+    }
+
+    /// Whether it is mounted to see whether that works at once: its server was not asked for the reasons why it may not.
+    pub(crate) fn is_trial(&self) -> bool {
+        match self {
+            Self::Nfs(export) => export.asked == Questions::Ports,
         }
     }
 
@@ -218,10 +237,10 @@ fn mount_first<'a>(
     let mut left = candidates.len();
     for candidate in candidates {
         left -= 1;
-        let timeout = if left > 0 {
-            MOUNT_TIMEOUT_IF_OTHERS
-        } else {
-            MOUNT_TIMEOUT
+        let timeout = match left {
+            _ if candidate.is_trial() => TRIAL_TIMEOUT,
+            0 => MOUNT_TIMEOUT,
+            _ => MOUNT_TIMEOUT_IF_OTHERS,
         };
         match candidate.mount(programs, target, loader, timeout) {
             Ok(how) => return Ok((candidate, how)),

@@ -12,7 +12,7 @@ use crate::net::address::Address;
 use crate::net::resolve::Resolver;
 use crate::root::nfs::failover::ask_all;
 use crate::root::nfs::server::Server;
-use crate::root::nfs::{Found, NfsFault, ask};
+use crate::root::nfs::{Found, NfsFault, Questions, ask};
 use crate::root::programs::{self, Missing, NoInit};
 
 /// An export that can be mounted, as far as the replies of its server show.
@@ -30,6 +30,8 @@ pub(crate) struct Export {
     pub(crate) refusal: Option<String>,
     /// The program to run, if the probe found it.
     pub(crate) init: Option<String>,
+    /// How much its server was asked.
+    pub(crate) asked: Questions,
     /// The identity of this machine.
     pub(crate) machine: MachineIdentity,
 }
@@ -81,13 +83,8 @@ fn by_name_servers(servers: &[IpAddr]) -> String {
     }
 }
 
-/// Probes the servers of the chosen root. Returns those that can be mounted from, best first, and at least one.
-pub(crate) fn find(
-    choice: RootChoice,
-    plan: &BootPlan,
-    address: &Address,
-) -> Result<Vec<Export>, FindError> {
-    let machine = identity::of(address.nic.mac);
+/// Tells which root was chosen, and what is odd about what it was chosen by.
+pub(crate) fn announce(choice: &RootChoice) {
     for complaint in &choice.complaints {
         warn!("{complaint}");
     }
@@ -97,10 +94,22 @@ pub(crate) fn find(
     } else {
         format!(", or from {}", others.join(" or "))
     };
-    info!("root {} ({}){others}", name(&choice), choice.why());
+    info!("root {} ({}){others}", name(choice), choice.why());
+}
+
+/// Probes the servers of the chosen root. Returns those that can be mounted from, best first, and at least one. Several
+/// are asked for all, whatever `questions` says: only so one can be told from another.
+pub(crate) fn find(
+    choice: RootChoice,
+    plan: &BootPlan,
+    address: &Address,
+    questions: Questions,
+) -> Result<Vec<Export>, FindError> {
+    let machine = identity::of(address.nic.mac);
     let hosts: Vec<Host> = choice.servers().cloned().collect();
     let several = hosts.len() > 1;
     let probe = ServerProbe {
+        questions: if several { Questions::All } else { questions },
         plan: plan.clone(),
         address: address.clone(),
         choice,
@@ -133,6 +142,7 @@ struct ServerProbe {
     address: Address,
     choice: RootChoice,
     machine: MachineIdentity,
+    questions: Questions,
 }
 
 impl ServerProbe {
@@ -167,6 +177,7 @@ impl ServerProbe {
                 nfs: options.port,
                 mount: options.mount_port,
             },
+            questions: self.questions,
         };
         let (versions, wanted) = (versions_to_try(options), programs::candidates(&self.plan));
         let layered = self.plan.overlay.value != Overlay::Off;
@@ -176,7 +187,13 @@ impl ServerProbe {
                 fault,
             }
         })?;
+        // Version 4 is always asked for all that it tells.
+        let asked = match offer.versions.first() {
+            Some(Version::V3) => self.questions,
+            _ => Questions::All,
+        };
         let mut export = Export {
+            asked,
             choice,
             server,
             versions: offer.versions,

@@ -14,6 +14,7 @@ use netroot_proto::mount::{Version, mount_request};
 use crate::console::{debug, warn};
 use crate::identity;
 use crate::modules::{Loaded, Loader};
+use crate::root::nfs::Questions;
 use crate::root::nfs::export::Export;
 use crate::root::nfs::readahead;
 
@@ -24,7 +25,8 @@ use kernel::{Order, mount_with_timeout};
 const NOBODY: [u32; 2] = [u32::MAX - 1, 65534];
 
 /// Mounts an export at `target`, with the first version of NFS that works. One of `programs` is run later, so one has
-/// to be readable.
+/// to be readable. If the server was asked for its ports alone, nothing is mounted unless all is well at once: by the first
+/// version, and with one of the programs in it.
 pub(crate) fn mount_export(
     export: &Export,
     programs: &[String],
@@ -57,7 +59,9 @@ fn mount_nfs(
 ) -> Result<Version, MountError> {
     identity::set_host_name(&export.machine);
     let mut first_error: Option<MountError> = None;
-    for version in &export.versions {
+    let is_trial = export.asked == Questions::Ports;
+    let versions = if is_trial { 1 } else { export.versions.len() };
+    for version in export.versions.iter().take(versions) {
         let attempt = load_client(loader, *version).and_then(|()| {
             match version {
                 Version::V4(_) => identity::set_nfs_client_identifier(&export.machine),
@@ -72,6 +76,7 @@ fn mount_nfs(
                 version: *version,
                 target: target.to_owned(),
                 programs: programs.to_vec(),
+                is_trial,
             };
             mount_with_timeout(order, timeout)
         });

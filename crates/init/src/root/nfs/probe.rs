@@ -17,9 +17,11 @@ use super::compound::{COMPOUND, Reply, Request};
 use super::fault::{Missing, NfsFault};
 use super::flavour;
 use super::refusal::{below, refusal};
-use super::server::Server;
-use super::service::{ACL, MOUNT, NFS, NFS_4, PORTMAPPER, Service, answers_null, null, null_at};
-use super::stream::{Stream, Tcp, block_on};
+use super::server::{Questions, Server};
+use super::service::{
+    ACL, MOUNT, NFS, NFS_4, NULL_TIMEOUT, PORTMAPPER, Service, answers_null, null, null_at,
+};
+use super::stream::{REPLY_TIMEOUT, Stream, Tcp, block_on};
 use super::tree::{ExportContents, ExportTree};
 use super::walk::{Found, find};
 use crate::console::debug;
@@ -38,13 +40,14 @@ const MAX_BELOW: usize = 16;
 pub(crate) struct Probed {
     /// The ports that answered.
     pub(crate) ports: KnownPorts,
-    /// Of the programs asked for, whether they exist, up to the first that does or that the server does not tell of.
+    /// Of the programs asked for, whether they exist, up to the first that does or that the server does not tell of;
+    /// empty if only the ports were asked for.
     pub(crate) programs: Vec<Found>,
     /// What the export is instead of a root, if it has none of them.
     pub(crate) instead: Option<Instead>,
 }
 
-/// Asks an NFSv3 server for its ports, for the export, and for each of `programs` in it.
+/// Asks an NFSv3 server for its ports; if it is to be asked for all, also for the export, and for each of `programs` in it.
 pub(crate) fn probe_v3(
     server: &Server,
     path: &str,
@@ -124,7 +127,12 @@ enum Walk {
 /// handles no ACLs (`SB_POSIXACL`, `fs/nfs/super.c`).
 pub(super) fn lacks_access_lists(server: &Server, ports: KnownPorts) -> bool {
     matches!(
-        null_at(server.address, ports.nfs.unwrap_or(NFS_PORT), &ACL),
+        null_at(
+            server.address,
+            ports.nfs.unwrap_or(NFS_PORT),
+            &ACL,
+            REPLY_TIMEOUT
+        ),
         Err(RpcError::ProgUnavail | RpcError::ProgMismatch { .. })
     )
 }
@@ -288,7 +296,7 @@ impl Probe {
             Err(e) => {
                 // A server without a portmapper may serve everything on one port, as `netroot serve` does.
                 let closed = e.kind() == ErrorKind::ConnectionRefused;
-                if closed && null_at(server, NFS_PORT, service).is_ok() {
+                if closed && null_at(server, NFS_PORT, service, NULL_TIMEOUT).is_ok() {
                     debug!("{server} has no portmapper; the {what} answers on port {NFS_PORT}");
                     return Ok(NFS_PORT);
                 }
@@ -311,6 +319,14 @@ impl Probe {
             ports.nfs.unwrap_or(NFS_PORT),
             ports.mount.unwrap_or(NFS_PORT),
         );
+        if self.server.questions == Questions::Ports {
+            self.connect(self.server.address, nfs, &NFS)?;
+            return Ok(Probed {
+                ports,
+                programs: Vec::new(),
+                instead: None,
+            });
+        }
         let server = self.server.mount_address;
         let stream = self.connect(server, mount, &MOUNT)?;
         let mut client = MountClient::new_with_auth(stream, root(), opaque_auth::default());

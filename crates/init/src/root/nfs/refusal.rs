@@ -109,6 +109,7 @@ mod tests {
             own,
             hop: crate::net::next_hop::NextHop::Direct,
             ports: KnownPorts::default(),
+            questions: crate::root::nfs::Questions::All,
         };
         let opaque = |text: &str| Opaque::owned(text.as_bytes().to_vec());
         let list = exported.iter().map(|(dir, groups)| export_node {

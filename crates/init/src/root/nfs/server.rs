@@ -19,4 +19,16 @@ pub(crate) struct Server {
     pub(crate) hop: NextHop,
     /// The ports that the command line or DHCP named.
     pub(crate) ports: KnownPorts,
+    /// How much to ask.
+    pub(crate) questions: Questions,
+}
+
+/// How much a server is asked before the kernel mounts from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Questions {
+    /// Where it is: its ports, and whether they answer. The kernel's client asks for the rest itself, in less time, but does
+    /// not tell what was wrong; and it waits for a server that is not there longer than this program would.
+    Ports,
+    /// Everything that explains why a mount fails: the export, and the program to run in it.
+    All,
 }

@@ -10,7 +10,7 @@ use nfs3_types::xdr_codec::Void;
 use super::stream::{Stream, Tcp, block_on};
 
 /// Timeout of NULL, to a service that did not answer another call.
-const NULL_TIMEOUT: Duration = Duration::from_millis(1500);
+pub(super) const NULL_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// An RPC program (RFC 5531 §8).
 pub(super) struct Service {
@@ -57,14 +57,22 @@ pub(super) fn null(client: &mut RpcClient<Stream>, service: &Service) -> Result<
     block_on(call).map(|Void| ())
 }
 
-/// Calls NULL on a new connection, with a short timeout.
-pub(super) fn null_at(server: IpAddr, port: u16, service: &Service) -> Result<(), RpcError> {
+/// Calls NULL on a new connection, which may take `timeout` once it is there.
+pub(super) fn null_at(
+    server: IpAddr,
+    port: u16,
+    service: &Service,
+    timeout: Duration,
+) -> Result<(), RpcError> {
     let mut stream = Tcp::connect_from_any(SocketAddr::new(server, port)).map_err(RpcError::Io)?;
-    stream.set_timeout(NULL_TIMEOUT);
+    stream.set_timeout(timeout);
     null(&mut RpcClient::new(stream), service)
 }
 
 /// Whether a service that did not answer another call answers NULL. A refusal counts as an answer.
 pub(super) fn answers_null(server: IpAddr, port: u16, service: &Service) -> bool {
-    !matches!(null_at(server, port, service), Err(RpcError::Io(_)))
+    !matches!(
+        null_at(server, port, service, NULL_TIMEOUT),
+        Err(RpcError::Io(_))
+    )
 }

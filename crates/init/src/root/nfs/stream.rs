@@ -25,7 +25,7 @@ use crate::clock::{Moment, timespec};
 /// Timeout of a connection attempt. A lost SYN is retransmitted after one second and after three.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(3500);
 /// Timeout of one reply.
-const REPLY_TIMEOUT: Duration = Duration::from_secs(3);
+pub(super) const REPLY_TIMEOUT: Duration = Duration::from_secs(3);
 /// Timeout of a whole connection: a server that answers every request just in time, with one link after the other,
 /// must not hold up the boot.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(20);

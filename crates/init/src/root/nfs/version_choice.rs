@@ -20,7 +20,7 @@ pub(crate) struct Offer {
     /// Ports that answered.
     pub(crate) ports: KnownPorts,
     /// Of the programs asked for, whether they exist, up to the first that does or that the server does not tell of;
-    /// empty if only version 4 answered, which has no MOUNT protocol.
+    /// empty if only the ports were asked for, or only version 4 answered, which has no MOUNT protocol.
     pub(crate) programs: Vec<Found>,
     /// What the export is instead of a root, if it has none of them.
     pub(crate) instead: Option<Instead>,

@@ -20,10 +20,12 @@ const MAX_INTERPRETERS: usize = 5;
 /// within the root.
 pub(super) fn first_program(programs: &[String]) -> Option<String> {
     let root = in_root::directory(ROOT).ok()?;
-    programs
-        .iter()
-        .find(|program| is_program(root.as_fd(), program))
-        .cloned()
+    first_in(root.as_fd(), programs).cloned()
+}
+
+/// The same in a root that is mounted anywhere.
+pub(crate) fn first_in<'a>(root: BorrowedFd<'_>, programs: &'a [String]) -> Option<&'a String> {
+    programs.iter().find(|program| is_program(root, program))
 }
 
 /// Whether a path is a file in the mounted root.

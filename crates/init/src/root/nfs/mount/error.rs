@@ -43,6 +43,12 @@ pub(crate) enum MountError {
         /// The error of reading it.
         errno: Errno,
     },
+    /// None of the programs to run is in it, as far as can be seen.
+    #[error("it has no {}", programs.join(", "))]
+    NoProgram {
+        /// The programs.
+        programs: Vec<String>,
+    },
     /// The mount by version 4, after version 3 refused the path.
     #[error("{refusal}; and {by_4}")]
     ByNeither {
@@ -111,6 +117,7 @@ impl MountError {
                 "give vers=4.1 or vers=3 (Linux from 6.6 on cannot read by 4.2 from NFS-Ganesha before 6.2), or renew the server".to_owned()
             }
             Self::Unreadable { .. } => "check the NFS server's log: it may fail to read its own disk".to_owned(),
+            Self::NoProgram { .. } => "put a root file system there, or name its program with init=".to_owned(),
             Self::ByNeither { by_4, .. } => by_4.advice(),
             Self::Stalled { .. } => "check the network between this machine and the server for loss".to_owned(),
             Self::Thread(_) => "give the machine more memory".to_owned(),

@@ -19,6 +19,7 @@ use crate::channel::{RecvTimeoutError, channel};
 use crate::clock::{Moment, Wait};
 use crate::console::{debug, warn};
 use crate::root::in_root;
+use crate::root::programs;
 
 /// The longest message of the kernel about a mount (`fs/fs_context.c` formats into a page).
 const KERNEL_MESSAGE: usize = 4096;
@@ -35,6 +36,8 @@ pub(super) struct Order {
     pub(super) target: String,
     /// One of these is run later.
     pub(super) programs: Vec<String>,
+    /// The mount fails unless one of them is there.
+    pub(super) is_trial: bool,
 }
 
 /// Runs the mount in a thread, and abandons it after a timeout. An abandoned mount never becomes visible: this thread
@@ -90,15 +93,25 @@ impl Order {
             None => in_root::directory(&self.target).ok(),
         };
         let root = tree.as_ref().or(attached.as_ref());
-        let Some((program, errno)) = root.and_then(|root| unreadable(root.as_fd(), &self.programs))
-        else {
+        let Some(error) = root.and_then(|root| self.error_within(root.as_fd())) else {
             return Ok(tree);
         };
         if tree.is_none() {
             drop(attached);
             let _ = rustix::mount::unmount(self.target.as_str(), UnmountFlags::DETACH);
         }
-        Err(MountError::Unreadable {
+        Err(error)
+    }
+
+    /// What is wrong with the mounted root.
+    fn error_within(&self, root: BorrowedFd<'_>) -> Option<MountError> {
+        if self.is_trial && programs::first_in(root, &self.programs).is_none() {
+            return Some(MountError::NoProgram {
+                programs: self.programs.clone(),
+            });
+        }
+        let (program, errno) = unreadable(root, &self.programs)?;
+        Some(MountError::Unreadable {
             version: self.version,
             program,
             errno,

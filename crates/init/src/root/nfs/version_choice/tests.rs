@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::thread;
 
 use super::*;
+use crate::root::nfs::Questions;
 
 const MOUNT_PROGRAM: u32 = 100_005;
 const NFS_PROGRAM: u32 = 100_003;
@@ -58,6 +59,7 @@ fn server(answer: impl Fn(Call) -> Then + Send + 'static) -> Server {
             nfs: port,
             mount: port,
         },
+        questions: Questions::All,
     }
 }
 
@@ -301,4 +303,42 @@ fn below_an_overlay_version_3_needs_access_lists() {
         assert_eq!(asked(&server, &ALL[..1]).unwrap().versions, &ALL[..1]);
     }
     assert_eq!(asked(&with_acl(0, &[]), &ALL).unwrap().versions, ALL);
+}
+
+#[test]
+fn a_server_that_is_asked_for_its_ports_alone_is_not_asked_to_grant_the_mount() {
+    // EACCES of MOUNT, and no NFSACL.
+    let answer = |call: Call| match (call.program, call.version) {
+        (MOUNT_PROGRAM, 3) => Then::Reply(0, vec![13]),
+        (NFS_PROGRAM, 4) => Then::Reply(0, vec![]),
+        _ => Then::Reply(1, vec![]),
+    };
+    let all = server(answer);
+    assert!(asked(&all, &ALL[..1]).is_err());
+    let ports = Server {
+        questions: Questions::Ports,
+        ..all
+    };
+    let offer = asked(&ports, &ALL[..1]).unwrap();
+    assert_eq!((offer.ports, offer.programs.len()), (ports.ports, 0));
+    // An overlay asks for version 4 all the same.
+    let v4_first = [&ALL[1..], &ALL[..1]].concat();
+    assert_eq!(asked(&ports, &ALL).unwrap().versions, v4_first);
+}
+
+#[test]
+fn a_closed_port_is_told_whatever_else_is_asked() {
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = Some(closed.local_addr().unwrap().port());
+    drop(closed);
+    let ports = Server {
+        questions: Questions::Ports,
+        ports: netroot_proto::mount::KnownPorts {
+            nfs: port,
+            mount: port,
+        },
+        ..server(|_| Then::Close)
+    };
+    let sentence = asked(&ports, &ALL[..1]).unwrap_err();
+    assert!(sentence.contains("NFS"), "{sentence}");
 }
