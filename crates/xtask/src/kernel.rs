@@ -36,8 +36,8 @@ Examples:
 /// The source is Debian's package of the kernel that the tests' machines boot. The fragments of kernel-config/ are merged
 /// into a base by the kernel's own merge_config.sh, and each symbol of theirs has to be left standing. What is built is
 /// kept in .cache/kernels under a hash of the source's version and the fragments. A virtual machine then boots it to the
-/// login of the Debian root, over netroot's export and by NFSv4 from NFS-Ganesha, and then the distribution's kernel with
-/// netroot's initrd.
+/// login of the Debian root, over netroot's export and by NFSv4 from NFS-Ganesha and from Linux's nfsd, and then the
+/// distribution's kernel with netroot's initrd.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Kernel {

@@ -144,6 +144,10 @@ pub(crate) fn run_for_kernel(work: ForKernel) -> Result<()> {
     let mut steps: Vec<Box<dyn InstallStep>> = Vec::new();
     if work == ForKernel::Boot {
         steps.extend(missing()?);
+        // The programs of nfsd are in it.
+        if let Some(step) = layer::missing() {
+            steps.push(Box::new(step));
+        }
     } else if let Some(step) = packages::missing_named(&COMPILERS)? {
         steps.push(Box::new(step));
     }

@@ -41,33 +41,35 @@ fn mib(bytes: u64) -> f64 {
 ///
 /// # Errors
 /// When the machine does not reach its login: with what it said last.
-pub(crate) fn to_the_login(kernel: &BareKernel, export: BareExport) -> Result<Boot> {
+pub(crate) fn to_the_login(kernel: &BareKernel, export: BareExport<'_>) -> Result<Boot> {
     let lab = BareLab::start("kernel-without-modules", &paths::debian_root(), export)?;
     let booted = Booted::new(kernel.image(), kernel.initrd(lab.folder())?)?;
     boot(&lab, "bare", &booted)
 }
 
-/// The same, and the distribution's kernel with an initrd for the same card, one after the other.
+/// The same over each server, and then the distribution's kernel with an initrd for the same card, one after the other.
 ///
 /// # Errors
 /// When one of them does not reach its login.
 pub(super) fn beside_the_distributions(kernel: &BareKernel) -> Result<()> {
+    let logs = paths::logs("kernel-of-the-distribution")?;
+    let (version, image) = paths::debian_kernel()?;
+    let initrd_file = logs.join("virtio.img");
+    initrd::make("virtio_net", &initrd_file)?;
+    let distribution = Booted::new(image, initrd_file)?;
     for (export, words) in [
         (BareExport::Own, "netroot's export"),
-        (BareExport::Version4, "NFSv4.2 from NFS-Ganesha"),
+        (BareExport::Ganesha, "NFSv4.2 from NFS-Ganesha"),
+        (BareExport::Nfsd(&distribution), "NFSv4.2 from Linux's nfsd"),
     ] {
         let boot = to_the_login(kernel, export)?;
         println!("kernel: without modules, over {words}: {boot}");
     }
     let root = paths::debian_root();
-    let lab = BareLab::start("kernel-of-the-distribution", &root, BareExport::Own)?;
-    let (version, image) = paths::debian_kernel()?;
-    let initrd_file = lab.folder().join("virtio.img");
-    initrd::make("virtio_net", &initrd_file)?;
-    let booted = Booted::new(image, initrd_file)?;
+    let lab = BareLab::start("kernel-of-the-distribution-boot", &root, BareExport::Own)?;
     println!(
         "kernel: {version} with the modules for this card, over netroot's export: {}",
-        boot(&lab, "debian", &booted)?
+        boot(&lab, "debian", &distribution)?
     );
     Ok(())
 }

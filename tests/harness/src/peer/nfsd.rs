@@ -15,8 +15,9 @@ modprobe -a virtio_blk ext4
 mount -o ro /dev/vda /mnt/root
 "#;
 
-/// Debian has the groups of a caller looked up on the server, where this one's users do not exist (`nfs.conf(5)`).
-const CONFIGURATION: &str = "[mountd]\nmanage-gids=n\n";
+/// Debian has the groups of a caller looked up on the server, where this one's users do not exist (`nfs.conf(5)`). And a
+/// server that starts lets nobody open a file by version 4 before its grace time is over: 90 s, by default.
+const CONFIGURATION: &str = "[mountd]\nmanage-gids=n\n[nfsd]\ngrace-time=10\nlease-time=10\n";
 
 /// The port of its MOUNT.
 pub const MOUNTD: u16 = 20048;
