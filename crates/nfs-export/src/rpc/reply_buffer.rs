@@ -10,9 +10,9 @@ use nfs3_types::xdr_codec::Pack;
 use crate::rpc::reply_content::{Content, Filled, NotSpliced};
 use crate::rpc::reply_memory::{Block, ReplyMemory};
 
-/// The memory that a connection has for itself, in bytes. With 1,024 connections it counts; nearly every reply but a READ
-/// or a listing fits into half of it.
-const OWN_SIZE: usize = 4 * 1024;
+/// The memory that a connection has for itself, in bytes: for a READ of a page. With 1,024 connections it counts; nearly every
+/// reply but a READ or a listing fits into half of it.
+const OWN_SIZE: usize = 4 * 1024 + 512;
 
 /// A buffer of replies. Unlike a `Vec`, it keeps the bytes beyond its end initialised, so that a READ of 1 MiB is
 /// copied from the page cache without zeroing the memory first.
