@@ -9,7 +9,7 @@ mod without;
 
 use std::num::NonZeroUsize;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use netroot_harness::{BareExport, paths};
 
@@ -184,6 +184,8 @@ const MORE: [&str; 3] = ["nics", "secure", "modules"];
 /// When one is lost: with what it depends on.
 pub(crate) fn check() -> Result<String> {
     let source = kernel_source::folder().join("kconfig");
+    // One, so that kconfig's own programs are built once.
+    let folder = paths::target().join("kernels/check");
     let mut count = 0;
     for arch in Arch::ALL {
         let smallest = Recipe::smallest(arch);
@@ -193,18 +195,23 @@ pub(crate) fn check() -> Result<String> {
         let mut real = all.clone();
         real.fragments.retain(|name| name != "virtual-machine");
         count = fragments::wanted(&all.fragments, arch)?.len();
-        let bases = [Base::Tinyconfig, Base::Defconfig];
-        let recipes = [smallest, real, all].into_iter().flat_map(|recipe| {
-            bases.map(|base| Recipe {
+        for base in [Base::Tinyconfig, Base::Defconfig] {
+            let with = |recipe: &Recipe| Recipe {
                 base,
                 ..recipe.clone()
-            })
-        });
-        for recipe in recipes {
-            let folder = format!("check-{}-{}", arch.name(), recipe.base.name());
-            let folder = paths::target().join("kernels").join(folder);
-            let lost = recipe.configure(&source, &folder)?;
-            nothing_lost(&recipe, &lost)?;
+            };
+            // kconfig takes longest for the base, which is the same for all.
+            let config = folder.join(".config");
+            with(&smallest).write_base(&source, &folder)?;
+            let written = std::fs::read(&config);
+            let written = written.with_context(|| format!("read {}", config.display()))?;
+            for recipe in [&smallest, &real, &all] {
+                let recipe = with(recipe);
+                std::fs::write(&config, &written)
+                    .with_context(|| format!("write {}", config.display()))?;
+                let lost = recipe.merge_into_base(&source, &folder)?;
+                nothing_lost(&recipe, &lost)?;
+            }
         }
     }
     Ok(format!(

@@ -74,8 +74,26 @@ impl Recipe {
     /// # Errors
     /// When kconfig fails, a fragment is missing, or a symbol cannot be turned off.
     pub(crate) fn configure(&self, source: &Path, folder: &Path) -> Result<Vec<String>> {
+        self.write_base(source, folder)?;
+        self.merge_into_base(source, folder)
+    }
+
+    /// Writes the `.config` of the base alone in `folder`.
+    ///
+    /// # Errors
+    /// When kconfig fails.
+    pub(super) fn write_base(&self, source: &Path, folder: &Path) -> Result<()> {
         std::fs::create_dir_all(folder).with_context(|| format!("create {}", folder.display()))?;
         output(self.make(source, folder).args(["-s", self.base.name()]))?;
+        Ok(())
+    }
+
+    /// Merges the fragments into the base that is the `.config` in `folder`, and returns what was lost: a sentence for each
+    /// symbol.
+    ///
+    /// # Errors
+    /// As [`Recipe::configure`].
+    pub(super) fn merge_into_base(&self, source: &Path, folder: &Path) -> Result<Vec<String>> {
         let config = folder.join(".config");
         let merged = self.fragments.iter().map(|name| fragments::path(name));
         let mut files: Vec<PathBuf> = merged.collect();
