@@ -200,10 +200,11 @@ fn a_root_whose_files_do_not_start_one_another_is_told_of_and_serves_the_others(
     let server = NetrootServe::start(&net, root.path(), &["--interface", "br0"])?;
     let warning = " with Secure Boot: no machine boots it: ";
     let told = server.output().wait_for(warning, "the warning", TIMEOUT)?;
-    assert!(
-        told.line.contains(": the boot loader is not signed\""),
-        "{}",
-        told.line
+    let why = format!(
+        ": the boot loader is not signed ({}); run `chroot {} apt install shim-signed ",
+        grub.display(),
+        root.path().display()
     );
+    assert!(told.line.contains(&why), "{}", told.line);
     Ok(())
 }

@@ -258,6 +258,23 @@ mod tests {
             at(42),
         );
         assert_eq!(texts(&warnings).len(), 1);
+        // Of signed files all that is wrong is told, and what was wrong before is not any more.
+        let signed = |error: &str| {
+            let (image, error) = (image(), error.to_owned());
+            Event::Warning(Warning::SecureBoot { image, error })
+        };
+        for (second, error, expected) in [
+            (43, "shim is signed by somebody", 2),
+            (43, "the kernel is signed by somebody", 3),
+            (46, "the kernel is not signed", 2),
+        ] {
+            warnings.take(&signed(error), at(second));
+            assert_eq!(texts(&warnings).len(), expected, "{error}");
+        }
+        let (image, linux) = (image(), "6.1.0".to_owned());
+        let boots = Change::NewBoots { image, linux };
+        warnings.take(&Event::Change(boots), at(47));
+        assert_eq!(texts(&warnings).len(), 1);
         // A token file or a certificate that can be used again is told as a warning as well.
         let wrong = || Some("no such file".to_owned());
         let other = || Some("no key".to_owned());
