@@ -63,6 +63,16 @@ impl Booted {
     }
 }
 
+/// The beginning of a small distribution's root: mount points, who it is, and its one user.
+fn small_root(id: &str, name: &str) -> Result<ShapedRoot> {
+    let root = ShapedRoot::new()?;
+    root.directories(&["dev", "proc", "sys", "run", "tmp"])?;
+    root.write("etc/hostname", &format!("{id}\n"))?;
+    root.write("etc/passwd", "root::0:0:root:/root:/bin/sh\n")?;
+    root.write("etc/os-release", &format!("NAME=\"{name}\"\nID={id}\n"))?;
+    Ok(root)
+}
+
 /// Tells the NIC's addresses, the kinds of mounts, and processes, on the console through the kernel's log. It is followed
 /// by what the distribution has of its own.
 const TELL: &str = r#"

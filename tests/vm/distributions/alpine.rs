@@ -4,7 +4,7 @@
 use anyhow::{Result, ensure};
 use netroot_harness::ShapedRoot;
 
-use super::{Booted, FACTS, TELL};
+use super::{Booted, FACTS, TELL, small_root};
 
 /// Alpine's, with one line more: what the test reads.
 const INITTAB: &str = "\
@@ -50,13 +50,8 @@ echo "written $(touch /written && echo yes)" | tell
 "#;
 
 fn root() -> Result<ShapedRoot> {
-    let root = ShapedRoot::new()?;
+    let root = small_root("alpine", "Alpine Linux")?;
     root.directories(&[
-        "dev",
-        "proc",
-        "sys",
-        "run",
-        "tmp",
         "var/log",
         "etc/network/if-pre-up.d",
         "etc/network/if-up.d",
@@ -85,10 +80,7 @@ fn root() -> Result<ShapedRoot> {
     root.write("etc/inittab", INITTAB)?;
     // Debian's OpenRC also starts scripts of System V.
     root.write("etc/insserv.conf", "")?;
-    root.write("etc/hostname", "alpine\n")?;
-    root.write("etc/passwd", "root::0:0:root:/root:/bin/sh\n")?;
     root.write("etc/group", "root:x:0:\nuucp:x:14:\n")?;
-    root.write("etc/os-release", "NAME=\"Alpine Linux\"\nID=alpine\n")?;
     root.write("etc/fstab", "UUID=1234-abcd / ext4 rw,relatime 0 1\n")?;
     root.write("etc/network/interfaces", INTERFACES)?;
     root.script("etc/init.d/root", ROOT)?;

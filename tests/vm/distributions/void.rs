@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use netroot_harness::ShapedRoot;
 
-use super::{Booted, FACTS, TELL};
+use super::{Booted, FACTS, TELL, small_root};
 
 /// What Void's first stage does to the root, in its order: mounts that are there stay, `/` is made read-only and
 /// writable again, runit is given a second name.
@@ -38,17 +38,8 @@ exec sleep 100000
 ";
 
 fn root() -> Result<ShapedRoot> {
-    let root = ShapedRoot::new()?;
-    root.directories(&[
-        "dev",
-        "proc",
-        "sys",
-        "run",
-        "tmp",
-        "usr/bin",
-        "usr/lib",
-        "var/lib/dhcpcd",
-    ])?;
+    let root = small_root("void", "Void")?;
+    root.directories(&["usr/bin", "usr/lib", "var/lib/dhcpcd"])?;
     for (link, target) in [
         ("bin", "usr/bin"),
         ("sbin", "usr/bin"),
@@ -78,10 +69,7 @@ fn root() -> Result<ShapedRoot> {
     root.take("etc/dhcpcd.conf", "etc/dhcpcd.conf")?;
     root.busybox("usr/bin/busybox")?;
     root.kernel("boot/vmlinuz-6.1.1_1", "usr/lib/modules")?;
-    root.write("etc/hostname", "void\n")?;
-    root.write("etc/passwd", "root::0:0:root:/root:/bin/sh\n")?;
     root.write("etc/group", "root:x:0:\n")?;
-    root.write("etc/os-release", "NAME=\"Void\"\nID=\"void\"\n")?;
     root.write("etc/fstab", "tmpfs /tmp tmpfs defaults,nosuid,nodev 0 0\n")?;
     root.script("etc/runit/1", STAGE_1)?;
     root.script("etc/runit/2", STAGE_2)?;
