@@ -65,12 +65,12 @@ enum SignedChainError {
         source: std::io::Error,
     },
     /// One cannot be started by any firmware.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {error}", path.display())]
     Binary {
         /// Where it is.
         path: PathBuf,
         /// Why not.
-        source: BinaryError,
+        error: BinaryError,
     },
     /// There is a shim, and nothing that it starts.
     #[error("there is a shim ({}), and no signed GRUB beside it", shim.display())]
@@ -87,12 +87,12 @@ enum SignedChainError {
         path: PathBuf,
     },
     /// They do not start one another.
-    #[error("{source} ({})", path.display())]
+    #[error("{error} ({})", path.display())]
     Chain {
         /// Where the file is that is not started.
         path: PathBuf,
         /// Why not.
-        source: ChainError,
+        error: ChainError,
     },
 }
 
@@ -168,14 +168,14 @@ fn usable(
     let shim = read(root, &files.shim, LONGEST_LOADER, |whole| whole)?;
     let grub = read(root, &grub_path, LONGEST_LOADER, |whole| whole)?;
     let checked = netroot_secure_boot::check(&shim.binary, &grub.binary, Some(&linux.binary));
-    let checked = checked.map_err(|source| {
-        let path = match source.part() {
+    let checked = checked.map_err(|error| {
+        let path = match error.part() {
             Part::Shim => &files.shim,
             Part::Loader => &grub_path,
             Part::Kernel => &kernel.path,
         };
         let path = root.host_path(path);
-        SignedChainError::Chain { path, source }
+        SignedChainError::Chain { path, error }
     })?;
     let has = |text: &[u8]| grub.bytes.windows(text.len()).any(|window| window == text);
     if !has(TFTP_OPTION) {
@@ -214,9 +214,9 @@ fn read(
     };
     let content = part(Content::from_regular(root.open_file(path)?).map_err(unreadable)?);
     let bytes = content.all(longest).map_err(unreadable)?;
-    let binary = Binary::parse(&bytes).map_err(|source| SignedChainError::Binary {
+    let binary = Binary::parse(&bytes).map_err(|error| SignedChainError::Binary {
         path: root.host_path(path),
-        source,
+        error,
     })?;
     Ok(Read {
         content,
