@@ -15,7 +15,7 @@ use crate::server::event_loop::{EventLoop, Term};
 const TICK: Duration = Duration::from_millis(2);
 
 /// After so many looks without a turn it sleeps.
-const QUIET: u32 = 100;
+const QUIET: u32 = 25;
 
 /// What was seen of a loop: the number of the term, and its turns.
 type Seen = Option<(u64, u64)>;
