@@ -10,6 +10,8 @@ use crate::console::{debug, warn};
 
 /// The firmware's data about the machine (`drivers/firmware/dmi-id.c`); absent on boards with a device tree.
 const DMI: &str = "/sys/class/dmi/id";
+/// Exists only after a boot by UEFI (`drivers/firmware/efi/efi.c`).
+const EFI: &str = "/sys/firmware/efi";
 /// The serial number of a board with a device tree.
 const DEVICE_TREE_SERIAL: &str = "/proc/device-tree/serial-number";
 /// The part of the kernel's NFSv4 client identifier that is added to the host name (Linux 5.3).
@@ -28,6 +30,11 @@ const PLACEHOLDERS: [&str; 9] = [
     "0",
     "unknown",
 ];
+
+/// Whether the machine booted by UEFI.
+pub(crate) fn is_efi() -> bool {
+    Path::new(EFI).exists()
+}
 
 /// The identity of the machine, as reached through the NIC with this address.
 pub(crate) fn of(mac: Mac) -> MachineIdentity {

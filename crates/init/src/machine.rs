@@ -85,6 +85,7 @@ pub(crate) fn later_modules(plan: &BootPlan) -> Vec<String> {
     if plan.overlay.value != Overlay::Off {
         modules.push("overlay".to_owned());
     }
+    modules.extend(report::secure_boot_modules(plan).map(str::to_owned));
     modules.extend(
         always
             .lines()

@@ -7,4 +7,6 @@
 mod index;
 mod loader;
 
-pub(crate) use loader::{Loaded, Loader, MODPROBE, run_as_modprobe};
+pub(crate) use loader::{
+    Loaded, Loader, MODPROBE, NO_SIGNATURE, SIGNATURE_ADVICE, run_as_modprobe,
+};

@@ -7,6 +7,7 @@
 mod http_post;
 mod json;
 mod record;
+mod secure_boot;
 mod upload;
 mod uploader;
 
@@ -30,6 +31,7 @@ use crate::run_directory::RUN;
 const UPLOAD_TIMEOUT: Duration = Duration::from_millis(1500);
 
 pub(crate) use record::BootReport;
+pub(crate) use secure_boot::modules as secure_boot_modules;
 pub(crate) use upload::Upload;
 pub(crate) use uploader::{NAME as UPLOADER, run as run_uploader};
 

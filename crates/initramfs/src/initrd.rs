@@ -55,6 +55,10 @@ pub struct BuildRequest<'a> {
     pub sys: &'a Path,
 }
 
+/// What a signed module ends with (`MODULE_SIG_STRING`, `include/linux/module_signature.h`). The signature is before it, and
+/// stays where it is: modules are archived as they are, once unpacked.
+const SIGNED: &[u8] = b"~Module signature appended~\n";
+
 /// What is in an initrd.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BuildSummary {
@@ -72,6 +76,9 @@ pub struct BuildSummary {
     /// Modules that are part of it and were built for another kernel, so that this one refuses them: the name, and
     /// that kernel's version.
     pub refused: Vec<(String, String)>,
+    /// Modules that are part of it and have no signature, where others have one: a kernel that Secure Boot locks down
+    /// refuses them. By name, sorted.
+    pub unsigned: Vec<String>,
     /// Whether the kernel has no modules, so that nothing of the selection is part of it.
     pub without_modules: bool,
     /// Names below `/lib/firmware`, sorted.
@@ -260,6 +267,7 @@ fn archive_module_files<W: Write>(
         .filter_map(|name| index.module(name).map(|module| (name, module)))
         .map(|(name, module)| (module.stem(), (name.as_str(), module.path.as_str())))
         .collect();
+    let mut any_is_signed = false;
     for (stem, (name, path)) in by_path {
         let path = format!("{tree}/{path}");
         let host_path = || request.root.host_path(&path);
@@ -288,6 +296,10 @@ fn archive_module_files<W: Write>(
             let refused = (name.to_owned(), version.to_owned());
             summary.refused.push(refused);
         }
+        match module.ends_with(SIGNED) {
+            true => any_is_signed = true,
+            false => summary.unsigned.push(name.to_owned()),
+        }
         for firmware in modinfo::firmware(&module) {
             wanted.entry(firmware).or_insert(name.to_owned());
         }
@@ -296,6 +308,11 @@ fn archive_module_files<W: Write>(
             .file(&place, 0o644, &module)
             .map_err(BuildError::Write)?;
     }
+    // A kernel that signs none asks for no signature.
+    if !any_is_signed {
+        summary.unsigned.clear();
+    }
+    summary.unsigned.sort();
     Ok(wanted)
 }
 

@@ -28,4 +28,5 @@ pub use self::binary::{Architecture, Binary, BinaryError};
 pub use self::certificate::Certificate;
 pub use self::chain::{Chain, ChainError, Condition, Part, check};
 pub use self::signature::{Signature, SignatureError};
-pub use self::signature_list::{ListError, Listed, signature_list};
+pub use self::signature_list::{Listed, signature_list};
+pub use netroot_efi::ListError;

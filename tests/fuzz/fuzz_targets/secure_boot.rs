@@ -1,10 +1,14 @@
-//! The EFI binaries of a root, and lists of signatures.
+//! The EFI binaries of a root, lists of signatures, and the variables of a machine's firmware.
 #![no_main]
 
+use netroot_efi::{SecureBoot, common_name};
 use netroot_secure_boot::{Binary, check, signature_list};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let _ = signature_list(bytes);
+    let _ = common_name(bytes);
+    let state = SecureBoot::read(&[6, 0, 0, 0, 1], None, Some(bytes));
+    assert!(state.is_some_and(|it| it.enforcing && it.authorities.len() <= 16));
     let Ok(binary) = Binary::parse(bytes) else {
         return;
     };

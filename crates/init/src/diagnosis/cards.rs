@@ -5,7 +5,7 @@ use std::path::Path;
 
 use netroot_proto::boot_report::NO_DRIVER;
 
-use crate::modules::Loader;
+use crate::modules::{Loader, NO_SIGNATURE, SIGNATURE_ADVICE};
 
 /// A network card on the PCI bus without a driver.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub(crate) struct UnclaimedCard {
     pub(crate) modalias: String,
     /// Modules of the initrd whose aliases match it.
     pub(crate) modules: Vec<String>,
+    /// One of them has no signature that the kernel trusts.
+    pub(crate) is_unsigned: bool,
 }
 
 /// Finds the network cards without a driver.
@@ -33,9 +35,11 @@ pub(crate) fn unclaimed_cards(loader: &Loader) -> Vec<UnclaimedCard> {
         .filter(|path| read(path, "class").starts_with("02") && !path.join("driver").exists())
         .map(|path| {
             let modalias = read(&path, "modalias");
+            let modules = loader.modules_for(&modalias);
             UnclaimedCard {
                 id: format!("{}:{}", read(&path, "vendor"), read(&path, "device")),
-                modules: loader.modules_for(&modalias),
+                is_unsigned: modules.iter().any(|name| loader.is_unsigned(name)),
+                modules,
                 modalias,
             }
         })
@@ -54,6 +58,15 @@ pub(crate) fn no_nic_advice(devices: &[UnclaimedCard]) -> String {
         return format!("{NO_DRIVER} {absent}: build it with netroot initrd --modules netboot");
     }
     match devices.first() {
+        Some(UnclaimedCard {
+            id,
+            modules,
+            is_unsigned: true,
+            ..
+        }) => {
+            let modules = modules.join(", ");
+            format!("{modules} for PCI device {id}: {NO_SIGNATURE}; {SIGNATURE_ADVICE}")
+        }
         Some(UnclaimedCard { id, modules, .. }) => {
             let modules = modules.join(", ");
             format!(

@@ -20,6 +20,7 @@ fn card(modules: &[&str]) -> UnclaimedCard {
         id: "8086:15f3".into(),
         modalias: "pci:v00008086d000015F3".into(),
         modules: modules.iter().map(|&module| module.into()).collect(),
+        is_unsigned: false,
     }
 }
 
@@ -119,6 +120,14 @@ fn each_cause_has_its_sentence_and_advice() {
             no_nic(vec![card(&["igc"])]),
             "igc did not bind to PCI device 8086:15f3",
             "missing firmware",
+        ),
+        (
+            no_nic(vec![UnclaimedCard {
+                is_unsigned: true,
+                ..card(&["igc"])
+            }]),
+            "igc for PCI device 8086:15f3: it has no signature that the kernel trusts",
+            "mokutil",
         ),
         (
             Failure::Lease(LeaseError::NoCarrier {

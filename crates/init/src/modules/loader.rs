@@ -24,6 +24,12 @@ const CHUNK: usize = 64 << 10;
 /// on, and no machine has more kinds of NIC.
 const MAX_PARALLEL: usize = 16;
 
+/// Why the kernel refused a module, and what to do.
+pub(crate) const NO_SIGNATURE: &str =
+    "it has no signature that the kernel trusts, and with Secure Boot the kernel loads no other";
+pub(crate) const SIGNATURE_ADVICE: &str = "use the module of the distribution's own kernel package, sign it with a key that is enrolled on this machine (mokutil \
+    --import), or switch Secure Boot off";
+
 /// How long to wait for a module that another thread is loading, before it is passed to the kernel once more: some
 /// drivers look for their firmware for a minute.
 const PARALLEL_LOAD_TIMEOUT: Duration = Duration::from_secs(60);
@@ -75,6 +81,8 @@ struct Modules {
     /// Those that a thread is loading. The kernel would read, check and link the same file for every thread that loads
     /// it, before it finds out that it needs only one: half a second of a slow machine's boot.
     loading: HashSet<String>,
+    /// Those that the kernel refused for want of a signature that it trusts.
+    unsigned: HashSet<String>,
 }
 
 impl Loader {
@@ -120,11 +128,25 @@ impl Loader {
             let inserted = self.insert(&step.file, &self.parameters_of(&step));
             self.finish(&step.name, inserted.is_ok());
             if let Err(e) = inserted {
-                warn!("cannot load the module {}: {e}", step.name);
+                self.note_refusal(&step.name, &e);
                 result = Loaded::Refused;
             }
         }
         result
+    }
+
+    fn note_refusal(&self, name: &str, error: &io::Error) {
+        if !is_for_signature(error) {
+            return warn!("cannot load the module {name}: {error}");
+        }
+        warn!("cannot load the module {name}: {NO_SIGNATURE} ({error}); {SIGNATURE_ADVICE}");
+        let mut modules = self.lock(&self.shared.modules);
+        modules.unsigned.insert(name.to_owned());
+    }
+
+    /// Whether the kernel refused a module for want of a signature that it trusts.
+    pub(crate) fn is_unsigned(&self, name: &str) -> bool {
+        self.lock(&self.shared.modules).unsigned.contains(name)
     }
 
     /// The parameters of a module: the default first, since the last value of a parameter applies.
@@ -248,6 +270,16 @@ impl Loader {
     }
 }
 
+/// Whether the kernel refused a module for its signature (`mod_verify_sig` and `module_sig_check`,
+/// `kernel/module/signing.c`): EKEYREJECTED where it enforces signatures, EPERM where it is locked down. This program has
+/// every capability, so that EPERM means nothing else.
+fn is_for_signature(error: &io::Error) -> bool {
+    let [rejected, lockdown] = [Errno::KEYREJECTED, Errno::PERM].map(Errno::raw_os_error);
+    error
+        .raw_os_error()
+        .is_some_and(|errno| errno == rejected || errno == lockdown)
+}
+
 /// Whether a module has a parameter, by its `.modinfo` (`MODULE_PARM_DESC` and `module_param`,
 /// `include/linux/moduleparam.h`). Read in chunks, since some modules are as large as this program.
 fn has_parameter(file: &Path, parameter: &str) -> io::Result<bool> {
@@ -347,6 +379,18 @@ mod tests {
         loader.finish("a_module", true);
         assert!(!other.join().unwrap());
         assert!(!loader.claim("a_module"), "it is loaded");
+    }
+
+    #[test]
+    fn a_module_without_a_signature_is_told_from_one_that_is_broken() {
+        let loader = Loader::open("no such kernel", ModuleOrders::default());
+        for errno in [Errno::KEYREJECTED, Errno::PERM] {
+            let name = format!("refused_{}", errno.raw_os_error());
+            loader.note_refusal(&name, &errno.into());
+            assert!(loader.is_unsigned(&name), "{errno}");
+        }
+        loader.note_refusal("broken", &Errno::NOEXEC.into());
+        assert!(!loader.is_unsigned("broken"));
     }
 
     #[test]

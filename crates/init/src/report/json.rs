@@ -18,6 +18,16 @@ pub(super) fn object(out: &mut String, fill: impl FnOnce(&mut Object<'_>)) {
     out.push('}');
 }
 
+/// Adds the members that `fill` adds to an object that was written before.
+pub(super) fn extend(out: &mut String, fill: impl FnOnce(&mut Object<'_>)) {
+    let members = out.trim_end();
+    let members = members.strip_suffix('}').unwrap_or(members).len();
+    out.truncate(members);
+    let empty = out.ends_with('{');
+    fill(&mut Object { out, empty });
+    out.push('}');
+}
+
 /// Writes a string. Text from a server may contain anything: what JSON does not allow is escaped.
 pub(super) fn text(out: &mut String, text: &str) {
     out.push('"');
@@ -112,6 +122,15 @@ mod tests {
             "name": "eth0", "time": 1234, "up": true, "list": ["a", "b"], "empty": {}
         });
         assert_eq!(read, meant);
+    }
+
+    #[test]
+    fn members_are_added_to_what_was_written() {
+        let mut out = String::from("{}\n");
+        for name in ["first", "second"] {
+            extend(&mut out, |o| o.object(name, |o| o.boolean("up", true)));
+        }
+        assert_eq!(out, r#"{"first":{"up":true},"second":{"up":true}}"#);
     }
 
     proptest! {

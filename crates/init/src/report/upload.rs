@@ -9,9 +9,10 @@ use std::time::Duration;
 use netroot_proto::cmdline::{BootPlan, ReportUrl};
 
 use super::http_post::{PostError, post};
-use super::uploader;
+use super::{secure_boot, uploader};
 use crate::background;
 use crate::console::warn;
+use crate::identity::is_efi;
 use crate::net::address::Address;
 use crate::net::resolve::Resolver;
 
@@ -54,6 +55,7 @@ impl Upload {
             .arg0(uploader::NAME)
             .arg(self.url.to_string())
             .args(self.resolver.lists())
+            .args(is_efi().then_some(secure_boot::READ))
             .env_clear()
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

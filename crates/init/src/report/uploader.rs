@@ -1,8 +1,10 @@
 //! The process that uploads the report of a good boot, so that the boot need not wait for it.
 //!
 //! It is this same program under another name, run from the copy that is left for [`crate::after::shutdown`], so that nothing
-//! of the initrd has to be kept for it. It continues while the root's init starts, retries for a while, and exits.
+//! of the initrd has to be kept for it. It continues while the root's init starts, retries for a while, and exits. It also adds
+//! what the boot has no time to find out.
 
+use std::fmt::Arguments;
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
 use std::thread;
@@ -11,6 +13,7 @@ use std::time::Duration;
 use netroot_proto::cmdline::BootPlan;
 
 use super::http_post::post;
+use super::secure_boot;
 use crate::clock::Moment;
 use crate::net::resolve::Resolver;
 
@@ -26,7 +29,7 @@ const MAX_LENGTH: u64 = 256 << 10;
 
 /// Runs the uploader: the report comes in on standard input, the URL and the resolver's configuration as arguments.
 pub(crate) fn run(arguments: &[String]) -> ExitCode {
-    let [url, servers, search] = arguments else {
+    let [url, servers, search, more @ ..] = arguments else {
         return ExitCode::FAILURE;
     };
     let Some(url) = BootPlan::parse(&format!("netroot.report={url}")).report else {
@@ -41,6 +44,12 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
     {
         return ExitCode::FAILURE;
     }
+    if more.iter().any(|one| one == secure_boot::READ) {
+        match secure_boot::read() {
+            Ok(state) => secure_boot::add(&mut text, state.as_ref()),
+            Err(e) => log(format_args!("cannot read the state of Secure Boot: {e}")),
+        }
+    }
     let deadline = Moment::now().after(TOTAL_TIMEOUT);
     loop {
         match post(
@@ -51,12 +60,17 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
         ) {
             Ok(()) => return ExitCode::SUCCESS,
             Err(e) if e.is_final() || deadline.remaining() <= PAUSE => {
-                // One call, one line: `<28>` is LOG_DAEMON, a warning.
-                let line = format!("<28>netroot: the boot report was not sent to {url}: {e}\n");
-                let _ = io::stderr().write_all(line.as_bytes());
+                log(format_args!("the boot report was not sent to {url}: {e}"));
                 return ExitCode::FAILURE;
             }
             Err(_) => thread::sleep(PAUSE),
         }
     }
+}
+
+/// Logs a warning in the kernel's log.
+fn log(sentence: Arguments<'_>) {
+    // One call, one line: `<28>` is LOG_DAEMON, a warning.
+    let line = format!("<28>netroot: {sentence}\n");
+    let _ = io::stderr().write_all(line.as_bytes());
 }

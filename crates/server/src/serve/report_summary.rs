@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use netroot_printable::Printable;
 use netroot_proto::boot_report::NO_DRIVER;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::serve::events::Event;
@@ -18,6 +18,8 @@ const FAILURES: usize = 16;
 const KEPT_FAILURES: usize = 4;
 /// The most steps of a boot.
 const STEPS: usize = 32;
+/// The most certificates in `db`; the init names no more.
+const AUTHORITIES: usize = 16;
 /// What JSON adds to a report, and to one of its steps, in bytes.
 const JSON: usize = 300;
 const JSON_STEP: usize = 80;
@@ -43,6 +45,19 @@ pub(crate) struct BootSummary {
     pub(crate) reported_ms: u64,
     /// The steps of the last attempt.
     pub(crate) steps: Vec<Part>,
+    /// What its firmware says of Secure Boot, if the init reports it.
+    pub(crate) secure_boot: Option<ReportedSecureBoot>,
+}
+
+/// What a machine's firmware says of Secure Boot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ReportedSecureBoot {
+    /// It starts only what is signed.
+    pub(crate) enforcing: bool,
+    /// Nobody's keys are enrolled.
+    pub(crate) setup_mode: bool,
+    /// The names of the certificates in `db`.
+    pub(crate) authorities: Vec<String>,
 }
 
 impl BootSummary {
@@ -79,7 +94,9 @@ impl BootSummary {
     /// Its length as JSON, in bytes, if nothing is escaped.
     pub(crate) fn length(&self) -> usize {
         let texts = [&self.text, &self.kernel, &self.boot_id];
-        let texts = texts.into_iter().chain(&self.failures).map(String::len);
+        let authorities = self.secure_boot.iter().flat_map(|it| &it.authorities);
+        let texts = texts.into_iter().chain(&self.failures).chain(authorities);
+        let texts = texts.map(String::len);
         let steps = self.steps.iter().map(|step| step.name.len() + JSON_STEP);
         JSON + texts.chain(steps).sum::<usize>()
     }
@@ -149,14 +166,32 @@ pub(crate) fn read(body: &[u8]) -> Option<BootSummary> {
                 end_ms: number(step, "end_ms"),
             })
             .collect(),
+        secure_boot: report.get("secure_boot").and_then(secure_boot),
     };
     summary.text = summary.event().to_string();
     Some(summary)
 }
 
+/// `None` if it does not say whether firmware enforces it.
+fn secure_boot(reported: &Value) -> Option<ReportedSecureBoot> {
+    let flag = |name: &str| reported.get(name).and_then(Value::as_bool);
+    let names = reported.get("authorities").and_then(Value::as_array);
+    let names = names.into_iter().flatten().take(AUTHORITIES);
+    Some(ReportedSecureBoot {
+        enforcing: flag("enforcing")?,
+        setup_mode: flag("setup_mode").unwrap_or_default(),
+        authorities: names.map(|name| cut(name, NAME)).collect(),
+    })
+}
+
 /// A member that is a string, escaped and then cut to `most` bytes; empty if it is missing.
 fn text(value: &Value, name: &str, most: usize) -> String {
-    let text = value.get(name).and_then(Value::as_str).unwrap_or_default();
+    value.get(name).map_or_else(String::new, |it| cut(it, most))
+}
+
+/// The same of the string itself.
+fn cut(value: &Value, most: usize) -> String {
+    let text = value.as_str().unwrap_or_default();
     let text: String = text.chars().take(most).collect();
     let mut text = Printable(&text).to_string();
     let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());

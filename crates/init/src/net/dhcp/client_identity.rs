@@ -3,15 +3,14 @@
 
 use std::fs;
 use std::net::IpAddr;
-use std::path::Path;
 
 use netroot_proto::cmdline::{IpRequest, Method, NetworkPlan};
 use netroot_proto::dhcp::client_identity::{ClientIdentity, Protocol, uuid_as_firmware_sends_it};
 
+use crate::identity::is_efi;
+
 /// The machine's UUID, if it has SMBIOS (`drivers/firmware/dmi-id.c`). Readable by root only.
 const UUID: &str = "/sys/class/dmi/id/product_uuid";
-/// Exists only after a boot by UEFI (`drivers/firmware/efi/efi.c`).
-const EFI: &str = "/sys/firmware/efi";
 
 /// The options about this machine in every message. `request` is the `ip=` of the NIC.
 pub(crate) fn identity(network: &NetworkPlan, request: Option<&IpRequest>) -> ClientIdentity {
@@ -28,7 +27,7 @@ pub(crate) fn identity(network: &NetworkPlan, request: Option<&IpRequest>) -> Cl
         uuid: fs::read_to_string(UUID)
             .ok()
             .and_then(|text| uuid_as_firmware_sends_it(&text)),
-        architecture: architecture(Path::new(EFI).exists()),
+        architecture: architecture(is_efi()),
         protocol: request.map_or(Protocol::Dhcp, |request| protocol(request.method)),
         ..ClientIdentity::default()
     };
