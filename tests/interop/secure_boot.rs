@@ -5,8 +5,11 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use netroot_harness::{Net, NetrootServe, TinyRoot, paths};
+use netroot_proto::dhcp::{MessageType, code};
 use netroot_secure_boot::{Architecture, Authority, Binary, ChainError, Part, check};
+use serde_json::json;
 
+use crate::firmware::{MACHINE, ask, message};
 use crate::lan::TIMEOUT;
 
 struct Files {
@@ -193,12 +196,27 @@ fn the_signed_files_are_served_under_the_names_that_firmware_shim_and_grub_ask_f
 #[test]
 fn a_root_whose_files_do_not_start_one_another_is_told_of_and_serves_the_others() -> Result<()> {
     let net = Net::new("secure-boot-broken")?;
-    net.bridge("br0", "10.77.0.1/24")?;
+    let bridge = net.bridge("br0", "10.77.0.1/24")?;
+    let machine = Net::new("secure-boot-broken-machine")?;
+    net.cable(&bridge, &machine, "eth0", "10.77.0.66/24")?;
     let root = TinyRoot::signed()?;
     let grub = root.path().join(TinyRoot::SIGNED[1]);
     fs::write(&grub, without_signatures(fs::read(&grub)?)?)?;
-    let server = NetrootServe::start(&net, root.path(), &["--interface", "br0"])?;
+    // Without a machine that needs them it is told by `check` alone.
+    let arguments = ["--interface", "br0", "--dhcp", "10.77.0.100-10.77.0.199"];
+    let quiet = NetrootServe::start(&net, root.path(), &arguments)?;
     let warning = " with Secure Boot: no machine boots it: ";
+    assert!(!quiet.output().text().contains(warning));
+    drop(quiet);
+    let netroot = netroot_harness::paths::netroot()?.display().to_string();
+    let directory = root.path().display().to_string();
+    let check = [&netroot, "check", "br0", &directory, "--offline"];
+    let checked = net.shell(&format!("{} || true", check.join(" ")))?;
+    let refused = "no machine with Secure Boot boots it: the boot loader is not signed";
+    assert!(checked.contains(refused), "{checked}");
+    let wanted = [&arguments[..], &["--secure-boot", "always"]].concat();
+    let server = NetrootServe::start(&net, root.path(), &wanted)?;
+    assert_eq!(offered(&machine)?, "snponly.efi");
     let told = server.output().wait_for(warning, "the warning", TIMEOUT)?;
     let why = format!(
         ": the boot loader is not signed ({}); run `chroot {} apt install shim-signed ",
@@ -206,5 +224,75 @@ fn a_root_whose_files_do_not_start_one_another_is_told_of_and_serves_the_others(
         root.path().display()
     );
     assert!(told.line.contains(&why), "{}", told.line);
+    Ok(())
+}
+
+/// The loader that firmware is offered.
+fn offered(machine: &Net) -> Result<String> {
+    let offer = ask(machine, &message(MessageType::Discover, &[]))?;
+    let file = offer.options.text(code::BOOT_FILE_NAME);
+    let file = String::from_utf8_lossy(file.context("no loader")?);
+    Ok(file.trim_end_matches('\0').to_owned())
+}
+
+#[test]
+fn what_a_machine_refused_outlasts_a_restart_until_a_command_forgets_it() -> Result<()> {
+    let net = Net::new("secure-boot-known")?;
+    let bridge = net.bridge("br0", "10.77.0.1/24")?;
+    let machine = Net::new("secure-boot-known-machine")?;
+    net.cable(&bridge, &machine, "eth0", "10.77.0.66/24")?;
+    let root = TinyRoot::signed()?;
+    let arguments = ["--interface", "br0", "--dhcp", "10.77.0.100-10.77.0.199"];
+    let serve =
+        |more: &[&str]| NetrootServe::start(&net, root.path(), &[&arguments[..], more].concat());
+
+    // As an earlier run of the server left it.
+    let state = net.logs().join("state");
+    fs::create_dir_all(&state)?;
+    let kept = state.join("secure-boot.json");
+    let authorities = ["Microsoft UEFI CA 2023"];
+    let reported = json!({"enforcing": true, "setup_mode": false, "authorities": authorities});
+    let known = json!({ MACHINE.to_string(): {"starts": "signed", "reported": reported} });
+    fs::write(&kept, known.to_string())?;
+    let server = serve(&[])?;
+    assert!(offered(&machine)?.ends_with("/shimx64.efi"));
+    let given = server
+        .output()
+        .wait_for("\"given-signed\"", "why it is given shim", TIMEOUT)?;
+    assert!(given.line.contains("\"why\":\"known\""), "{}", given.line);
+    let netroot = netroot_harness::paths::netroot()?.display().to_string();
+    let (mac, state) = (MACHINE.to_string(), state.display().to_string());
+    let machines = [netroot.as_str(), "machines", &mac, "--state", &state];
+    let told = net.run(&machines)?;
+    for part in [
+        "Secure Boot is on; db has Microsoft UEFI CA 2023",
+        "starts the signed chain",
+    ] {
+        assert!(told.contains(part), "{told}");
+    }
+    let told = net.run(&[&machines[..], &["--forget-secure-boot"]].concat())?;
+    assert!(told.contains("is forgotten"), "{told}");
+    assert_eq!(offered(&machine)?, "snponly.efi");
+    drop(server);
+
+    // Nor does the next run know it.
+    let server = serve(&["--secure-boot", "never"])?;
+    assert_eq!(offered(&machine)?, "snponly.efi");
+    drop(server);
+    let server = serve(&["--secure-boot", "always"])?;
+    assert!(offered(&machine)?.ends_with("/shimx64.efi"));
+    let given = server
+        .output()
+        .wait_for("\"given-signed\"", "why it is given shim", TIMEOUT)?;
+    assert!(
+        given.line.contains("\"why\":\"configured\""),
+        "{}",
+        given.line
+    );
+    drop(server);
+    // What is known does not overrule the configuration.
+    fs::write(&kept, known.to_string())?;
+    let _server = serve(&["--secure-boot", "never"])?;
+    assert_eq!(offered(&machine)?, "snponly.efi");
     Ok(())
 }

@@ -116,3 +116,67 @@ fn a_card_works_by_a_driver_that_did_not_come_with_the_kernel() -> Result<()> {
     Facts::of(&vm)?.assert_read_only_nfs();
     Ok(())
 }
+
+/// A module without the signature at its end: that, its description of 12 bytes, whose last four say how long it is, and a
+/// line of text (`include/linux/module_signature.h`).
+fn without_signature(module: &[u8]) -> Result<&[u8]> {
+    const END: &[u8] = b"~Module signature appended~\n";
+    let signed = module.strip_suffix(END).context("it is not signed")?;
+    let length = signed.last_chunk::<4>().context("it is too short")?;
+    let length = usize::try_from(u32::from_be_bytes(*length))? + 12;
+    let end = signed.len().checked_sub(length).context("its length")?;
+    signed.get(..end).context("it is too short")
+}
+
+/// As Secure Boot locks the kernel down, and where a kernel asks for signatures without it.
+#[test]
+fn a_driver_without_a_signature_is_told_of_where_the_kernel_takes_none() -> Result<()> {
+    let lan = Lan::new("unsigned-driver")?;
+    let root = root_with_added_drivers(lan.net.logs())?;
+    let (version, kernel) = paths::debian_kernel()?;
+    let tree = root.join("usr/lib/modules").join(version);
+    let driver = tree.join("kernel/drivers/net/virtio_net.ko");
+    let module = std::fs::read(&driver).with_context(|| driver.display().to_string())?;
+    // It is a link to Debian's.
+    std::fs::remove_file(&driver)?;
+    std::fs::write(&driver, without_signature(&module)?)?;
+    let initrd = make_initrd_of(&root, "unsigned-driver", "virtio_net")?;
+    let made = Command::new(paths::netroot()?)
+        .args([
+            "initrd",
+            "--modules",
+            "virtio_net",
+            "--output",
+            "/dev/null",
+            "--root",
+        ])
+        .arg(&root)
+        .output()
+        .context("start netroot initrd")?;
+    let told = String::from_utf8_lossy(&made.stderr);
+    let unsigned = "without a signature: virtio_net; with Secure Boot the kernel refuses them";
+    ensure!(told.contains(unsigned), "{told}");
+    for (orders, errno) in [
+        ("lockdown=integrity", "Operation not permitted (os error 1)"),
+        (
+            "module.sig_enforce=1",
+            "Key was rejected by service (os error 129)",
+        ),
+    ] {
+        let command_line = format!(
+            "root=/dev/nfs nfsroot=10.77.0.1:/srv ip=dhcp ro rd.net.timeout.iflink=5 {orders}"
+        );
+        let vm = lan
+            .machine()
+            .nic(Nic::virtio(&lan.tap, MACHINE))
+            .quick_kernel(&kernel, &initrd, &command_line)?
+            .start()?;
+        let why = "it has no signature that the kernel trusts, and with Secure Boot the kernel loads no other";
+        let refused =
+            format!("netroot: warning: cannot load the module virtio_net: {why} ({errno}); ");
+        vm.wait_for(&refused, "the driver that is refused", TIMEOUT)?;
+        let sentence = format!("virtio_net for PCI device 1af4:1000: {why}; use the module of");
+        vm.wait_for(&sentence, "the failure", TIMEOUT)?;
+    }
+    Ok(())
+}

@@ -58,7 +58,7 @@ const fn mode(option: &'static str, line: &'static str, before_value: &'static s
     }
 }
 
-const KEYS: [Key; 29] = [
+const KEYS: [Key; 30] = [
     key("interface", "interface", ""),
     mode("isolated", "mode = \"isolated\"", "subnet"),
     key("nat", "nat = true", ""),
@@ -86,6 +86,7 @@ const KEYS: [Key; 29] = [
     key("portmapper", "portmapper", SERVER),
     key("tftp-dir", "tftp-dir", SERVER),
     key("ipxe", "ipxe", SERVER),
+    key("secure-boot", "secure-boot", ""),
     key("state", "state", SERVER),
     key("cache", "cache", SERVER),
 ];

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use netroot_proto::dhcp::pool::Kept;
 use netroot_proto::pxe::inputs::Loader;
+use netroot_proto::pxe::strategy::SecureBootMode;
 
 pub(crate) use self::assigned::{Assigned, Boots, Why};
 pub(crate) use self::command_line::{READAHEAD, Recipient};
@@ -39,6 +40,7 @@ pub(crate) struct Catalog {
     rules: Arc<[Rule]>,
     default: Choice,
     menu: MenuSettings,
+    secure_boot: SecureBootMode,
 }
 
 /// What was decided beside the configuration, for one machine. The first that is there counts.
@@ -111,7 +113,16 @@ impl Catalog {
             default: default.unwrap_or(first),
             images,
             menu,
+            secure_boot: SecureBootMode::Auto,
         })
+    }
+
+    /// The same, where machines of which nothing else is said have this mode.
+    pub(crate) fn with_secure_boot(self, secure_boot: SecureBootMode) -> Self {
+        Self {
+            secure_boot,
+            ..self
+        }
     }
 
     /// What a machine does that reached the server there, by the configuration alone.
@@ -174,7 +185,26 @@ impl Catalog {
             machine: entry,
             append: (!append.is_empty()).then(|| append.join(" ")),
             why,
+            secure_boot: self.secure_boot(entry, machine, arrived),
         }
+    }
+
+    /// Whether a machine is given the signed chain: as its entry says, else the first rule that matches and says it, else as
+    /// for all. It belongs to the machine, whatever that boots.
+    fn secure_boot(
+        &self,
+        entry: Option<&MachineSettings>,
+        machine: &KnownMachine,
+        arrived: &ArrivedAt<'_>,
+    ) -> SecureBootMode {
+        let own = entry.and_then(|machine| machine.secure_boot);
+        let mut saying = self.rules.iter().filter(|rule| rule.secure_boot.is_some());
+        let of_rule = || {
+            saying
+                .find(|rule| rule::matches(rule, machine, arrived))?
+                .secure_boot
+        };
+        own.or_else(of_rule).unwrap_or(self.secure_boot)
     }
 
     /// Whether nothing in it forbids the shell to anybody: for a script that any machine may run.
@@ -289,6 +319,7 @@ impl Catalog {
             rules: Arc::clone(&self.rules),
             default: self.default.clone(),
             menu: self.menu.clone(),
+            secure_boot: self.secure_boot,
         }
     }
 

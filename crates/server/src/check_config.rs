@@ -156,6 +156,7 @@ fn check(place: &ConfigPlace, snapshot: &Snapshot, host: Option<&Host>, builds: 
         settings.catalog.default.clone(),
         settings.catalog.menu.clone(),
     );
+    let catalog = catalog.map(|it| it.with_secure_boot(settings.catalog.secure_boot));
     match catalog {
         Ok(catalog) => checked.boots(&settings, &catalog),
         Err(error) => checked.mistakes.push(FoundMistake::from(Mistake {

@@ -272,7 +272,27 @@ fn summary(output: &Path, built: &BuildSummary) -> String {
         "refused by this kernel, since it was built for another one",
         &built.refused,
     );
+    if !built.unsigned.is_empty() {
+        text.push_str(&unsigned(&built.unsigned));
+    }
     text
+}
+
+/// What is said of drivers without a signature begins with this.
+pub(crate) const UNSIGNED: &str = "without a signature";
+
+/// Drivers that the kernel refuses on some machines.
+fn unsigned(modules: &[String]) -> String {
+    let named = modules.iter().take(MOST_IN_A_LINE).map(String::as_str);
+    let named = named.collect::<Vec<_>>().join(", ");
+    let more = match modules.len().saturating_sub(MOST_IN_A_LINE) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(
+        "{UNSIGNED}: {named}{more}; with Secure Boot the kernel refuses them: sign them with a key that is enrolled on the machines \
+         (mokutil --import), or use the modules of the distribution's own kernel package\n"
+    )
 }
 
 /// For a root with a policy.
@@ -321,6 +341,7 @@ fn details(text: &mut String, built: &BuildSummary) {
         .map(|(name, version)| format!("{name}: built for kernel {version}"))
         .collect();
     list("refused", &refused);
+    list(UNSIGNED, &built.unsigned);
     list("firmware", &built.firmware);
     let missing: Vec<String> = built
         .missing_firmware

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use netroot_net::Prefix;
 use netroot_proto::address::{self, AddressError};
+use netroot_proto::pxe::strategy::SecureBootMode;
 
 use crate::append::{self, AppendError};
 
@@ -67,6 +68,9 @@ pub(crate) enum ValueError {
     /// What cannot be added to a command line.
     #[error(transparent)]
     Append(#[from] AppendError),
+    /// Not when machines are given the signed chain.
+    #[error("expected auto, always or never")]
+    NotASecureBootMode,
     /// Not `A-B`.
     #[error("expected two addresses such as 10.0.0.100-10.0.0.200")]
     NotARange,
@@ -237,6 +241,13 @@ pub(crate) fn written(time: Duration) -> String {
     let whole = |(_, length): &&(&str, u64)| milliseconds.is_multiple_of(u128::from(*length));
     let (unit, length) = UNITS.iter().rev().find(whole).unwrap_or(&("ms", 1));
     format!("{}{unit}", milliseconds / u128::from(*length))
+}
+
+/// Whether firmware is given the signed chain.
+pub(crate) fn secure_boot(text: &str) -> Result<SecureBootMode, ValueError> {
+    let mut all = SecureBootMode::ALL.into_iter();
+    let mode = all.find(|mode| mode.word() == text);
+    mode.ok_or(ValueError::NotASecureBootMode)
 }
 
 /// How long an address is lent.

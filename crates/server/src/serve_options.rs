@@ -10,14 +10,15 @@ use std::time::Duration;
 use clap::{ArgGroup, Args};
 use netroot_net::Prefix;
 use netroot_nfs_export::HidePattern;
+use netroot_proto::pxe::strategy::SecureBootMode;
 
 use crate::option_value::{
-    AddressRange, IsolatedInterface, appended, host, lease_time, network, nfsroot,
+    AddressRange, IsolatedInterface, appended, host, lease_time, network, nfsroot, secure_boot,
 };
 use crate::settings;
 
 /// Their names: what the configuration says where no directory is given.
-pub(crate) const OF_A_DIRECTORY: [&str; 29] = [
+pub(crate) const OF_A_DIRECTORY: [&str; 30] = [
     "interface",
     "isolated",
     "nat",
@@ -45,6 +46,7 @@ pub(crate) const OF_A_DIRECTORY: [&str; 29] = [
     "portmapper",
     "tftp_dir",
     "ipxe",
+    "secure_boot",
     "state",
     "cache",
 ];
@@ -163,6 +165,10 @@ pub(crate) struct ServeOptions {
     /// The directory of iPXE's binaries [default: where distributions install them].
     #[arg(long, value_name = "DIR")]
     pub(crate) ipxe: Option<PathBuf>,
+
+    /// When machines are given the root's shim, GRUB and kernel, which its distribution signed, instead of iPXE: auto for those that refuse iPXE or report that Secure Boot is on; always; never.
+    #[arg(long, value_name = "MODE", default_value = "auto", value_parser = secure_boot)]
+    pub(crate) secure_boot: SecureBootMode,
 
     /// The directory for persistent state: the key of NFS handles, and the leases. It becomes the serving user's.
     #[arg(long, value_name = "DIR", default_value = settings::STATE)]

@@ -16,7 +16,8 @@
 //!   everywhere; the script that comes late takes that back.
 //! * The loader is changed only for a machine that has loaded it without coming to its script:
 //!   once if none of its boots came there, because firmware with Secure Boot refuses what is not signed
-//!   each time, and DHCP does not say that it is on; twice otherwise.
+//!   each time, and DHCP does not say that it is on; twice otherwise. What a machine did or reported before
+//!   ([`Known`]) is where it begins.
 //! * Until a machine has loaded anything, failures count that are as far apart as boots are.
 //!   Firmware waits 4 s and more for offers, then for its file, and starts again; a burst of
 //!   requests is one attempt. A forger who has this patience makes the server try the other
@@ -52,6 +53,75 @@ pub enum LoaderChoice {
     Signed,
     /// [`super::inputs::Loader::second`]; the first if there is none.
     Second,
+}
+
+/// What is known of a machine's Secure Boot, from its boots or from its own report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Known {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// It starts the first loader: none of its failures is taken for Secure Boot before there are two.
+    Unsigned,
+    /// It starts only the signed chain.
+    SignedOnly,
+}
+
+/// Whether machines are given the signed chain, where there is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SecureBootMode {
+    /// Those that refuse what is not signed.
+    #[default]
+    Auto,
+    /// All.
+    Always,
+    /// None.
+    Never,
+}
+
+impl SecureBootMode {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Auto, Self::Always, Self::Never];
+
+    /// As it is written.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Always => "always",
+            Self::Never => "never",
+        }
+    }
+
+    /// The loader that is named where `chosen` is by what is known of the machine.
+    #[must_use]
+    pub const fn loader(self, chosen: LoaderChoice) -> LoaderChoice {
+        match (self, chosen) {
+            (Self::Always, _) => LoaderChoice::Signed,
+            (Self::Never, LoaderChoice::Signed) => LoaderChoice::First,
+            (Self::Auto | Self::Never, other) => other,
+        }
+    }
+}
+
+/// What an answer to firmware could name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answered {
+    /// There was a signed loader that it could be.
+    pub can_sign: bool,
+    /// Whether it is named.
+    pub mode: SecureBootMode,
+}
+
+/// What was known when an answer was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Before {
+    /// The loader that the machine loaded last.
+    pub loaded: Option<LoaderChoice>,
+    /// Its Secure Boot.
+    pub known: Known,
+    /// It loaded a loader since, and started none.
+    pub refused: bool,
 }
 
 /// The way to boot a machine.
@@ -99,8 +169,12 @@ struct Record {
     without_script: u32,
     /// There is a signed loader for what it asked for last.
     can_sign: bool,
+    /// The configuration says which loader that is: what comes of it says nothing of the machine.
+    is_told: bool,
+    /// What was known at first.
+    known: Known,
     /// The loader that it loaded last.
-    loaded: LoaderChoice,
+    loaded: Option<LoaderChoice>,
     /// The first loader has led to a script: the machine does not refuse it.
     first_works: bool,
     /// When the machine asked first, and last.
@@ -127,7 +201,7 @@ impl Record {
             // Firmware that tries HTTP after PXE, where the signed one cannot go on: that is no failure of the signed one.
             Progress::Loaded
                 if self.strategy.loader == LoaderChoice::Signed
-                    && self.loaded != LoaderChoice::Signed => {}
+                    && self.loaded != Some(LoaderChoice::Signed) => {}
             Progress::Loaded => {
                 self.without_script += 1;
                 let enough = self.without_script >= MAX_FAILURES;
@@ -181,12 +255,19 @@ impl Strategies {
     /// boot, unless the last one began a moment ago; the one before it now counts as failed if
     /// it made no progress. Do not call this for iPXE requests: they show that the strategy
     /// worked.
-    pub fn choose(&mut self, mac: Mac, transaction: u32, now: Duration) -> Strategy {
+    /// A machine that is new begins with what is `known` of it.
+    pub fn choose(&mut self, mac: Mac, transaction: u32, now: Duration, known: Known) -> Strategy {
         if !self.machines.contains_key(&mac) {
             self.make_room(now);
         }
         let record = self.machines.entry(mac).or_insert(Record {
-            strategy: Strategy::default(),
+            strategy: Strategy {
+                loader: match known {
+                    Known::SignedOnly => LoaderChoice::Signed,
+                    Known::Nothing | Known::Unsigned => LoaderChoice::First,
+                },
+                ..Strategy::default()
+            },
             transaction,
             began: now,
             progress: Progress::Answered,
@@ -194,8 +275,10 @@ impl Strategies {
             without_loader: 0,
             without_script: 0,
             can_sign: false,
-            loaded: LoaderChoice::First,
-            first_works: false,
+            is_told: false,
+            known,
+            loaded: None,
+            first_works: known == Known::Unsigned,
             first: now,
             seen: now,
         });
@@ -219,28 +302,53 @@ impl Strategies {
             .unwrap_or_default()
     }
 
-    /// Records whether the answer to the machine could name a signed loader. Returns the loader that it loaded last.
-    pub fn can_sign(&mut self, mac: Mac, can: bool) -> LoaderChoice {
+    /// Records what the answer to the machine could name. Returns what was known before.
+    pub fn answered(&mut self, mac: Mac, answered: Answered) -> Before {
         let Some(record) = self.machines.get_mut(&mac) else {
-            return LoaderChoice::First;
+            return Before::default();
         };
-        record.can_sign = can;
-        record.loaded
+        record.can_sign = answered.can_sign && answered.mode == SecureBootMode::Auto;
+        record.is_told = answered.mode == SecureBootMode::Always;
+        Before {
+            loaded: record.loaded,
+            known: record.known,
+            refused: record.without_script > 0 || record.strategy.loader == LoaderChoice::Signed,
+        }
+    }
+
+    /// The machine has reported whether its firmware enforces Secure Boot. A machine that does not need the signed chain is
+    /// given the first loader again.
+    pub fn reported(&mut self, mac: Mac, enforcing: bool) {
+        let Some(record) = self.machines.get_mut(&mac) else {
+            return;
+        };
+        if !enforcing {
+            record.known = Known::Unsigned;
+            record.first_works = true;
+            if record.strategy.loader == LoaderChoice::Signed {
+                record.strategy.loader = LoaderChoice::First;
+            }
+        }
+    }
+
+    /// What was known of the machine's Secure Boot is forgotten: it is tried anew.
+    pub fn forget(&mut self, mac: Mac) {
+        self.machines.remove(&mac);
     }
 
     /// Records that the machine has loaded this loader, like [`Strategies::progressed`].
     pub fn loaded(&mut self, mac: Mac, loader: LoaderChoice) {
         if let Some(record) = self.machines.get_mut(&mac) {
-            record.loaded = loader;
+            record.loaded = Some(loader);
         }
         self.progressed(mac, Progress::Loaded);
     }
 
     /// Records that the machine has come this far. Only what the machine itself has done may
-    /// be told: a transfer to an address that is known to be its own.
-    pub fn progressed(&mut self, mac: Mac, progress: Progress) {
+    /// be told: a transfer to an address that is known to be its own. Returns what that shows of its Secure Boot.
+    pub fn progressed(&mut self, mac: Mac, progress: Progress) -> Known {
         let Some(record) = self.machines.get_mut(&mac) else {
-            return;
+            return Known::Nothing;
         };
         record.progress = record.progress.max(progress);
         if progress >= Progress::Loaded {
@@ -249,10 +357,22 @@ impl Strategies {
         }
         if progress >= Progress::Booted {
             record.without_script = 0;
+            if record.is_told {
+                return Known::Nothing;
+            }
+            let Some(loaded) = record.loaded else {
+                return Known::Nothing;
+            };
             // Not one that a request meanwhile has put in its place.
-            record.strategy.loader = record.loaded;
-            record.first_works |= record.loaded == LoaderChoice::First;
+            record.strategy.loader = loaded;
+            record.first_works |= loaded == LoaderChoice::First;
+            return match loaded {
+                LoaderChoice::First => Known::Unsigned,
+                LoaderChoice::Signed => Known::SignedOnly,
+                LoaderChoice::Second => Known::Nothing,
+            };
         }
+        Known::Nothing
     }
 
     fn make_room(&mut self, now: Duration) {
@@ -284,6 +404,13 @@ mod tests {
     };
     const MINUTE: Duration = Duration::from_secs(60);
 
+    fn auto(can_sign: bool) -> Answered {
+        Answered {
+            can_sign,
+            mode: SecureBootMode::Auto,
+        }
+    }
+
     /// The strategy after these boots, a minute apart, where there is no signed loader.
     fn after(boots: &[Option<Progress>]) -> Strategy {
         after_with(false, boots)
@@ -296,9 +423,10 @@ mod tests {
         for progress in boots {
             transaction += 1;
             // Each boot sends its DISCOVER several times.
-            strategies.choose(MAC, transaction, MINUTE * transaction);
-            let strategy = strategies.choose(MAC, transaction, MINUTE * transaction);
-            strategies.can_sign(MAC, signed);
+            strategies.choose(MAC, transaction, MINUTE * transaction, Known::Nothing);
+            let strategy =
+                strategies.choose(MAC, transaction, MINUTE * transaction, Known::Nothing);
+            strategies.answered(MAC, auto(signed));
             if progress.is_some_and(|progress| progress >= Progress::Loaded) {
                 strategies.loaded(MAC, strategy.loader);
             }
@@ -307,7 +435,7 @@ mod tests {
             }
         }
         transaction += 1;
-        strategies.choose(MAC, transaction, MINUTE * transaction)
+        strategies.choose(MAC, transaction, MINUTE * transaction, Known::Nothing)
     }
 
     #[test]
@@ -363,19 +491,19 @@ mod tests {
         let mut strategies = Strategies::new(8);
         for boot in 0..6 {
             let (pxe, http) = (2 * boot, 2 * boot + 1);
-            let strategy = strategies.choose(MAC, pxe, MINUTE * pxe);
+            let strategy = strategies.choose(MAC, pxe, MINUTE * pxe, Known::Nothing);
             let expected = match boot {
                 0 => LoaderChoice::First,
                 _ => LoaderChoice::Signed,
             };
             assert_eq!(strategy.loader, expected, "{boot}");
-            strategies.can_sign(MAC, true);
+            strategies.answered(MAC, auto(true));
             strategies.loaded(MAC, strategy.loader);
             if boot > 0 {
                 strategies.progressed(MAC, Progress::Booted);
             }
-            strategies.choose(MAC, http, MINUTE * http);
-            strategies.can_sign(MAC, false);
+            strategies.choose(MAC, http, MINUTE * http, Known::Nothing);
+            strategies.answered(MAC, auto(false));
             strategies.loaded(MAC, LoaderChoice::First);
         }
     }
@@ -384,19 +512,19 @@ mod tests {
     #[test]
     fn a_forged_request_takes_no_signed_loader_away() {
         let mut strategies = Strategies::new(8);
-        strategies.choose(MAC, 1, MINUTE);
-        strategies.can_sign(MAC, true);
+        strategies.choose(MAC, 1, MINUTE, Known::Nothing);
+        strategies.answered(MAC, auto(true));
         strategies.loaded(MAC, LoaderChoice::First);
-        let signed = strategies.choose(MAC, 2, MINUTE * 2);
+        let signed = strategies.choose(MAC, 2, MINUTE * 2, Known::Nothing);
         assert_eq!(signed.loader, LoaderChoice::Signed);
-        strategies.choose(MAC, 99, MINUTE * 3);
-        strategies.can_sign(MAC, false);
+        strategies.choose(MAC, 99, MINUTE * 3, Known::Nothing);
+        strategies.answered(MAC, auto(false));
         strategies.loaded(MAC, LoaderChoice::Signed);
         strategies.progressed(MAC, Progress::Booted);
         for boot in 4..9 {
-            let strategy = strategies.choose(MAC, boot, MINUTE * boot);
+            let strategy = strategies.choose(MAC, boot, MINUTE * boot, Known::Nothing);
             assert_eq!(strategy.loader, LoaderChoice::Signed);
-            strategies.can_sign(MAC, true);
+            strategies.answered(MAC, auto(true));
             strategies.loaded(MAC, LoaderChoice::Signed);
             strategies.progressed(MAC, Progress::Booted);
         }
@@ -407,7 +535,10 @@ mod tests {
         let mut strategies = Strategies::new(8);
         for transaction in 0..1000 {
             let now = Duration::from_millis(19) * transaction;
-            assert_eq!(strategies.choose(MAC, transaction, now), USUAL);
+            assert_eq!(
+                strategies.choose(MAC, transaction, now, Known::Nothing),
+                USUAL
+            );
         }
     }
 
@@ -419,11 +550,12 @@ mod tests {
         };
         for (progress, expected) in [(Progress::Loaded, signed), (Progress::Booted, USUAL)] {
             let mut strategies = Strategies::new(8);
-            strategies.choose(MAC, 0, Duration::ZERO);
-            strategies.can_sign(MAC, true);
+            strategies.choose(MAC, 0, Duration::ZERO, Known::Nothing);
+            strategies.answered(MAC, auto(true));
             strategies.progressed(MAC, progress);
             for transaction in 1..1000 {
-                let strategy = strategies.choose(MAC, transaction, MINUTE * transaction);
+                let strategy =
+                    strategies.choose(MAC, transaction, MINUTE * transaction, Known::Nothing);
                 assert_eq!(strategy, expected, "{transaction}");
             }
         }
@@ -433,25 +565,34 @@ mod tests {
     fn a_script_that_comes_late_is_no_failure() {
         let mut strategies = Strategies::new(8);
         for boot in (0..100).step_by(2) {
-            strategies.choose(MAC, boot, MINUTE * boot);
+            strategies.choose(MAC, boot, MINUTE * boot, Known::Nothing);
             strategies.progressed(MAC, Progress::Loaded);
             // A forger's, while the loader loads.
-            strategies.choose(MAC, boot + 1, MINUTE * boot + SHORTEST_ATTEMPT);
+            strategies.choose(
+                MAC,
+                boot + 1,
+                MINUTE * boot + SHORTEST_ATTEMPT,
+                Known::Nothing,
+            );
             strategies.progressed(MAC, Progress::Booted);
         }
-        assert_eq!(strategies.choose(MAC, 100, MINUTE * 100), USUAL);
+        assert_eq!(
+            strategies.choose(MAC, 100, MINUTE * 100, Known::Nothing),
+            USUAL
+        );
     }
 
     #[test]
     fn a_forger_with_patience_loses_to_the_first_boot() {
         let mut strategies = Strategies::new(8);
         for transaction in 0..3 {
-            strategies.choose(MAC, transaction, MINUTE * transaction);
+            strategies.choose(MAC, transaction, MINUTE * transaction, Known::Nothing);
         }
-        assert_eq!(strategies.choose(MAC, 3, MINUTE * 3), OTHER);
+        assert_eq!(strategies.choose(MAC, 3, MINUTE * 3, Known::Nothing), OTHER);
         strategies.progressed(MAC, Progress::Loaded);
         for transaction in 4..100 {
-            let strategy = strategies.choose(MAC, transaction, MINUTE * transaction);
+            let strategy =
+                strategies.choose(MAC, transaction, MINUTE * transaction, Known::Nothing);
             assert_eq!(strategy.style, Style::Other);
             assert_ne!(strategy.loader, LoaderChoice::Second);
         }
@@ -461,22 +602,94 @@ mod tests {
     fn a_flood_of_machines_forgets_neither_those_that_booted_nor_those_that_try() {
         let mut strategies = Strategies::new(3);
         let booted = Mac([2, 0, 0, 0, 0, 2]);
-        strategies.choose(booted, 1, Duration::ZERO);
+        strategies.choose(booted, 1, Duration::ZERO, Known::Nothing);
         strategies.progressed(booted, Progress::Booted);
         for boot in 1..4 {
-            strategies.choose(MAC, boot, MINUTE * boot);
+            strategies.choose(MAC, boot, MINUTE * boot, Known::Nothing);
             for n in 0..100 {
                 let flood = Mac([2, 9, 9, 9, 0, n]);
                 let later = Duration::from_millis(1 + u64::from(n));
-                strategies.choose(flood, 1, MINUTE * boot + later);
+                strategies.choose(flood, 1, MINUTE * boot + later, Known::Nothing);
             }
         }
         assert_eq!(strategies.machines.len(), 3);
         assert!(strategies.machines.contains_key(&booted));
-        assert_eq!(strategies.choose(MAC, 3, MINUTE * 3), OTHER);
+        assert_eq!(strategies.choose(MAC, 3, MINUTE * 3, Known::Nothing), OTHER);
         // Those that were not heard of for an hour make room.
-        strategies.choose(Mac([2, 9, 9, 9, 1, 1]), 1, MINUTE * 100);
+        strategies.choose(Mac([2, 9, 9, 9, 1, 1]), 1, MINUTE * 100, Known::Nothing);
         assert!(!strategies.machines.contains_key(&MAC));
         assert!(strategies.machines.contains_key(&booted));
+    }
+
+    /// One boot, which comes to its script. Returns the loader, and what that shows.
+    fn booted(strategies: &mut Strategies, boot: u32, known: Known) -> (LoaderChoice, Known) {
+        let strategy = strategies.choose(MAC, boot, MINUTE * boot, known);
+        strategies.answered(MAC, auto(true));
+        strategies.loaded(MAC, strategy.loader);
+        (
+            strategy.loader,
+            strategies.progressed(MAC, Progress::Booted),
+        )
+    }
+
+    #[test]
+    fn a_machine_begins_with_what_is_known_of_it() {
+        let mut strategies = Strategies::new(8);
+        let signed = (LoaderChoice::Signed, Known::SignedOnly);
+        let first = (LoaderChoice::First, Known::Unsigned);
+        assert_eq!(booted(&mut strategies, 1, Known::SignedOnly), signed);
+        strategies.forget(MAC);
+        assert_eq!(booted(&mut strategies, 1, Known::Unsigned), first);
+        strategies.forget(MAC);
+        // One boot may fail by chance where Secure Boot was off.
+        for (boot, expected) in [
+            (1, LoaderChoice::First),
+            (2, LoaderChoice::First),
+            (3, LoaderChoice::Signed),
+        ] {
+            let strategy = strategies.choose(MAC, boot, MINUTE * boot, Known::Unsigned);
+            assert_eq!(strategy.loader, expected, "{boot}");
+            strategies.answered(MAC, auto(true));
+            strategies.loaded(MAC, strategy.loader);
+        }
+    }
+
+    #[test]
+    fn a_machine_that_reports_secure_boot_off_is_given_the_first_loader_again() {
+        let mut strategies = Strategies::new(8);
+        booted(&mut strategies, 1, Known::SignedOnly);
+        strategies.reported(MAC, true);
+        let (loader, _) = booted(&mut strategies, 2, Known::SignedOnly);
+        assert_eq!(loader, LoaderChoice::Signed);
+        strategies.reported(MAC, false);
+        let (loader, shown) = booted(&mut strategies, 3, Known::SignedOnly);
+        assert_eq!((loader, shown), (LoaderChoice::First, Known::Unsigned));
+    }
+
+    #[test]
+    fn what_the_configuration_says_shows_nothing_of_the_machine() {
+        let mut strategies = Strategies::new(8);
+        let always = Answered {
+            can_sign: true,
+            mode: SecureBootMode::Always,
+        };
+        strategies.choose(MAC, 1, MINUTE, Known::Nothing);
+        strategies.answered(MAC, always);
+        strategies.loaded(MAC, LoaderChoice::Signed);
+        let shown = strategies.progressed(MAC, Progress::Booted);
+        assert_eq!(shown, Known::Nothing);
+        let next = strategies.choose(MAC, 2, MINUTE * 2, Known::Nothing);
+        assert_eq!(next, USUAL);
+        // Nor is a machine that fails given the signed chain where the configuration forbids it.
+        for boot in 3..6 {
+            let never = Answered {
+                can_sign: true,
+                mode: SecureBootMode::Never,
+            };
+            let strategy = strategies.choose(MAC, boot, MINUTE * boot, Known::Nothing);
+            assert_ne!(strategy.loader, LoaderChoice::Signed);
+            strategies.answered(MAC, never);
+            strategies.loaded(MAC, strategy.loader);
+        }
     }
 }

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use netroot_proto::pxe::strategy::SecureBootMode;
+
 use super::image::Image;
 use super::rule;
 use crate::settings::{MachineSettings, Rule};
@@ -21,6 +23,8 @@ pub(crate) struct Assigned<'a> {
     pub(crate) append: Option<String>,
     /// Why.
     pub(crate) why: Why<'a>,
+    /// Whether its firmware is given the signed chain.
+    pub(crate) secure_boot: SecureBootMode,
 }
 
 /// What a machine does.

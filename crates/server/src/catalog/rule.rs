@@ -17,6 +17,7 @@ pub(super) fn matches(rule: &Rule, machine: &KnownMachine, arrived: &ArrivedAt<'
         circuits,
         choice: _,
         append: _,
+        secure_boot: _,
         origin: _,
     } = rule;
     let mac = |mac| macs.iter().any(|prefix| prefix.contains(mac));

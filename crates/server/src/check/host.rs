@@ -5,6 +5,7 @@ mod isolation;
 mod link;
 pub(super) mod ports;
 mod roots;
+mod secure_boot;
 mod settings;
 mod system;
 
@@ -28,6 +29,7 @@ pub(super) fn look(
     for image in &subject.settings.catalog.images {
         findings.extend(roots::look(image, &progress));
     }
+    findings.extend(secure_boot::look(subject));
     findings.extend(system::folders(subject));
     findings.extend(system::confinement());
     findings

@@ -169,12 +169,28 @@ pub(crate) struct History {
     pub(crate) configured: Option<Configured>,
     #[serde(default)]
     pub(crate) adopt: Option<String>,
+    #[serde(default)]
+    pub(crate) secure_boot: Option<SecureBoot>,
     pub(crate) uuid: Option<String>,
     pub(crate) other_macs: Vec<String>,
     pub(crate) addresses: Vec<String>,
     pub(crate) firmware: Option<String>,
     pub(crate) last_seen_seconds: Option<f64>,
     pub(crate) boots: Vec<Boot>,
+}
+
+/// What is known of a machine's Secure Boot.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct SecureBoot {
+    pub(crate) starts: Option<String>,
+    pub(crate) reported: Option<ReportedSecureBoot>,
+}
+
+/// What its firmware says of it.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct ReportedSecureBoot {
+    pub(crate) enforcing: bool,
+    pub(crate) authorities: Vec<String>,
 }
 
 /// A boot.
@@ -206,6 +222,13 @@ pub(crate) struct Step {
     pub(crate) at: f64,
     pub(crate) count: u32,
     pub(crate) text: String,
+}
+
+/// The answer to who has a machine's Secure Boot forgotten.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Forgotten {
+    pub(crate) mac: String,
+    pub(crate) was_known: bool,
 }
 
 /// The answer to an order.

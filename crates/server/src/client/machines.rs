@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 
-use crate::client::answers::{History, Machine, Machines, Status};
+use crate::client::answers::{Forgotten, History, Machine, Machines, Status};
 use crate::client::ask::{ServerArgs, path_of, print_json};
 use crate::client::table::{Column, table};
 use crate::client::terminal::{Line, Screen, Tone, ago, print, shown};
@@ -19,6 +19,10 @@ pub(crate) struct MachinesArgs {
     #[arg(value_name = "MACHINE")]
     pub(crate) machine: Option<String>,
 
+    /// Forget what is known of this machine's Secure Boot, after its firmware was set up anew: its next boot is tried with iPXE again.
+    #[arg(long, requires = "machine")]
+    pub(crate) forget_secure_boot: bool,
+
     /// Print the server's JSON (API.md) instead of text.
     #[arg(long)]
     pub(crate) json: bool,
@@ -31,7 +35,8 @@ const MACHINES_EXAMPLES: &str = "\
 Examples:
   netroot machines                          every machine that was heard of, and those of the configuration that were not
   netroot machines 52:54:00:12:34:56        what happened to one, step by step, and why it stopped
-  netroot machines lab-1 --json | jq .boots[-1].cause";
+  netroot machines lab-1 --json | jq .boots[-1].cause
+  netroot machines lab-1 --forget-secure-boot    Secure Boot was switched off in its firmware";
 
 /// Prints the machines, or one of them.
 ///
@@ -42,6 +47,9 @@ pub(crate) fn machines(args: &MachinesArgs) -> Result<()> {
         Some(machine) => path_of(machine),
         None => "/machines".to_owned(),
     };
+    if args.forget_secure_boot {
+        return forget_secure_boot(args, &(path + "/secure-boot"));
+    }
     if args.json {
         return print_json(&args.server, &path);
     }
@@ -65,6 +73,21 @@ pub(crate) fn machines(args: &MachinesArgs) -> Result<()> {
         }
     };
     Ok(print(&lines, screen)?)
+}
+
+fn forget_secure_boot(args: &MachinesArgs, path: &str) -> Result<()> {
+    if args.json {
+        let answer: serde_json::Value = args.server.json("DELETE", path, None)?;
+        println!("{}", crate::json::to_string(&answer)?);
+        return Ok(());
+    }
+    let Forgotten { mac, was_known } = args.server.json("DELETE", path, None)?;
+    let mac = shown(&mac);
+    match was_known {
+        true => println!("what was known of the Secure Boot of {mac} is forgotten"),
+        false => println!("nothing was known of the Secure Boot of {mac}"),
+    }
+    Ok(())
 }
 
 /// A line for each machine, and below it why it stopped; at the end how the unknown ones are adopted.

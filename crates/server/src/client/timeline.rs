@@ -1,6 +1,6 @@
 //! `netroot machines MACHINE`: what happened to one machine, step by step.
 
-use crate::client::answers::{Boot, History};
+use crate::client::answers::{Boot, History, SecureBoot};
 use crate::client::terminal::{Line, Tone, ago, local, shown, span};
 use crate::client::wording::{UNSEEN, orders, tone_of, words};
 
@@ -23,6 +23,9 @@ pub(super) fn timeline(machine: &History, file: Option<&str>) -> Vec<Line> {
         let others: Vec<String> = machine.other_macs.iter().map(|it| shown(it)).collect();
         line(Tone::Soft, &format!("other NICs: {}", others.join(", ")));
     }
+    for said in machine.secure_boot.iter().flat_map(secure_boot) {
+        line(Tone::Soft, &said);
+    }
     let configured = machine.configured.clone().unwrap_or_default();
     if let Some(address) = &configured.address {
         line(Tone::Soft, &format!("{} is kept for it", shown(address)));
@@ -42,6 +45,27 @@ pub(super) fn timeline(machine: &History, file: Option<&str>) -> Vec<Line> {
         lines.extend(one_boot(boot));
     }
     lines
+}
+
+/// What is known of a machine's Secure Boot, in sentences.
+fn secure_boot(known: &SecureBoot) -> Vec<String> {
+    let mut said = Vec::new();
+    if let Some(reported) = &known.reported {
+        let state = if reported.enforcing { "on" } else { "off" };
+        let names: Vec<String> = reported.authorities.iter().map(|it| shown(it)).collect();
+        said.push(match names.is_empty() {
+            true => format!("Secure Boot is {state}"),
+            false => format!("Secure Boot is {state}; db has {}", names.join(", ")),
+        });
+    }
+    match known.starts.as_deref() {
+        Some("signed") => said.push(
+            "it refused what is not signed, and starts the signed chain (Secure Boot)".to_owned(),
+        ),
+        Some("unsigned") => said.push("it starts boot loaders that nobody signed".to_owned()),
+        _ => {}
+    }
+    said
 }
 
 fn one_boot(boot: &Boot) -> Vec<Line> {

@@ -90,7 +90,10 @@ fn rules(settings: &Settings, findings: &mut Findings<'_>) {
         }
         let earlier = rules.iter().take(number);
         let mut deciding = earlier.filter(|earlier| earlier.choice.is_some());
-        if let Some(earlier) = deciding.find(|earlier| covers(earlier, rule)) {
+        // Whether firmware is given the signed chain is said by the first rule that says it, wherever that is.
+        if rule.secure_boot.is_none()
+            && let Some(earlier) = deciding.find(|earlier| covers(earlier, rule))
+        {
             let which = match is_for_all(earlier) {
                 true => "which has no condition and so is for every machine",
                 false => "whose conditions hold wherever these do",
@@ -126,6 +129,7 @@ fn covers(earlier: &Rule, later: &Rule) -> bool {
         circuits,
         choice: _,
         append: _,
+        secure_boot: _,
         origin: _,
     } = earlier;
     all_in(macs, &later.macs, MacPrefix::covers)

@@ -3,7 +3,7 @@
 use netroot_net::{Mac, Uuid};
 
 use super::section::Section;
-use super::values::{bytes, choice};
+use super::values::{bytes, choice, secure_boot};
 use crate::option_value::{appended, ipv4_host};
 use crate::settings::MachineSettings;
 
@@ -24,6 +24,7 @@ fn read_machine(name: String, mut machine: Section<'_>) -> MachineSettings {
         address: machine.parsed("address", "an address", |text| ipv4_host(&text)),
         choice: machine.parsed("boot", "an image", choice),
         append: machine.parsed("append", "a command line", |text| appended(&text)),
+        secure_boot: machine.parsed("secure-boot", "a mode", secure_boot),
         origin: machine.origin(),
         name,
     };

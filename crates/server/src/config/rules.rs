@@ -5,7 +5,7 @@ use netroot_proto::pxe::arch::Platform;
 use netroot_spelling::did_you_mean;
 
 use super::section::Section;
-use super::values::{bytes, choice, some_text};
+use super::values::{bytes, choice, secure_boot, some_text};
 use crate::option_value::{appended, network};
 use crate::settings::{CatalogSettings, Rule};
 
@@ -25,8 +25,11 @@ pub(super) fn read_rules(whole: &mut Section<'_>) -> Vec<Rule> {
 }
 
 fn read_rule(mut rule: Section<'_>) -> Rule {
-    if !rule.has("boot") && !rule.has("append") {
-        rule.mistake("changes nothing: expected boot or append");
+    if !["boot", "append", "secure-boot"]
+        .iter()
+        .any(|key| rule.has(key))
+    {
+        rule.mistake("changes nothing: expected boot, append or secure-boot");
     }
     for condition in CONDITIONS {
         if rule.is_empty_list(condition) {
@@ -46,15 +49,18 @@ fn read_rule(mut rule: Section<'_>) -> Rule {
         circuits: rule.list("circuit", "a circuit ID", |text| bytes(&text)),
         choice: rule.parsed("boot", "an image", choice),
         append: rule.parsed("append", "a command line", |text| appended(&text)),
+        secure_boot: rule.parsed("secure-boot", "a mode", secure_boot),
         origin: rule.origin(),
     };
     rule.finish();
     settings
 }
 
-/// `default = "IMAGE"`.
+/// `default = "IMAGE"` and `secure-boot = "MODE"`.
 pub(super) fn read_default(whole: &mut Section<'_>, catalog: &mut CatalogSettings) {
     catalog.default = whole.parsed("default", "an image", choice);
+    let mode = whole.parsed("secure-boot", "a mode", secure_boot);
+    catalog.secure_boot = mode.unwrap_or_default();
 }
 
 fn platform(text: &str) -> Result<Platform, String> {

@@ -15,7 +15,15 @@ use crate::settings::{
 const DEADLINES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(5));
 
 /// The keys of the main file alone.
-pub(super) const KEYS: [&str; 6] = ["server", "network", "api", "hook", "default", "menu"];
+pub(super) const KEYS: [&str; 7] = [
+    "server",
+    "network",
+    "api",
+    "hook",
+    "default",
+    "secure-boot",
+    "menu",
+];
 
 /// Reads all of them. Returns where each network is.
 pub(super) fn read(whole: &mut Section<'_>, settings: &mut Settings) -> Vec<Origin> {

@@ -3,8 +3,10 @@
 use std::borrow::Cow;
 use std::path::PathBuf;
 
+use netroot_proto::pxe::strategy::SecureBootMode;
 use toml::de::DeValue;
 
+use crate::option_value;
 use crate::settings::Choice;
 
 pub(super) fn integer(value: &DeValue<'_>) -> Option<u64> {
@@ -51,6 +53,11 @@ pub(super) fn choice(text: String) -> Result<Choice, String> {
         "" => Err("expected an image's name, or menu, wait or refuse".to_owned()),
         word => Ok(Choice::of_word(word)),
     }
+}
+
+/// Whether firmware is given the signed chain.
+pub(super) fn secure_boot(text: String) -> Result<SecureBootMode, String> {
+    option_value::secure_boot(&text).map_err(|error| error.to_string())
 }
 
 /// Bytes in hexadecimal digits with colons between them, as `01:52:54:00:12:34:56`, or a text as it is.

@@ -155,6 +155,7 @@ impl Api {
             (Resource::Events, _) => self.events(request.method() == hyper::Method::HEAD, caller),
             (Resource::Reload, _) => self.reload(),
             (Resource::Bundle(name), _) => self.bundle(&name).await,
+            (Resource::SecureBoot(name), _) => self.forget_secure_boot(&name),
             (Resource::BootOnce(name), action) => {
                 let kind = orders::Kind::Once;
                 self.order(&name, kind, action, request.into_body()).await
@@ -309,6 +310,17 @@ impl Api {
             Ok(text) => whole(StatusCode::OK, "application/x-ndjson", text),
             Err(_) => try_again("the bundle could not be made"),
         }
+    }
+
+    fn forget_secure_boot(&self, name: &str) -> Answer {
+        let mac = match find(name, &self.sources) {
+            Ok(mac) => mac,
+            Err(unknown) => return refused(StatusCode::NOT_FOUND, &unknown.to_string()),
+        };
+        let was_known = self.sources.timeline.machines().forget_secure_boot(mac);
+        self.sources.history.touch(mac);
+        let name = machines::name_of(&self.sources, mac);
+        answer_with(&json!({ "mac": mac.to_string(), "name": name, "was_known": was_known }))
     }
 
     async fn order<B>(&self, name: &str, kind: orders::Kind, action: Action, body: B) -> Answer

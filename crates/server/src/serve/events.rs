@@ -28,7 +28,7 @@ mod wording;
 mod writer;
 
 pub(crate) use change::{Age, Change};
-pub(crate) use decided::Decided;
+pub(crate) use decided::{Decided, WhySigned};
 pub(crate) use event::{Event, Machine};
 pub(crate) use fetch::{Fetch, StopCause, Transport};
 pub(crate) use ignored::{Ignored, ReportRefusal};

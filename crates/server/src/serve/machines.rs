@@ -5,6 +5,7 @@
 //! neighbours, relayed   which hardware address has an IP address, beside this server's own acknowledgements
 //! facts, query          what a machine says of itself: in DHCP, and in the query of its script's name
 //! nic_trust             whether it boots with the initrd for its network card
+//! secure_boot           whether its firmware starts only what is signed, over restarts
 //! orders                `boot-once` and `assign`
 //! hook_words            the web hook's last word
 //! peer                  who asks for a file, and what shows that it is a machine itself
@@ -17,6 +18,7 @@
 //! Nor does the source of a datagram: [`Peer`] is who asks, and what shows that it is a machine itself.
 
 mod facts;
+mod file_of_machines;
 mod hook_words;
 mod neighbours;
 mod nic_trust;
@@ -24,6 +26,7 @@ mod orders;
 mod peer;
 mod query;
 mod relayed;
+pub(crate) mod secure_boot;
 mod unknown;
 
 use std::collections::HashMap;
@@ -35,7 +38,9 @@ use std::time::{Duration, Instant};
 use netroot_net::Mac;
 use netroot_proto::dhcp::request::Request;
 use netroot_proto::pxe::client::Client;
-use netroot_proto::pxe::strategy::{LoaderChoice, Progress, Strategies, Strategy};
+use netroot_proto::pxe::strategy::{
+    Answered, Before, LoaderChoice, Progress, Strategies, Strategy,
+};
 
 use self::facts::Facts;
 use self::hook_words::HookWords;
@@ -45,7 +50,9 @@ pub(crate) use self::orders::{Alone, Asks, FetchedBy, FileError, Ordered, Orders
 pub(crate) use self::peer::{Asker, Peer};
 pub(crate) use self::query::answer_in;
 use self::relayed::RelayedMachines;
+use self::secure_boot::SecureBoots;
 use crate::catalog::{Catalog, KnownMachine};
+use crate::serve::report_summary::ReportedSecureBoot;
 
 /// How many machines are remembered: four /24 networks.
 const KNOWN: usize = 1024;
@@ -65,6 +72,7 @@ pub(crate) struct Machines {
     facts: Facts,
     orders: OnceLock<Orders>,
     nic_trust: NicTrust,
+    secure_boots: SecureBoots,
     hook_words: HookWords,
 }
 
@@ -87,6 +95,7 @@ impl Machines {
             facts: Facts::default(),
             orders: OnceLock::new(),
             nic_trust: NicTrust::default(),
+            secure_boots: SecureBoots::default(),
             hook_words: HookWords::default(),
         }
     }
@@ -101,6 +110,28 @@ impl Machines {
     /// What machines are ordered to boot while the server runs.
     pub(crate) fn orders(&self) -> &Orders {
         self.orders.get_or_init(Orders::default)
+    }
+
+    /// Reads what was known of machines' Secure Boot before a restart, from the same folder.
+    pub(crate) fn open_secure_boots(&self, state: &Path) {
+        self.secure_boots.open(state);
+    }
+
+    /// What is known of machines' Secure Boot.
+    pub(crate) fn secure_boots(&self) -> &SecureBoots {
+        &self.secure_boots
+    }
+
+    /// A machine's init reported what its firmware says of Secure Boot.
+    pub(crate) fn reported_secure_boot(&self, mac: Mac, reported: &ReportedSecureBoot) {
+        self.secure_boots.reported(mac, reported);
+        self.strategies().reported(mac, reported.enforcing);
+    }
+
+    /// Forgets what is known of a machine's Secure Boot. Returns whether anything was.
+    pub(crate) fn forget_secure_boot(&self, mac: Mac) -> bool {
+        self.strategies().forget(mac);
+        self.secure_boots.forget(mac)
     }
 
     /// Which machines boot with the initrd for their network card.
@@ -273,7 +304,8 @@ impl Machines {
 
     /// How to answer firmware that asks in `transaction`.
     pub(crate) fn strategy(&self, mac: Mac, transaction: u32, now: Duration) -> Strategy {
-        self.strategies().choose(mac, transaction, now)
+        let known = self.secure_boots.of(mac).unwrap_or_default().known();
+        self.strategies().choose(mac, transaction, now, known)
     }
 
     fn strategies(&self) -> MutexGuard<'_, Strategies> {
@@ -282,9 +314,9 @@ impl Machines {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the answer to the machine could name a signed loader. Returns the loader that it loaded last.
-    pub(crate) fn can_sign(&self, mac: Mac, can: bool) -> LoaderChoice {
-        self.strategies().can_sign(mac, can)
+    /// What the answer to the machine's firmware could name. Returns what was known before.
+    pub(crate) fn answered(&self, mac: Mac, answered: Answered) -> Before {
+        self.strategies().answered(mac, answered)
     }
 
     /// The machine has loaded this loader.
@@ -327,7 +359,8 @@ impl Machines {
         if progress == Progress::Booted {
             self.script_offers().remove(&mac);
         }
-        self.strategies().progressed(mac, progress);
+        let shown = self.strategies().progressed(mac, progress);
+        self.secure_boots.showed(mac, shown);
     }
 }
 

@@ -217,6 +217,14 @@ pub(crate) fn until_stopped(
             noted.await;
             Ok(())
         });
+        let machines = timeline.machines_handle();
+        tasks.spawn(async move {
+            loop {
+                machines.secure_boots().changed().await;
+                let saving = Arc::clone(&machines);
+                let _ = tokio::task::spawn_blocking(move || saving.secure_boots().save()).await;
+            }
+        });
         let reported = timeline.clone().report_left_out();
         tasks.spawn(async {
             reported.await;

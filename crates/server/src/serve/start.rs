@@ -123,6 +123,7 @@ fn serve(settings: &Settings, untold: Vec<Warning>, is_whole: bool) -> Result<()
         let error = error.to_string();
         timeline.warn(Warning::OrdersUnreadable { file, error });
     }
+    machines.open_secure_boots(&settings.state);
     let ports = ListenPorts {
         http: settings.http_port,
         nfs: nfs::exports_own(settings).then_some(settings.nfs_port),

@@ -63,7 +63,7 @@ impl ServeOptions {
         let image = |directory: PathBuf| {
             // What is remembered of it is remembered by its path.
             let directory = path::absolute(&directory).unwrap_or(directory);
-            CatalogSettings::of_one(ImageSettings {
+            let image = CatalogSettings::of_one(ImageSettings {
                 name: None,
                 title: None,
                 source: ImageSource::Root(RootSettings {
@@ -79,7 +79,11 @@ impl ServeOptions {
                 }),
                 append: args.append,
                 origin: Origin::CommandLine,
-            })
+            });
+            CatalogSettings {
+                secure_boot: args.secure_boot,
+                ..image
+            }
         };
         Settings {
             networks,

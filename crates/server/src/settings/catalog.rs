@@ -8,6 +8,7 @@ use std::time::Duration;
 use netroot_net::{Mac, MacPrefix, Prefix, Uuid};
 use netroot_nfs_export::HiddenPaths;
 use netroot_proto::pxe::arch::Platform;
+use netroot_proto::pxe::strategy::SecureBootMode;
 
 /// The images, and who boots which.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct CatalogSettings {
     pub default: Option<Choice>,
     /// The menu.
     pub menu: MenuSettings,
+    /// Whether firmware is given the signed chain, where no machine's entry and no rule says it.
+    pub secure_boot: SecureBootMode,
 }
 
 impl CatalogSettings {
@@ -327,6 +330,8 @@ pub struct MachineSettings {
     pub choice: Option<Choice>,
     /// Added to the kernel's command line behind the image's.
     pub append: Option<String>,
+    /// Whether its firmware is given the signed chain; `None` for what the rules say.
+    pub secure_boot: Option<SecureBootMode>,
     /// Where it was configured.
     pub origin: Origin,
 }
@@ -351,6 +356,8 @@ pub struct Rule {
     pub choice: Option<Choice>,
     /// Added to the kernel's command line behind the image's and before the machine's.
     pub append: Option<String>,
+    /// Whether its firmware is given the signed chain; `None` to leave that to the next rules.
+    pub secure_boot: Option<SecureBootMode>,
     /// Where it was configured.
     pub origin: Origin,
 }

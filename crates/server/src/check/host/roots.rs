@@ -11,6 +11,7 @@ use crate::catalog::name_of_directory;
 use crate::check::finding::{Finding, Level};
 use crate::check::subject::Subject;
 use crate::check_kernel;
+use crate::initrd_command::UNSIGNED;
 use crate::live_folder;
 use crate::serve::artifacts::loaders;
 use crate::serve::events::Warning;
@@ -58,16 +59,21 @@ pub(super) fn look(image: &ImageSettings, progress: impl Fn(&str)) -> Vec<Findin
     if let Some(error) = Opened::open(image).err().filter(|_| is_fine) {
         findings.push(Finding::failed("image", &error));
     }
+    named(image, &mut findings);
+    findings
+}
+
+/// Puts the image's name before each.
+pub(super) fn named(image: &ImageSettings, findings: &mut [Finding]) {
     let name = match (&image.name, image.source.root()) {
         (Some(name), _) => Some(name.clone()),
         (None, root) => root.and_then(|root| name_of_directory(&root.directory).ok()),
     };
-    for finding in &mut findings {
+    for finding in findings {
         if let Some(name) = &name {
             finding.text = format!("{name}: {}", finding.text);
         }
     }
-    findings
 }
 
 fn look_at(image: &ImageSettings, progress: impl Fn(&str)) -> Vec<Finding> {
@@ -135,12 +141,8 @@ fn look_at_root(
     });
     if let InitrdSource::Build { modules, init } = &root.initrd {
         progress("building the initrd, to see whether that works");
-        findings.push(build(
-            directory,
-            root.kernel.as_deref(),
-            modules,
-            init.as_deref(),
-        ));
+        let kernel = root.kernel.as_deref();
+        findings.extend(build(directory, kernel, modules, init.as_deref()));
     } else if let InitrdSource::File(file) = &root.initrd {
         findings.push(match std::fs::File::open(file) {
             Ok(_) => Finding::ok("initrd", file.display().to_string()),
@@ -153,7 +155,12 @@ fn look_at_root(
 }
 
 /// Has this program build the initrd, confined as always, and throws it away.
-fn build(directory: &Path, kernel: Option<&str>, modules: &str, init: Option<&Path>) -> Finding {
+fn build(
+    directory: &Path,
+    kernel: Option<&str>,
+    modules: &str,
+    init: Option<&Path>,
+) -> Vec<Finding> {
     let mut command = Command::new("/proc/self/exe");
     command.arg("initrd").arg("--root").arg(directory);
     command.args([
@@ -180,7 +187,10 @@ fn build(directory: &Path, kernel: Option<&str>, modules: &str, init: Option<&Pa
     });
     let (mut child, said) = match output {
         Ok(started) => started,
-        Err(error) => return Finding::warning("initrd", format!("cannot be tried: {error}")),
+        Err(error) => {
+            let text = format!("cannot be tried: {error}");
+            return vec![Finding::warning("initrd", text)];
+        }
     };
     let end = Instant::now() + BUILD;
     let status = loop {
@@ -191,23 +201,28 @@ fn build(directory: &Path, kernel: Option<&str>, modules: &str, init: Option<&Pa
                 let _ = child.kill();
                 let _ = child.wait();
                 let text = format!("the initrd is not built after {} s", BUILD.as_secs());
-                return Finding::warning("initrd", text);
+                return vec![Finding::warning("initrd", text)];
             }
         }
     };
-    let said = last_line(said);
-    match status.success() {
-        true => Finding::ok("initrd", format!("can be built ({modules})")),
-        false => Finding::problem("initrd", said.trim_start_matches("netroot: ").to_owned()),
+    let said = text_of(said);
+    let mut lines = said.lines().map(str::trim);
+    if !status.success() {
+        let last = lines.rfind(|line| !line.is_empty());
+        let last = last.unwrap_or("it cannot be built");
+        let text = last.trim_start_matches("netroot: ");
+        return vec![Finding::problem("initrd", text)];
     }
+    let unsigned = lines.find(|line| line.starts_with(UNSIGNED));
+    let unsigned = unsigned.map(|line| Finding::warning("initrd", format!("drivers {line}")));
+    let built = Finding::ok("initrd", format!("can be built ({modules})"));
+    [built].into_iter().chain(unsigned).collect()
 }
 
-fn last_line(mut said: std::fs::File) -> String {
+fn text_of(mut said: std::fs::File) -> String {
     use std::io::{Read as _, Seek as _, SeekFrom};
     let mut text = String::new();
     let _ = said.seek(SeekFrom::Start(0));
     let _ = said.take(64 << 10).read_to_string(&mut text);
-    let mut lines = text.lines().map(str::trim);
-    let last = lines.rfind(|line| !line.is_empty());
-    last.unwrap_or("it cannot be built").to_owned()
+    text
 }

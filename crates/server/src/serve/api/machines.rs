@@ -11,16 +11,29 @@ use super::body::to_json;
 use super::orders::{self, ShownOrder};
 use super::sources::Sources;
 use crate::serve::history::{MachineSummary, UNSEEN};
+use crate::serve::machines::secure_boot::Starts;
+use crate::serve::report_summary::ReportedSecureBoot;
 use crate::settings::MachineSettings;
 
 #[derive(Serialize)]
 struct Shown<M> {
     /// The name that it is configured with.
     name: Option<String>,
+    /// What is known of its Secure Boot.
+    secure_boot: Option<ShownSecureBoot>,
     #[serde(flatten)]
     private: Option<Private>,
     #[serde(flatten)]
     machine: M,
+}
+
+/// What is known of a machine's Secure Boot, over restarts of the server.
+#[derive(Serialize)]
+struct ShownSecureBoot {
+    /// What it starts, if a boot showed it.
+    starts: Option<Starts>,
+    /// What its init reported last.
+    reported: Option<ReportedSecureBoot>,
 }
 
 /// What not everybody may know.
@@ -118,6 +131,7 @@ pub(super) fn one(sources: &Sources, mac: Mac, may_order: bool) -> Option<String
     });
     let shown = Shown {
         name: name_of(sources, mac),
+        secure_boot: secure_boot(sources, mac),
         private,
         machine,
     };
@@ -143,9 +157,18 @@ fn shown_summary(
     let image = machine.image.clone();
     Shown {
         name: name_of(sources, mac),
+        secure_boot: secure_boot(sources, mac),
         private: may_order.then(|| private(sources, mac, adopt, image.as_deref())),
         machine,
     }
+}
+
+fn secure_boot(sources: &Sources, mac: Mac) -> Option<ShownSecureBoot> {
+    let known = sources.timeline.machines().secure_boots().of(mac)?;
+    Some(ShownSecureBoot {
+        starts: known.starts,
+        reported: known.reported,
+    })
 }
 
 fn private(sources: &Sources, mac: Mac, adopt: bool, image: Option<&str>) -> Private {
@@ -176,6 +199,7 @@ fn unseen(sources: &Sources, mac: Option<Mac>, entry: Option<&MachineSettings>) 
     let order = mac.map(|mac| orders::shown(sources, mac));
     Shown {
         name: entry.map(|entry| entry.name.clone()),
+        secure_boot: mac.and_then(|mac| secure_boot(sources, mac)),
         private: Some(Private {
             order: order.unwrap_or_default(),
             configured: entry.map(Configured::new),

@@ -20,6 +20,8 @@ pub(crate) enum Resource {
     BootOnce(String),
     /// `/machines/MACHINE/image`: the image until another one is assigned.
     OrderedImage(String),
+    /// `/machines/MACHINE/secure-boot`: what is known of its Secure Boot, to be forgotten.
+    SecureBoot(String),
     /// `/machines/MACHINE/bundle`: everything about its last boot.
     Bundle(String),
     /// `/events`: what changes, as it changes.
@@ -68,6 +70,7 @@ impl Resource {
             ["machines", machine] => Self::Machine(decoded(machine)?),
             ["machines", machine, "boot-once"] => Self::BootOnce(decoded(machine)?),
             ["machines", machine, "image"] => Self::OrderedImage(decoded(machine)?),
+            ["machines", machine, "secure-boot"] => Self::SecureBoot(decoded(machine)?),
             ["machines", machine, "bundle"] => Self::Bundle(decoded(machine)?),
             _ => return None,
         })
@@ -82,6 +85,7 @@ impl Resource {
                 "POST, PUT, DELETE",
             ),
             Self::OrderedImage(_) => (&[("PUT", Set), ("DELETE", Clear)], "PUT, DELETE"),
+            Self::SecureBoot(_) => (&[("DELETE", Clear)], "DELETE"),
             Self::Reload => (&[("POST", Set)], "POST"),
             Self::Status
             | Self::Images
@@ -96,7 +100,11 @@ impl Resource {
     pub(crate) fn is_public(&self) -> bool {
         match self {
             Self::Status | Self::Images | Self::Machines | Self::Machine(_) | Self::Events => true,
-            Self::BootOnce(_) | Self::OrderedImage(_) | Self::Bundle(_) | Self::Reload => false,
+            Self::BootOnce(_)
+            | Self::OrderedImage(_)
+            | Self::SecureBoot(_)
+            | Self::Bundle(_)
+            | Self::Reload => false,
         }
     }
 }

@@ -46,18 +46,42 @@ pub(crate) enum Decided {
         /// It reported that a driver was missing; else it was not heard of.
         reported: bool,
     },
-    /// Its firmware loaded a boot loader and did not start it, so it is given the one that is signed.
+    /// It is given the boot loader that is signed.
     GivenSigned {
-        /// The loader that it did not start.
+        /// The loader that it would be given otherwise.
         refused: String,
         /// What it is given.
         signed: String,
+        /// Why.
+        why: WhySigned,
     },
     /// Another machine has the address that is kept for it, so it was given another one.
     KeptAddressInUse {
         /// The address.
         address: IpAddr,
     },
+}
+
+/// Why a machine is given the signed loader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WhySigned {
+    /// Its firmware loaded the other one and did not start it.
+    Refused,
+    /// It did so before, or reported that Secure Boot is on.
+    Known,
+    /// The configuration says so.
+    Configured,
+}
+
+impl WhySigned {
+    /// As a word.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Known => "known",
+            Self::Configured => "configured",
+        }
+    }
 }
 
 impl Display for Decided {
@@ -91,10 +115,24 @@ impl Display for Decided {
                     "boots with the initrd for every network card from now on: with the one for {drivers} it {why}"
                 )
             }
-            Self::GivenSigned { refused, signed } => write!(
-                f,
-                "loaded {refused} and did not start it, as firmware with Secure Boot would: it is given {signed}"
-            ),
+            Self::GivenSigned {
+                refused,
+                signed,
+                why,
+            } => match why {
+                WhySigned::Refused => write!(
+                    f,
+                    "loaded {refused} and did not start it, as firmware with Secure Boot would: it is given {signed}"
+                ),
+                WhySigned::Known => write!(
+                    f,
+                    "starts only what is signed, as it showed or reported before: it is given {signed} instead of {refused}"
+                ),
+                WhySigned::Configured => write!(
+                    f,
+                    "is given {signed} instead of {refused}, as the configuration says (secure-boot = \"always\")"
+                ),
+            },
             Self::KeptAddressInUse { address } => write!(
                 f,
                 "{address} is kept for it, but another machine uses it: it gets that at a boot after the other has \
@@ -138,9 +176,14 @@ pub(super) fn add_fields(fields: &mut Fields, decided: &Decided) {
             fields.add("failed", failed.as_str());
             fields.add("next", next.as_deref());
         }
-        Decided::GivenSigned { refused, signed } => {
+        Decided::GivenSigned {
+            refused,
+            signed,
+            why,
+        } => {
             fields.add("refused", refused.as_str());
             fields.add("signed", signed.as_str());
+            fields.add("why", why.word());
         }
         Decided::KeptAddressInUse { address } => fields.add("address", address.to_string()),
     }

@@ -120,19 +120,29 @@ impl Timeline {
         self.observe(Some(Whom::new(self.known(machine), machine)), event);
     }
 
-    /// Warns of what an image's root has for machines with Secure Boot, where not all of them boot it.
+    /// What an image's root has for machines with Secure Boot. Where not all of them boot it, that is a warning as soon as
+    /// there is a machine that needs it.
     pub(crate) fn tell_signed(&self, image: &str, state: &SignedState) {
-        let warn = |error| {
-            let image = image.to_owned();
-            self.warn(Warning::SecureBoot { image, error });
-        };
-        match state {
-            SignedState::Nothing { .. } => {}
-            SignedState::Unusable { error } => warn(format!("no machine boots it: {error}")),
+        let wrong = match state {
+            SignedState::Nothing { .. } => Vec::new(),
+            SignedState::Unusable { error } => vec![format!("no machine boots it: {error}")],
             SignedState::Usable(facts) => {
                 let conditions = facts.checked.conditions.iter();
-                conditions.for_each(|condition| warn(condition.to_string()));
+                conditions.map(ToString::to_string).collect()
             }
+        };
+        let secure_boots = self.machines().secure_boots();
+        secure_boots.keep_untold(image, wrong);
+        if secure_boots.any_is_signed_only() {
+            self.signed_is_needed(image);
+        }
+    }
+
+    /// A machine needs the signed files of an image: tells what is wrong with them, once.
+    pub(crate) fn signed_is_needed(&self, image: &str) {
+        for error in self.machines().secure_boots().take_untold(image) {
+            let image = image.to_owned();
+            self.warn(Warning::SecureBoot { image, error });
         }
     }
 

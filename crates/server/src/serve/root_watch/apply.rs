@@ -112,6 +112,7 @@ impl RootWatch {
             settings.default.clone(),
             settings.menu.clone(),
         );
+        let catalog = catalog.map(|it| it.with_secure_boot(settings.secure_boot));
         catalog.map_err(|error| with_causes(&error))
     }
 

@@ -74,13 +74,14 @@ impl<'a> Images<'a> {
             }
             opened.image(image, *nfs_port, Arc::from(loaders))
         });
-        Ok(Catalog::new(
+        let catalog = Catalog::new(
             images.collect(),
             settings.machines.clone(),
             settings.rules.clone(),
             settings.default.clone(),
             settings.menu.clone(),
-        )?)
+        )?;
+        Ok(catalog.with_secure_boot(settings.secure_boot))
     }
 
     /// Has their initrds built, by child processes.

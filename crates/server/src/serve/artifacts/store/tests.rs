@@ -314,6 +314,7 @@ fn a_machine_or_a_rule_without_a_shell_has_none_in_the_menu_either() {
         address: None,
         choice: None,
         append: append.clone(),
+        secure_boot: None,
         origin: Origin::CommandLine,
     };
     let room = Rule {

@@ -117,6 +117,10 @@ impl Service {
         let catalog = self.artifacts.catalog();
         let artifacts = &self.artifacts;
         let assigned = artifacts.assign_by_dhcp(&catalog, machine, &arrived, (client, *claim));
+        let strategy = Strategy {
+            loader: assigned.secure_boot.loader(strategy.loader),
+            ..strategy
+        };
         self.tell_unknown(asked, &catalog, &assigned);
         self.tell_refused(asked, &assigned);
         let image = assigned.image();
@@ -138,7 +142,7 @@ impl Service {
         let loader = loader.next();
         let told = |decision: Decision| {
             if let Some(loader) = loader {
-                self.tell_signed(asked, loader, strategy.loader, &decision);
+                self.tell_signed(asked, loader, &assigned, strategy.loader, &decision);
             }
             decision
         };

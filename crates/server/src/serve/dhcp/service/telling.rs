@@ -9,12 +9,12 @@ use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::{Answer, Decision, Reason};
 use netroot_proto::pxe::inputs::Loader;
 use netroot_proto::pxe::probe::is_probe;
-use netroot_proto::pxe::strategy::LoaderChoice;
+use netroot_proto::pxe::strategy::{Answered, Known, LoaderChoice, SecureBootMode};
 
 use super::{Asked, Service};
 use crate::catalog::{Assigned, Boots, Catalog};
 use crate::serve::counters::Counters;
-use crate::serve::events::{Decided, Event, Ignored, Machine, Warning};
+use crate::serve::events::{Decided, Event, Ignored, Machine, Warning, WhySigned};
 use crate::serve::listen::role::DhcpRole;
 
 /// How long it is not repeated that the range is exhausted.
@@ -97,6 +97,7 @@ impl Service {
         &self,
         asked: &Asked<'_>,
         loader: &Loader,
+        assigned: &Assigned<'_>,
         chosen: LoaderChoice,
         decision: &Decision,
     ) {
@@ -107,14 +108,33 @@ impl Service {
         let authoritative = matches!(self.role, DhcpRole::Authoritative(_));
         let signed = loader.signed_for(asked.client, authoritative);
         let mac = asked.request.header.mac;
-        let loaded = self.timeline.machines().can_sign(mac, signed.is_some());
+        let mode = assigned.secure_boot;
+        let can_sign = signed.is_some();
+        let before = self
+            .timeline
+            .machines()
+            .answered(mac, Answered { can_sign, mode });
+        let is_needed = match mode {
+            SecureBootMode::Auto => before.refused || before.known == Known::SignedOnly,
+            SecureBootMode::Always => true,
+            SecureBootMode::Never => false,
+        };
+        if let Some(image) = assigned.image().filter(|_| is_needed) {
+            self.timeline.signed_is_needed(&image.name);
+        }
         if let Some(signed) = signed
             && chosen == LoaderChoice::Signed
-            && loaded != LoaderChoice::Signed
+            && before.loaded != Some(LoaderChoice::Signed)
         {
+            let why = match (mode, before.known) {
+                (SecureBootMode::Always, _) => WhySigned::Configured,
+                (_, Known::SignedOnly) => WhySigned::Known,
+                _ => WhySigned::Refused,
+            };
             let decided = Decided::GivenSigned {
                 refused: loader.first.clone(),
                 signed: signed.to_owned(),
+                why,
             };
             self.timeline
                 .seldom(Machine::Mac(mac), Event::Decided(decided));

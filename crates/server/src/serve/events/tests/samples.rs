@@ -639,6 +639,7 @@ pub(super) fn samples() -> Vec<Event> {
         Event::Decided(Decided::GivenSigned {
             refused: "snponly.efi".to_owned(),
             signed: "images/debian/shimx64.efi".to_owned(),
+            why: WhySigned::Refused,
         }),
         Event::Decided(Decided::WentBack {
             failed: "new".to_owned(),

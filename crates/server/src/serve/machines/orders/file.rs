@@ -1,21 +1,15 @@
 //! The orders on the disk: `orders.json` in the state folder, with mode 0600.
-//!
-//! It is exchanged as a whole: written beside itself, made durable, and renamed.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use netroot_net::Mac;
-use rustix::fs::OFlags;
 
 use super::order::Order;
-
-/// The longest file that is read, in bytes; that of every machine is shorter.
-const LONGEST: u64 = 16 << 20;
+use crate::serve::machines::file_of_machines::{read, write};
 
 /// The file.
 #[derive(Debug)]
@@ -85,40 +79,4 @@ impl OrdersFile {
             is_first,
         })
     }
-}
-
-fn read(path: &Path) -> io::Result<All> {
-    let mut options = OpenOptions::new();
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits();
-    let file = options
-        .read(true)
-        .custom_flags(flags.cast_signed())
-        .open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() || metadata.len() > LONGEST {
-        return Err(io::Error::other("not a file of orders"));
-    }
-    let by_text: BTreeMap<String, Order> = serde_json::from_reader(io::BufReader::new(file))?;
-    let machine = |(mac, order): (String, Order)| {
-        let mac = mac.parse::<Mac>().map_err(io::Error::other)?;
-        Ok((mac, order))
-    };
-    by_text.into_iter().map(machine).collect()
-}
-
-fn write(path: &Path, all: &All) -> io::Result<()> {
-    let by_text = all.iter().map(|(mac, it)| (mac.to_string(), it));
-    let by_text: BTreeMap<String, &Order> = by_text.collect();
-    let mut text = serde_json::to_vec_pretty(&by_text)?;
-    text.push(b'\n');
-    let new = path.with_extension("json.new");
-    let mut options = OpenOptions::new();
-    let flags = OFlags::NOFOLLOW.bits().cast_signed();
-    let options = options.write(true).create(true).truncate(true).mode(0o600);
-    let mut file = options.custom_flags(flags).open(&new)?;
-    file.write_all(&text)?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    let folder = path.parent().unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()
 }

@@ -1,0 +1,259 @@
+//! What is known of machines' Secure Boot, over restarts: `secure-boot.json` in the state folder.
+//!
+//! DHCP does not say whether it is on. A machine shows it by what it starts, and its init reports it. What a machine did
+//! counts more than what it said, since firmware with its owner's keys may start what others refuse; a report that it is off
+//! ends what was known before.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use netroot_net::Mac;
+use netroot_proto::pxe::strategy::Known;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+
+use super::file_of_machines::{read, write};
+use crate::serve::report_summary::ReportedSecureBoot;
+
+/// The file in the state folder.
+const FILE: &str = "secure-boot.json";
+/// How many machines are remembered.
+const MOST: usize = 1024;
+
+/// What a machine starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Starts {
+    /// It refused what is not signed, and started the signed chain.
+    Signed,
+    /// It started what nobody signed.
+    Unsigned,
+}
+
+/// What is known of a machine.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SecureBoot {
+    /// What it started last, if that showed anything.
+    pub(crate) starts: Option<Starts>,
+    /// What its init reported last.
+    pub(crate) reported: Option<ReportedSecureBoot>,
+    /// When that changed, in seconds since 1970.
+    #[serde(default)]
+    pub(crate) changed: u64,
+}
+
+impl SecureBoot {
+    /// For the answer to its firmware.
+    pub(crate) fn known(&self) -> Known {
+        match (self.starts, &self.reported) {
+            (Some(Starts::Signed), _) => Known::SignedOnly,
+            (Some(Starts::Unsigned), _) => Known::Unsigned,
+            (None, Some(reported)) if reported.enforcing => Known::SignedOnly,
+            (None, Some(_)) => Known::Unsigned,
+            (None, None) => Known::Nothing,
+        }
+    }
+}
+
+/// All machines. Bounded: the one that changed longest ago is forgotten first.
+#[derive(Debug, Default)]
+pub(crate) struct SecureBoots {
+    all: Mutex<BTreeMap<Mac, SecureBoot>>,
+    file: OnceLock<PathBuf>,
+    changed: Notify,
+    /// What is wrong with the signed files of images, while no machine is known to need them.
+    untold: Mutex<BTreeMap<String, Vec<String>>>,
+}
+
+/// What a server with this state folder remembers.
+///
+/// # Errors
+/// The system's; the file makes no sense.
+pub(crate) fn remembered(state: &Path) -> io::Result<BTreeMap<Mac, SecureBoot>> {
+    match read(&state.join(FILE)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
+        other => other,
+    }
+}
+
+impl SecureBoots {
+    /// Begins with what was remembered. What cannot be read is learnt anew.
+    pub(super) fn open(&self, state: &Path) {
+        *self.all() = remembered(state).unwrap_or_default();
+        let _ = self.file.set(state.join(FILE));
+    }
+
+    /// What is known of a machine.
+    pub(crate) fn of(&self, mac: Mac) -> Option<SecureBoot> {
+        self.all().get(&mac).cloned()
+    }
+
+    /// Whether any machine starts only what is signed.
+    pub(crate) fn any_is_signed_only(&self) -> bool {
+        let all = self.all();
+        all.values().any(|one| one.known() == Known::SignedOnly)
+    }
+
+    /// A boot showed this.
+    pub(super) fn showed(&self, mac: Mac, known: Known) {
+        let starts = match known {
+            Known::Nothing => return,
+            Known::Unsigned => Starts::Unsigned,
+            Known::SignedOnly => Starts::Signed,
+        };
+        let is_known = self.all().contains_key(&mac);
+        // Most machines have no Secure Boot: what starts everything needs no memory.
+        if starts == Starts::Signed || is_known {
+            self.change(mac, |one| one.starts = Some(starts));
+        }
+    }
+
+    /// A machine's init reported this.
+    pub(super) fn reported(&self, mac: Mac, reported: &ReportedSecureBoot) {
+        self.change(mac, |one| {
+            if !reported.enforcing {
+                one.starts = None;
+            }
+            one.reported = Some(reported.clone());
+        });
+    }
+
+    /// Forgets a machine. Returns whether anything was known.
+    pub(super) fn forget(&self, mac: Mac) -> bool {
+        let was = self.all().remove(&mac).is_some();
+        if was {
+            self.changed.notify_one();
+        }
+        was
+    }
+
+    fn change(&self, mac: Mac, change: impl FnOnce(&mut SecureBoot)) {
+        let mut all = self.all();
+        let before = all.get(&mac).cloned();
+        let mut now = before.clone().unwrap_or_default();
+        change(&mut now);
+        if before.as_ref() == Some(&now) {
+            return;
+        }
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+        now.changed = since_1970.unwrap_or_default().as_secs();
+        if all.len() >= MOST && before.is_none() {
+            let oldest = all.iter().min_by_key(|(_, one)| one.changed);
+            if let Some(oldest) = oldest.map(|(mac, _)| *mac) {
+                all.remove(&oldest);
+            }
+        }
+        all.insert(mac, now);
+        self.changed.notify_one();
+    }
+
+    /// Waits for a change. One that happened before counts, too.
+    pub(crate) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Writes the file. It waits for the disk. At worst machines are tried anew after a restart; that the folder cannot be
+    /// written is told at the start.
+    pub(crate) fn save(&self) {
+        if let Some(file) = self.file.get() {
+            let all = self.all().clone();
+            let _ = write(file, &all);
+        }
+    }
+
+    /// Keeps what is wrong with the signed files of an image until a machine needs them.
+    pub(crate) fn keep_untold(&self, image: &str, errors: Vec<String>) {
+        self.untold().insert(image.to_owned(), errors);
+    }
+
+    /// What was kept of an image, once.
+    pub(crate) fn take_untold(&self, image: &str) -> Vec<String> {
+        self.untold().remove(image).unwrap_or_default()
+    }
+
+    fn untold(&self) -> MutexGuard<'_, BTreeMap<String, Vec<String>>> {
+        self.untold.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn all(&self) -> MutexGuard<'_, BTreeMap<Mac, SecureBoot>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAC: Mac = Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
+
+    fn report(enforcing: bool) -> ReportedSecureBoot {
+        ReportedSecureBoot {
+            enforcing,
+            setup_mode: false,
+            authorities: vec!["Microsoft UEFI CA 2023".to_owned()],
+        }
+    }
+
+    fn known(all: &SecureBoots) -> Known {
+        all.of(MAC).unwrap_or_default().known()
+    }
+
+    #[test]
+    fn what_a_machine_did_is_known_after_a_restart_until_it_does_otherwise() {
+        let state = tempfile::tempdir().unwrap();
+        let opened = || {
+            let all = SecureBoots::default();
+            all.open(state.path());
+            all
+        };
+        let all = opened();
+        all.showed(MAC, Known::Unsigned);
+        assert_eq!(all.of(MAC), None, "most machines start everything");
+        all.showed(MAC, Known::SignedOnly);
+        all.reported(MAC, &report(true));
+        all.save();
+        let all = opened();
+        assert_eq!(known(&all), Known::SignedOnly);
+        assert!(all.any_is_signed_only());
+        all.showed(MAC, Known::Unsigned);
+        assert_eq!(known(&all), Known::Unsigned, "with its owner's keys");
+        all.showed(MAC, Known::SignedOnly);
+        all.reported(MAC, &report(false));
+        assert_eq!(known(&all), Known::Unsigned);
+        assert!(all.forget(MAC) && !all.forget(MAC));
+        all.save();
+        assert_eq!(opened().of(MAC), None);
+    }
+
+    #[test]
+    fn a_report_counts_where_nothing_was_seen() {
+        let all = SecureBoots::default();
+        all.reported(MAC, &report(true));
+        assert_eq!(known(&all), Known::SignedOnly);
+        all.reported(MAC, &report(false));
+        assert_eq!(known(&all), Known::Unsigned);
+    }
+
+    #[test]
+    fn a_file_that_makes_no_sense_is_an_error_and_the_server_learns_anew() {
+        let state = tempfile::tempdir().unwrap();
+        std::fs::write(state.path().join(FILE), "{\"x\":1}").unwrap();
+        remembered(state.path()).unwrap_err();
+        let all = SecureBoots::default();
+        all.open(state.path());
+        assert!(!all.any_is_signed_only());
+    }
+
+    #[test]
+    fn machines_are_remembered_in_bounded_number() {
+        let all = SecureBoots::default();
+        for number in 0..3000_u32 {
+            let [a, b, c, d] = number.to_be_bytes();
+            all.showed(Mac([2, 0, a, b, c, d]), Known::SignedOnly);
+        }
+        assert_eq!(all.all().len(), MOST);
+    }
+}
