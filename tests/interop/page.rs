@@ -70,6 +70,17 @@ fn a_machine_that_boots_appears_and_changes_without_a_reload() -> Result<()> {
     browser.wait_for(&format!(
         "[...{card}.querySelectorAll('.steps li')].some(it => it.innerText.includes('vmlinuz'))"
     ))?;
+    // What its init reports of Secure Boot.
+    let mut words = script.split_whitespace();
+    let report = words.find_map(|word| word.strip_prefix("netroot.report="));
+    let secure_boot = r#"{"enforcing": true, "authorities": ["Microsoft UEFI CA 2023"]}"#;
+    let body = format!(r#"{{"outcome": "switch_root", "secure_boot": {secure_boot}}}"#);
+    let report = report.context(script.clone())?;
+    let post = ["curl", "-sS", "--fail", "--data", &body, report];
+    served.client.run(&post)?;
+    browser.wait_for(&format!(
+        "{card}.innerText.includes('Secure Boot is on (db: Microsoft UEFI CA 2023)')"
+    ))?;
     ensure!(
         browser.value("window.stays")? == true,
         "the page was loaded again"

@@ -284,7 +284,7 @@ fn names_that_do_not_exist_are_told_with_the_nearest() {
         ),
         (
             "[[rule]]\nmac = \"02\"\n",
-            "1: rule: changes nothing: expected boot or append",
+            "1: rule: changes nothing: expected boot, append or secure-boot",
         ),
         (
             "[machine.a]\naddress = \"10.0.0.5\"\n",

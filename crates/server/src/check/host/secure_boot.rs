@@ -86,11 +86,7 @@ fn starts(authorities: &[Authority]) -> String {
 }
 
 /// The machines that refuse a shim that these have signed.
-fn lost(
-    known: &BTreeMap<Mac, SecureBoot>,
-    signers: &[Authority],
-    cure: &str,
-) -> Vec<Finding> {
+fn lost(known: &BTreeMap<Mac, SecureBoot>, signers: &[Authority], cure: &str) -> Vec<Finding> {
     // Who enrolled another certificate is not known by its name.
     if signers.is_empty() {
         return Vec::new();
