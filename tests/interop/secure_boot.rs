@@ -210,7 +210,7 @@ fn a_root_whose_files_do_not_start_one_another_is_told_of_and_serves_the_others(
     drop(quiet);
     let netroot = netroot_harness::paths::netroot()?.display().to_string();
     let directory = root.path().display().to_string();
-    let check = [&netroot, "check", "br0", &directory, "--offline"];
+    let check = [netroot.as_str(), "check", "br0", &directory, "--offline"];
     let checked = net.shell(&format!("{} || true", check.join(" ")))?;
     let refused = "no machine with Secure Boot boots it: the boot loader is not signed";
     assert!(checked.contains(refused), "{checked}");
@@ -246,9 +246,9 @@ fn what_a_machine_refused_outlasts_a_restart_until_a_command_forgets_it() -> Res
     let serve =
         |more: &[&str]| NetrootServe::start(&net, root.path(), &[&arguments[..], more].concat());
 
-    // As an earlier run of the server left it.
+    // As an earlier run of the server left it, in a folder that the server made.
+    drop(serve(&[])?);
     let state = net.logs().join("state");
-    fs::create_dir_all(&state)?;
     let kept = state.join("secure-boot.json");
     let authorities = ["Microsoft UEFI CA 2023"];
     let reported = json!({"enforcing": true, "setup_mode": false, "authorities": authorities});
