@@ -72,18 +72,21 @@ fn root_with_added_drivers(folder: &Path) -> Result<PathBuf> {
         std::fs::create_dir_all(to.parent().context("a folder")?)?;
         std::fs::rename(from, to).with_context(|| format!("rename {}", from.display()))
     };
+    // Debian's newest kernels have their modules compressed, so that the names end otherwise.
+    let ko = match intel.join("e1000e/e1000e.ko").exists() {
+        true => "ko",
+        false => "ko.xz",
+    };
     rename(
-        &intel.join("e1000e/e1000e.ko"),
-        &tree.join("updates/dkms/e1000e.ko"),
+        &intel.join(format!("e1000e/e1000e.{ko}")),
+        &tree.join(format!("updates/dkms/e1000e.{ko}")),
     )?;
-    rename(
-        &intel.join("igb/igb.ko"),
-        &modules.join("6.1.0-1-amd64/extra/igb/igb.ko"),
-    )?;
+    let igb = format!("6.1.0-1-amd64/extra/igb/igb.{ko}");
+    rename(&intel.join(format!("igb/igb.{ko}")), &modules.join(&igb))?;
     let weak = tree.join("weak-updates/igb");
     std::fs::create_dir_all(&weak)?;
-    let target = "/lib/modules/6.1.0-1-amd64/extra/igb/igb.ko";
-    std::os::unix::fs::symlink(target, weak.join("igb.ko"))?;
+    let target = Path::new("/lib/modules").join(igb);
+    std::os::unix::fs::symlink(target, weak.join(format!("igb.{ko}")))?;
     // As depmod lists them.
     let dep = std::fs::read_to_string(debian.join("modules.dep"))?;
     let own = "kernel/drivers/net/ethernet/intel";
