@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use netroot_harness::{Processor, paths};
 
+use crate::architecture::Architecture;
 use crate::run::{output, run};
 
 /// The boot server. Its build script builds the `init` for each architecture and embeds them.
@@ -17,6 +18,33 @@ pub(crate) fn netroot() -> Result<PathBuf> {
         .env("NETROOT_INIT_X86_64", "build")
         .env("NETROOT_INIT_AARCH64", "build"))?;
     Ok(paths::target().join("release/netroot"))
+}
+
+/// The boot server for a machine with this processor, built by a cross compiler where this machine has another.
+///
+/// # Errors
+/// When it does not build.
+pub(crate) fn netroot_for(architecture: Architecture) -> Result<PathBuf> {
+    if architecture == Architecture::of_this_machine()? {
+        return netroot();
+    }
+    let target = architecture.target();
+    run(cross(
+        &mut cargo_build(&["-p", "netroot", "--release", "--target", target]),
+        architecture,
+    )
+    .env("NETROOT_INIT_X86_64", "build")
+    .env("NETROOT_INIT_AARCH64", "build"))?;
+    Ok(paths::target().join(target).join("release/netroot"))
+}
+
+/// Has cargo link by the cross compiler. (What is written in C is compiled by it, too: the crate `cc` finds it by its name.)
+pub(crate) fn cross(cargo: &mut Command, architecture: Architecture) -> &mut Command {
+    let target = architecture.target().to_uppercase().replace('-', "_");
+    cargo.env(
+        format!("CARGO_TARGET_{target}_LINKER"),
+        format!("{}-gcc", architecture.gnu()),
+    )
 }
 
 /// The `init` for an architecture (`x86_64`, `aarch64`), as it is embedded in the boot server.

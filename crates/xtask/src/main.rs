@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod architecture;
 mod bench;
 mod build;
 mod circles;
@@ -22,6 +23,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+use self::architecture::Architecture;
 use self::setup::distribution_kernels::{DistributionKernel, LinuxVersion};
 
 #[derive(Debug, Parser)]
@@ -85,13 +87,17 @@ enum Task {
         output: PathBuf,
     },
     Kernel(kernel::Kernel),
-    /// Build the Debian package of netroot, for this machine's architecture.
+    /// Build the Debian package of netroot.
     ///
     /// The package holds the program with the init for x86_64 and aarch64 in it, a systemd unit, manual pages,
-    /// completions for bash, zsh and fish, and /etc/netroot/netroot.conf. It is written to target/package. The same
-    /// sources and toolchain give the same package, bit for bit: its time stamps are SOURCE_DATE_EPOCH, by default the
-    /// time of the last commit. It is for amd64 alone, so far.
-    Package,
+    /// completions for bash, zsh and fish, and /etc/netroot/netroot.conf. It is written to target/package, or for arm64
+    /// to target/package-arm64. The same sources and toolchain give the same package, bit for bit: its time stamps are
+    /// SOURCE_DATE_EPOCH, by default the time of the last commit.
+    Package {
+        /// The architecture that it is for [default: this machine's]. One for another is built by Debian's cross compiler.
+        #[arg(long, value_enum)]
+        arch: Option<Architecture>,
+    },
     /// Install what the other commands need. They run this first.
     Setup {
         /// Make only the Debian root.
@@ -175,9 +181,11 @@ fn run(task: Task) -> Result<()> {
             Ok(())
         }
         Task::Kernel(kernel) => kernel.run(),
-        Task::Package => {
-            setup::run_for_package()?;
-            println!("{}", package::make()?.display());
+        Task::Package { arch } => {
+            let this = Architecture::of_this_machine()?;
+            let arch = arch.unwrap_or(this);
+            setup::run_for_package((arch != this).then_some(arch))?;
+            println!("{}", package::make(arch)?.display());
             Ok(())
         }
         Task::Setup {

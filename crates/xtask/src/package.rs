@@ -20,15 +20,20 @@ use anyhow::{Context, Result};
 use netroot_harness::paths;
 
 use self::release::Release;
+use crate::architecture::Architecture;
 use crate::run::run;
 
-/// Makes the package in `target/package`.
+/// Makes the package in `target/package`, or for arm64 in `target/package-arm64`.
 ///
 /// # Errors
 /// When a part does not build, or a tool of Debian's is missing.
-pub(crate) fn make() -> Result<PathBuf> {
-    let release = Release::current()?;
-    let folder = paths::target().join("package");
+pub(crate) fn make(architecture: Architecture) -> Result<PathBuf> {
+    let release = Release::current(architecture)?;
+    let folder = match architecture {
+        Architecture::Amd64 => "package",
+        Architecture::Arm64 => "package-arm64",
+    };
+    let folder = paths::target().join(folder);
     if folder.exists() {
         std::fs::remove_dir_all(&folder).with_context(|| format!("remove {}", folder.display()))?;
     }

@@ -21,6 +21,7 @@ use anyhow::{Result, bail};
 use self::distribution_kernels::DistributionKernel;
 use self::install_step::InstallStep;
 pub(crate) use self::recipe::remove;
+use crate::architecture::Architecture;
 
 /// Installs what the other commands need.
 ///
@@ -192,11 +193,12 @@ pub(crate) fn run_for_fuzzing() -> Result<()> {
     take(steps)
 }
 
-/// Only what makes the Debian package of netroot: no virtual machines, no Debian root.
+/// Only what makes the Debian package of netroot, for another architecture if one is given: no virtual machines, no
+/// Debian root.
 ///
 /// # Errors
 /// As [`run`].
-pub(crate) fn run_for_package() -> Result<()> {
+pub(crate) fn run_for_package(other: Option<Architecture>) -> Result<()> {
     let mut steps: Vec<Box<dyn InstallStep>> = Vec::new();
     if let Some(step) = packages::missing_named(&["dpkg-dev"])? {
         steps.push(Box::new(step));
@@ -204,7 +206,28 @@ pub(crate) fn run_for_package() -> Result<()> {
     if let Some(step) = toolchain::missing()? {
         steps.push(Box::new(step));
     }
+    if let Some(other) = other {
+        steps.extend(for_cross_compiling(other)?);
+    }
     take(steps)
+}
+
+/// What builds the server for another architecture.
+fn for_cross_compiling(other: Architecture) -> Result<Vec<Box<dyn InstallStep>>> {
+    if other != Architecture::Arm64 {
+        bail!(
+            "a package for {} is made on such a machine: Debian's cross compiler is used for arm64 alone",
+            other.name()
+        );
+    }
+    let mut steps: Vec<Box<dyn InstallStep>> = Vec::new();
+    if let Some(step) = packages::missing_for_arm64_server()? {
+        steps.push(Box::new(step));
+    }
+    if let Some(step) = toolchain::missing_for(other)? {
+        steps.push(Box::new(step));
+    }
+    Ok(steps)
 }
 
 fn take(steps: Vec<Box<dyn InstallStep>>) -> Result<()> {

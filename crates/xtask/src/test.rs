@@ -12,6 +12,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use netroot_harness::paths;
 
 use self::check::{Check, CheckResult, Outcome, cargo, passed, run_check, sum_up};
+use crate::architecture::Architecture;
 use crate::privileges::needs_root;
 use crate::root_tests::{Processors, RootTests, Which, table};
 use crate::run::{output, run};
@@ -189,8 +190,9 @@ fn kernel_without_modules() -> Result<Outcome> {
 
 /// Makes it twice: the second is the same, bit for bit.
 fn debian_package() -> Result<Outcome> {
-    let first = std::fs::read(package::make()?)?;
-    let file = package::make()?;
+    let architecture = Architecture::of_this_machine()?;
+    let first = std::fs::read(package::make(architecture)?)?;
+    let file = package::make(architecture)?;
     ensure!(
         std::fs::read(&file)? == first,
         "{} is another one when it is made again",

@@ -81,7 +81,18 @@ pub fn netroot_is_optimised() -> Result<bool> {
 /// # Errors
 /// When it is not made, or there are several.
 pub fn package() -> Result<PathBuf> {
-    let folder = target().join("package");
+    package_for(Processor::X86_64)
+}
+
+/// The same for machines with this processor.
+///
+/// # Errors
+/// As [`package`].
+pub fn package_for(processor: Processor) -> Result<PathBuf> {
+    let folder = target().join(match processor {
+        Processor::X86_64 => "package",
+        Processor::Aarch64 => "package-arm64",
+    });
     let files = std::fs::read_dir(&folder);
     let mut packages = files
         .into_iter()

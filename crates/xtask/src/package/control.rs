@@ -5,8 +5,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::release::{ARCHITECTURE, CONFIGURATION_FILE, MAINTAINER, Release};
+use super::release::{CONFIGURATION_FILE, MAINTAINER, Release};
 use super::tree::{self, set_mode};
+use crate::architecture::Architecture;
 use crate::run::output;
 
 const FIELDS: &str = include_str!("control");
@@ -18,12 +19,12 @@ const SCRIPTS: [(&str, &str); 3] = [
 
 /// Writes `DEBIAN/` below a finished tree; `scratch` is a directory for dpkg-shlibdeps.
 pub(super) fn write(root: &Path, scratch: &Path, release: &Release) -> Result<()> {
-    let depends = shared_libraries(&root.join("usr/bin/netroot"), scratch)?;
+    let depends = shared_libraries(&root.join("usr/bin/netroot"), scratch, release.architecture)?;
     let (sums, size) = files(root)?;
     let place = root.join("DEBIAN");
     let fields = FIELDS
         .replace("@VERSION@", &release.version)
-        .replace("@ARCHITECTURE@", ARCHITECTURE)
+        .replace("@ARCHITECTURE@", release.architecture.name())
         .replace("@MAINTAINER@", MAINTAINER)
         .replace("@INSTALLED_SIZE@", &size.to_string())
         .replace("@SHLIBS_DEPENDS@", &depends);
@@ -37,22 +38,28 @@ pub(super) fn write(root: &Path, scratch: &Path, release: &Release) -> Result<()
     Ok(())
 }
 
-/// The packages with the libraries that the program is linked with, in the versions whose symbols it uses.
-fn shared_libraries(program: &Path, scratch: &Path) -> Result<String> {
+/// The packages with the libraries that the program is linked with, in the versions whose symbols it uses; for another
+/// architecture than this machine's in the versions of the cross compiler's libraries, whose packages do not list symbols.
+fn shared_libraries(program: &Path, scratch: &Path, architecture: Architecture) -> Result<String> {
     // It wants to be where a source package is built.
     let source = "Source: netroot\n\nPackage: netroot\nArchitecture: any\n";
     tree::write(&scratch.join("debian/control"), source)?;
-    let found = output(
-        Command::new("dpkg-shlibdeps")
-            .arg("-O")
-            .arg(program)
-            .current_dir(scratch),
-    )
-    .context("dpkg-shlibdeps is in the package dpkg-dev")?;
+    let mut command = Command::new("dpkg-shlibdeps");
+    command
+        .arg("-O")
+        .arg(program)
+        .env("DEB_HOST_ARCH", architecture.name())
+        .current_dir(scratch);
+    if architecture != Architecture::of_this_machine()? {
+        command.arg(format!("-l/usr/{}/lib", architecture.gnu()));
+    }
+    let found = output(&mut command).context("dpkg-shlibdeps is in the package dpkg-dev")?;
     let depends = found.trim().strip_prefix("shlibs:Depends=");
-    Ok(depends
-        .context("dpkg-shlibdeps names no library")?
-        .to_owned())
+    let depends = depends.context("dpkg-shlibdeps names no library")?;
+    // The cross compiler's packages: `libc6:arm64`, `libgcc-s1-arm64-cross`.
+    let name = architecture.name();
+    let depends = depends.replace(&format!("-{name}-cross"), "");
+    Ok(depends.replace(&format!(":{name}"), ""))
 }
 
 /// The checksum of every file but the administrator's, and the size of all in KiB, as dpkg-gencontrol counts.

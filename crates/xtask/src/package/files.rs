@@ -9,6 +9,7 @@ use netroot_harness::paths;
 
 use super::release::{CONFIGURATION_FILE, Release};
 use super::tree::{make_folder, set_mode, write};
+use crate::architecture::Architecture;
 use crate::build;
 use crate::run::{output, run};
 
@@ -33,7 +34,7 @@ const COMPLETIONS: [(&str, &str); 3] = [
 
 /// Lays out the files below `tree`; `manual` is a directory for what is generated.
 pub(super) fn lay_out(tree: &Path, manual: &Path, release: &Release) -> Result<()> {
-    program(tree)?;
+    program(tree, release.architecture)?;
     write(&tree.join("usr/lib/systemd/system/netroot.service"), UNIT)?;
     write(&tree.join("usr/lib/sysusers.d/netroot.conf"), USER)?;
     write(&tree.join(CONFIGURATION_FILE), CONFIGURATION)?;
@@ -43,7 +44,7 @@ pub(super) fn lay_out(tree: &Path, manual: &Path, release: &Release) -> Result<(
     for (generated, place) in COMPLETIONS {
         write(&tree.join(place), std::fs::read(manual.join(generated))?)?;
     }
-    write(&doc.join("copyright"), copyright()?)?;
+    write(&doc.join("copyright"), copyright(release.architecture)?)?;
     write(&doc.join("examples/netroot.toml"), EXAMPLE)?;
     make_folder(&tree.join("etc/netroot/conf.d"))?;
     compressed(
@@ -63,13 +64,13 @@ pub(super) fn lay_out(tree: &Path, manual: &Path, release: &Release) -> Result<(
     Ok(())
 }
 
-fn program(tree: &Path) -> Result<()> {
-    let built = build::netroot()?;
+fn program(tree: &Path, architecture: Architecture) -> Result<()> {
+    let built = build::netroot_for(architecture)?;
     let folder = tree.join("usr/bin");
     make_folder(&folder)?;
     let program = folder.join("netroot");
     // The flags of dh_strip.
-    run(Command::new("strip")
+    run(Command::new(format!("{}-strip", architecture.gnu()))
         .args(["--strip-unneeded", "--remove-section=.comment"])
         .args(["--remove-section=.note", "-o"])
         .arg(&program)
@@ -96,10 +97,10 @@ fn compressed(path: &Path, content: &[u8]) -> Result<()> {
 }
 
 /// With the licence of every crate in the server and in the inits.
-fn copyright() -> Result<String> {
+fn copyright(architecture: Architecture) -> Result<String> {
     let mut crates = BTreeSet::new();
     for (package, target) in [
-        ("netroot", "x86_64-unknown-linux-gnu"),
+        ("netroot", architecture.target()),
         ("netroot-init", "x86_64-unknown-linux-musl"),
         ("netroot-init", "aarch64-unknown-linux-musl"),
     ] {

@@ -2,16 +2,14 @@
 
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use netroot_harness::paths;
 
+use crate::architecture::Architecture;
 use crate::run::output;
 
 /// Debian's revision of this version: the packaging's own number.
 const REVISION: u32 = 1;
-
-/// The only architecture whose server is built and tested.
-pub(super) const ARCHITECTURE: &str = "amd64";
 
 /// Whom Debian's tools name as the package's maintainer.
 pub(super) const MAINTAINER: &str = "The netroot authors <maintainers@netroot.invalid>";
@@ -21,6 +19,8 @@ pub(super) const CONFIGURATION_FILE: &str = "etc/netroot/netroot.conf";
 
 /// The package's version and date.
 pub(super) struct Release {
+    /// What it is for.
+    pub(super) architecture: Architecture,
     /// With Debian's revision.
     pub(super) version: String,
     /// Seconds since 1970.
@@ -28,23 +28,17 @@ pub(super) struct Release {
 }
 
 impl Release {
-    /// Of this work tree, for this machine.
-    pub(super) fn current() -> Result<Self> {
-        let architecture = output(Command::new("dpkg").arg("--print-architecture"))
-            .context("the package is made on Debian or Ubuntu")?;
-        let architecture = architecture.trim();
-        ensure!(
-            architecture == ARCHITECTURE,
-            "this machine is {architecture}: netroot's server is packaged for {ARCHITECTURE} only, so far"
-        );
+    /// Of this work tree.
+    pub(super) fn current(architecture: Architecture) -> Result<Self> {
         Ok(Self {
+            architecture,
             version: format!("{}-{REVISION}", env!("CARGO_PKG_VERSION")),
             epoch: epoch()?,
         })
     }
 
     pub(super) fn file_name(&self) -> String {
-        format!("netroot_{}_{ARCHITECTURE}.deb", self.version)
+        format!("netroot_{}_{}.deb", self.version, self.architecture.name())
     }
 
     /// The entry of this version in Debian's changelog.

@@ -24,6 +24,8 @@ struct List {
     kernel: Vec<Package>,
     /// What one for arm64 takes besides, on x86_64.
     kernel_for_arm64: Vec<Package>,
+    /// What builds the server for arm64 on x86_64.
+    server_for_arm64: Vec<Package>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -71,6 +73,14 @@ pub(super) fn missing_for_kernel(is_for_arm64: bool) -> Result<Option<Packages>>
     if is_for_arm64 {
         packages.extend(list.kernel_for_arm64);
     }
+    installable(absent(packages, Path::new("/")))
+}
+
+/// The packages missing of those that build the server for arm64.
+pub(super) fn missing_for_arm64_server() -> Result<Option<Packages>> {
+    let list = list()?;
+    let packages = list.kernel_for_arm64.into_iter();
+    let packages = packages.chain(list.server_for_arm64).collect();
     installable(absent(packages, Path::new("/")))
 }
 
