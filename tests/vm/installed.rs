@@ -137,7 +137,7 @@ fn fill(layer: &Path) -> Result<()> {
 }
 
 /// A tiny root with only the modules that its initrd gets: the server's machine has it in its memory.
-fn served_root(root: &Path) -> Result<()> {
+pub(crate) fn served_root(root: &Path) -> Result<()> {
     let tiny = TinyRoot::make()?;
     for empty in ["dev", "proc", "run", "sys", "tmp", "var"] {
         std::fs::create_dir_all(root.join(empty))?;

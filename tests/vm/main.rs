@@ -1,6 +1,7 @@
 //! Diskless virtual machines, from the firmware to the root's init.
 
 mod aarch64;
+mod aarch64_server;
 mod check;
 mod debian_server;
 mod distributions;

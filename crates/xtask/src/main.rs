@@ -58,6 +58,11 @@ enum Task {
         /// to target/kernels.md. By default a few of them run with those two.
         #[arg(long, value_name = "VERSION", num_args = 0.., conflicts_with_all = ["quick", "only_root_tests", "long"])]
         kernels: Option<Vec<LinuxVersion>>,
+        /// Run only what shows the server on aarch64: the unit tests, by QEMU's user mode; the package for arm64; and a
+        /// machine with that processor that serves the package's program. Builds it by Debian's cross compiler, and
+        /// takes half an hour on two processors.
+        #[arg(long, conflicts_with_all = ["quick", "only_root_tests", "long", "kernels"])]
+        aarch64_server: bool,
     },
     /// Check that the modules of each crate depend on each other in no circle.
     Circles,
@@ -147,6 +152,10 @@ fn run(task: Task) -> Result<()> {
         Task::Demo(demo) => demo.run(),
         Task::Test { quick: true, .. } => test::quick(),
         Task::Test { long: true, .. } => test::long(),
+        Task::Test {
+            aarch64_server: true,
+            ..
+        } => test::aarch64_server(),
         Task::Test {
             only_root_tests: true,
             ..

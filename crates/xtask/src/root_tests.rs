@@ -43,6 +43,8 @@ const ENDED: Duration = Duration::from_millis(100);
 const SILENCE: Duration = Duration::from_secs(5 * 60);
 /// How many of the slowest tests are told.
 const SLOWEST: usize = 12;
+/// The tests of a server on aarch64, which is built on demand.
+const OF_AARCH64_SERVERS: &str = "aarch64_server::";
 /// The tests that install the Debian package.
 const OF_THE_PACKAGE: &str = "installed::";
 
@@ -53,6 +55,8 @@ pub(crate) enum Which {
     All(Vec<FetchedKernel>),
     /// Those that boot machines with Debian's kernel, with each of these instead.
     Kernels(Vec<FetchedKernel>),
+    /// Those of a server on aarch64, which no other run has: `cargo xtask test --aarch64-server` builds it.
+    Aarch64Server,
     /// Those that wait for minutes (`#[ignore]`).
     Waiting,
     /// All others.
@@ -186,8 +190,11 @@ fn slowest(all: &[Done]) -> Vec<&Done> {
 }
 
 fn list(which: &Which) -> Result<Vec<Test>> {
-    let all = every_test()?;
+    let is_of_aarch64_servers = |test: &Test| test.name.starts_with(OF_AARCH64_SERVERS);
+    let (on_aarch64, all): (Vec<Test>, Vec<Test>) =
+        every_test()?.into_iter().partition(is_of_aarch64_servers);
     let tests: Vec<Test> = match which {
+        Which::Aarch64Server => on_aarch64,
         Which::All(kernels) => {
             let mut few = kernels::each_with(kernels, &all, kernels::is_one_of_the_few)?;
             few.retain(|test| match known_difference(test) {

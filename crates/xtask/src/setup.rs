@@ -212,6 +212,20 @@ pub(crate) fn run_for_package(other: Option<Architecture>) -> Result<()> {
     take(steps)
 }
 
+/// What `cargo xtask test --aarch64-server` needs.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_for_aarch64_server() -> Result<()> {
+    let mut steps = missing()?;
+    if let Some(step) = packages::missing_for_aarch64()? {
+        steps.push(Box::new(step));
+    }
+    steps.extend(arm64_root::missing());
+    steps.extend(for_cross_compiling(Architecture::Arm64)?);
+    take(steps)
+}
+
 /// What builds the server for another architecture.
 fn for_cross_compiling(other: Architecture) -> Result<Vec<Box<dyn InstallStep>>> {
     if other != Architecture::Arm64 {

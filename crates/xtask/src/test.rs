@@ -1,5 +1,6 @@
 //! `cargo xtask test`: every check, with its duration.
 
+mod aarch64_server;
 mod check;
 mod dependencies;
 mod sizes;
@@ -11,6 +12,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow, ensure};
 use netroot_harness::paths;
 
+pub(crate) use self::aarch64_server::show as aarch64_server;
 use self::check::{Check, CheckResult, Outcome, cargo, passed, run_check, sum_up};
 use crate::architecture::Architecture;
 use crate::privileges::needs_root;
@@ -39,7 +41,7 @@ const KERNELS: [(&str, DistributionKernel); 2] = [
 /// Some of the tests that need root install it.
 const PACKAGE: (&str, Check) = ("Debian package", debian_package);
 /// What runs alongside the tests that need root, many of which wait.
-const BESIDE: [(&str, Check); 13] = [
+const BESIDE: [(&str, Check); 14] = [
     (
         "netroot, init for both processors, their sizes",
         sizes::init,
@@ -58,6 +60,7 @@ const BESIDE: [(&str, Check); 13] = [
         Ok(Outcome::Passed(kernel::check()?))
     }),
     ("kernel without modules", kernel_without_modules),
+    ("server on aarch64", aarch64_server::on_demand),
 ];
 
 /// Runs the quick checks, even after one has failed, and sums up.

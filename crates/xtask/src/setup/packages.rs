@@ -24,7 +24,7 @@ struct List {
     kernel: Vec<Package>,
     /// What one for arm64 takes besides, on x86_64.
     kernel_for_arm64: Vec<Package>,
-    /// What builds the server for arm64 on x86_64.
+    /// What builds the server for arm64 on x86_64, and runs its unit tests.
     server_for_arm64: Vec<Package>,
 }
 
@@ -76,7 +76,7 @@ pub(super) fn missing_for_kernel(is_for_arm64: bool) -> Result<Option<Packages>>
     installable(absent(packages, Path::new("/")))
 }
 
-/// The packages missing of those that build the server for arm64.
+/// The packages missing of those that build the server for arm64 and run its unit tests.
 pub(super) fn missing_for_arm64_server() -> Result<Option<Packages>> {
     let list = list()?;
     let packages = list.kernel_for_arm64.into_iter();
