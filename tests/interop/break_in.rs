@@ -168,6 +168,7 @@ fn settings(state: &Path, cache: &Path, root: &Path) -> Settings {
                 hidden: HiddenPaths::default(),
                 submounts: true,
                 generations: Generations::Current,
+                secure_boot_files: None,
                 swapped: None,
             }),
             append: None,

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use netroot_harness::{Net, NetrootServe, TinyRoot, paths};
+use netroot_harness::{Net, NetrootServe, TinyRoot, certificates_entry, paths, with_signatures};
 use netroot_proto::dhcp::{MessageType, code};
 use netroot_secure_boot::{Architecture, Authority, Binary, ChainError, Part, check};
 use serde_json::json;
@@ -37,19 +37,8 @@ impl Files {
     }
 }
 
-/// Where the directory entry of the certificate table is in a PE32+ file (PE specification, "Optional Header Data
-/// Directories": the fifth of them).
-fn certificates_entry(file: &[u8]) -> Result<usize> {
-    let header = file.get(0x3c..0x40).context("it is too short")?;
-    let header = u32::from_le_bytes(header.try_into()?);
-    Ok(usize::try_from(header)? + 24 + 112 + 4 * 8)
-}
-
-fn without_signatures(mut file: Vec<u8>) -> Result<Vec<u8>> {
-    let entry = certificates_entry(&file)?;
-    let entry = file.get_mut(entry..entry + 8);
-    entry.context("it is too short")?.fill(0);
-    Ok(file)
+fn without_signatures(file: Vec<u8>) -> Result<Vec<u8>> {
+    with_signatures(file, |_| false)
 }
 
 #[test]
@@ -295,4 +284,85 @@ fn what_a_machine_refused_outlasts_a_restart_until_a_command_forgets_it() -> Res
     let _server = serve(&["--secure-boot", "never"])?;
     assert_eq!(offered(&machine)?, "snponly.efi");
     Ok(())
+}
+
+/// What a folder of its own has goes before the root's, under the names that shim asks for.
+#[test]
+fn a_folder_of_signed_files_is_served_in_place_of_the_roots() -> Result<()> {
+    let net = Net::new("secure-boot-folder")?;
+    let bridge = net.bridge("br0", "10.77.0.1/24")?;
+    let client = Net::new("secure-boot-folder-client")?;
+    net.cable(&bridge, &client, "eth0", "10.77.0.66/24")?;
+    let (root, folder) = (TinyRoot::signed()?, tempfile::tempdir()?);
+    let debian_13 = paths::signed_loaders().join("x64");
+    let mut sizes = Vec::new();
+    for (from, to) in [
+        ("shimx64.efi.signed", "shimx64.efi"),
+        ("grubnetx64.efi.signed", "grubx64.efi"),
+        ("mmx64.efi.signed", "mmx64.efi.signed"),
+        ("mmx64.efi.signed", "revocations_sku.efi"),
+    ] {
+        sizes.push(fs::copy(debian_13.join(from), folder.path().join(to))?);
+    }
+    fs::write(folder.path().join("notes"), "not served")?;
+    let named = folder.path().display().to_string();
+    let mut arguments = vec!["--interface", "br0", "--secure-boot", "always"];
+    arguments.extend(["--secure-boot-files", &named]);
+    let server = NetrootServe::start(&net, root.path(), &arguments)?;
+    let image = root.path().file_name().context("a name")?.to_string_lossy();
+    let get = |name: &str| {
+        let url = format!("http://10.77.0.1:8069/images/{image}/{name}");
+        let format = "%{http_code} %{size_download}";
+        client.run(&[
+            "curl",
+            "-sS",
+            "-m",
+            "60",
+            "-o",
+            "/dev/null",
+            "-w",
+            format,
+            &url,
+        ])
+    };
+    let names = [
+        "shimx64.efi",
+        "grubx64.efi",
+        "mmx64.efi",
+        "revocations_sku.efi",
+    ];
+    for (name, size) in names.iter().zip(&sizes) {
+        assert_eq!(get(name)?, format!("200 {size}"), "{name}");
+    }
+    for name in ["notes", "shim_certificate_0.efi", "grub.efi"] {
+        assert!(get(name)?.starts_with("404 "), "{name}");
+    }
+
+    // It is followed, like the root.
+    fs::write(folder.path().join("grubx64.efi"), "no GRUB")?;
+    let warning = "grubx64.efi: it is not an EFI binary";
+    server
+        .output()
+        .wait_for(warning, "what is wrong with it", TIMEOUT)?;
+    Ok(())
+}
+
+#[test]
+fn a_folder_without_a_shim_or_without_its_grub_is_told_of() -> Result<()> {
+    let net = Net::new("secure-boot-no-shim")?;
+    net.bridge("br0", "10.77.0.1/24")?;
+    let (root, folder) = (TinyRoot::signed()?, tempfile::tempdir()?);
+    let named = folder.path().display().to_string();
+    let mut arguments = vec!["--interface", "br0", "--secure-boot", "always"];
+    arguments.extend(["--secure-boot-files", &named]);
+    let tells = |text: &str| -> Result<()> {
+        let server = NetrootServe::start(&net, root.path(), &arguments)?;
+        server.output().wait_for(text, "what is missing", TIMEOUT)?;
+        Ok(())
+    };
+    let no_shim = format!("{named} has no shim for x86_64 (shimx64.efi, or shimx64.efi.signed)");
+    tells(&no_shim)?;
+    let shim = paths::signed_loaders().join("x64/shimx64.efi.signed");
+    fs::copy(shim, folder.path().join("shimx64.efi.signed"))?;
+    tells("and no signed GRUB beside it; copy shim and the GRUB")
 }

@@ -31,6 +31,7 @@ fn main() -> Result<()> {
             submounts: true,
             overlay: true,
             generations: Generations::Current,
+            secure_boot_files: None,
             swapped: None,
         }),
         append: None,

@@ -1,6 +1,8 @@
 //! Machines whose firmware enforces Secure Boot with Microsoft's keys: they start the root's own shim, GRUB and kernel,
 //! and netroot's initrd.
 
+mod authorities;
+mod debian_13;
 mod failures;
 mod signer;
 

@@ -10,6 +10,7 @@ use ring::digest;
 
 use crate::certificate::Certificate;
 use crate::sbat::{Levels, Sbat};
+use crate::shim_names::default_loader;
 use crate::signature::{Signature, SignatureError};
 use crate::signature_list::{Listed, signature_list};
 
@@ -59,6 +60,9 @@ pub struct Binary {
     pub authorized: Vec<Listed>,
     /// What a shim never starts.
     pub deauthorized: Vec<Listed>,
+    /// The name of the file that a shim starts, which it looks for beside itself: `grubx64.efi`. `None` for what is no
+    /// shim, and for one that it is not found in.
+    pub default_loader: Option<String>,
 }
 
 impl Binary {
@@ -96,9 +100,11 @@ impl Binary {
         let (authorized, deauthorized) = section(".vendor_cert")
             .and_then(vendor_lists)
             .unwrap_or_default();
+        let is_shim = !authorized.is_empty();
         Ok(Self {
             architecture,
             digest,
+            default_loader: is_shim.then(|| default_loader(bytes)).flatten(),
             signatures: signatures(&pe, &digest),
             sbat: section(".sbat").map(Sbat::parse).unwrap_or_default(),
             levels: section(".sbatlevel").map(Levels::parse).unwrap_or_default(),

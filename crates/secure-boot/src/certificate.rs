@@ -39,6 +39,14 @@ impl Certificate {
         Ok(Self::from(parsed))
     }
 
+    /// It in DER.
+    ///
+    /// # Errors
+    /// It is longer than DER can say.
+    pub fn to_der(&self) -> Result<Vec<u8>, der::Error> {
+        self.parsed.to_der()
+    }
+
     /// The name of its owner: the common name, or all of it if there is none.
     pub fn subject(&self) -> String {
         name(&self.parsed.tbs_certificate.subject)

@@ -20,6 +20,7 @@ mod binary;
 mod certificate;
 mod chain;
 pub mod sbat;
+mod shim_names;
 mod signature;
 mod signature_list;
 

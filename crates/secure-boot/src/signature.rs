@@ -77,6 +77,11 @@ impl Signature {
         })
     }
 
+    /// The certificates: the signer's, then who issued it, and so on, as far as they are inside.
+    pub fn certificates(&self) -> &[Certificate] {
+        &self.certificates
+    }
+
     /// The name of who signed.
     pub fn signer(&self) -> String {
         let signer = self.certificates.first();

@@ -58,7 +58,7 @@ const fn mode(option: &'static str, line: &'static str, before_value: &'static s
     }
 }
 
-const KEYS: [Key; 30] = [
+const KEYS: [Key; 31] = [
     key("interface", "interface", ""),
     mode("isolated", "mode = \"isolated\"", "subnet"),
     key("nat", "nat = true", ""),
@@ -87,6 +87,7 @@ const KEYS: [Key; 30] = [
     key("tftp-dir", "tftp-dir", SERVER),
     key("ipxe", "ipxe", SERVER),
     key("secure-boot", "secure-boot", ""),
+    key("secure-boot-files", "secure-boot-files", ""),
     key("state", "state", SERVER),
     key("cache", "cache", SERVER),
 ];

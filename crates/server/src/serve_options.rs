@@ -18,7 +18,7 @@ use crate::option_value::{
 use crate::settings;
 
 /// Their names: what the configuration says where no directory is given.
-pub(crate) const OF_A_DIRECTORY: [&str; 30] = [
+pub(crate) const OF_A_DIRECTORY: [&str; 31] = [
     "interface",
     "isolated",
     "nat",
@@ -47,6 +47,7 @@ pub(crate) const OF_A_DIRECTORY: [&str; 30] = [
     "tftp_dir",
     "ipxe",
     "secure_boot",
+    "secure_boot_files",
     "state",
     "cache",
 ];
@@ -169,6 +170,10 @@ pub(crate) struct ServeOptions {
     /// When machines are given the root's shim, GRUB and kernel, which its distribution signed, instead of iPXE: auto for those that refuse iPXE or report that Secure Boot is on; always; never.
     #[arg(long, value_name = "MODE", default_value = "auto", value_parser = secure_boot)]
     pub(crate) secure_boot: SecureBootMode,
+
+    /// The directory of the shim and the GRUB that machines with Secure Boot load, under the names that distributions give them (shimx64.efi.signed and grubnetx64.efi.signed, shimx64.efi and grubx64.efi, …); they have to trust who signed the root's kernel [default: those of the root].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) secure_boot_files: Option<PathBuf>,
 
     /// The directory for persistent state: the key of NFS handles, and the leases. It becomes the serving user's.
     #[arg(long, value_name = "DIR", default_value = settings::STATE)]

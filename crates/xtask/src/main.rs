@@ -121,6 +121,9 @@ enum Task {
         /// Unpack only the programs of Debian 13 that tests make roots of other distributions from.
         #[arg(long, conflicts_with_all = ["debian_root_only", "tests_layer_only", "kernels_only", "arm64_only"])]
         distributions_only: bool,
+        /// Unpack only the boot loaders of Debian 13 that machines with Secure Boot are tested with.
+        #[arg(long, conflicts_with_all = ["debian_root_only", "tests_layer_only", "kernels_only", "arm64_only", "distributions_only"])]
+        signed_loaders_only: bool,
     },
 }
 
@@ -216,6 +219,10 @@ fn run(task: Task) -> Result<()> {
             distributions_only: true,
             ..
         } => setup::unpack_distributions(),
+        Task::Setup {
+            signed_loaders_only: true,
+            ..
+        } => setup::unpack_signed_loaders(),
         Task::Setup { .. } => setup::run(),
     }
 }

@@ -14,6 +14,7 @@ pub(crate) mod kernel_source;
 mod layer;
 mod packages;
 mod recipe;
+mod signed_loaders;
 mod toolchain;
 
 use anyhow::{Result, bail};
@@ -97,6 +98,9 @@ fn missing_for_tests_alone() -> Result<Vec<Box<dyn InstallStep>>> {
         steps.push(Box::new(step));
     }
     if let Some(step) = distributions::missing() {
+        steps.push(Box::new(step));
+    }
+    if let Some(step) = signed_loaders::missing() {
         steps.push(Box::new(step));
     }
     Ok(steps)
@@ -346,6 +350,20 @@ pub(crate) fn unpack_distributions() -> Result<()> {
     match distributions::missing() {
         None => {
             println!("set-up: the programs of Debian 13 are complete");
+            Ok(())
+        }
+        Some(step) => step.run(),
+    }
+}
+
+/// Unpacks the boot loaders for machines with Secure Boot alone, for the same user.
+///
+/// # Errors
+/// When they cannot be fetched or unpacked.
+pub(crate) fn unpack_signed_loaders() -> Result<()> {
+    match signed_loaders::missing() {
+        None => {
+            println!("set-up: the boot loaders for Secure Boot are complete");
             Ok(())
         }
         Some(step) => step.run(),

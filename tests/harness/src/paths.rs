@@ -56,6 +56,12 @@ pub fn trixie() -> PathBuf {
     cache().join("debian-trixie")
 }
 
+/// Boot loaders for machines with Secure Boot, of Debian 13 and later: a folder for each processor, iPXE, and firmware for
+/// arm64. `cargo xtask test` unpacks them.
+pub fn signed_loaders() -> PathBuf {
+    cache().join("signed-loaders")
+}
+
 /// The boot server as `cargo xtask` builds it.
 ///
 /// # Errors

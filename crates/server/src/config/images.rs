@@ -10,7 +10,7 @@ use crate::settings::{
 };
 
 /// What only a root has.
-const OF_ROOT: [&str; 10] = [
+const OF_ROOT: [&str; 11] = [
     "nfsroot",
     "kernel",
     "initrd",
@@ -21,6 +21,7 @@ const OF_ROOT: [&str; 10] = [
     "hide-secrets",
     "submounts",
     "generations",
+    "secure-boot-files",
 ];
 
 /// An image as it is written.
@@ -132,6 +133,7 @@ fn read_root(image: &mut Section<'_>) -> Option<RootSettings> {
     let overlay = image.boolean("overlay").unwrap_or(true);
     let submounts = image.boolean("submounts").unwrap_or(true);
     let generations = image.generations("generations");
+    let secure_boot_files = image.path("secure-boot-files");
     Some(RootSettings {
         directory: directory?,
         nfsroot,
@@ -141,6 +143,7 @@ fn read_root(image: &mut Section<'_>) -> Option<RootSettings> {
         hidden: hidden(hide, secrets),
         submounts,
         generations,
+        secure_boot_files,
         swapped: None,
     })
 }

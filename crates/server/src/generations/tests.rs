@@ -16,6 +16,7 @@ fn image(directory: &Path, generations: Generations) -> ImageSettings {
             hidden: netroot_nfs_export::HiddenPaths::default(),
             submounts: true,
             generations,
+            secure_boot_files: None,
             swapped: None,
         }),
         append: Some("quiet".to_owned()),

@@ -115,6 +115,8 @@ async fn serve(stream: DirectStream, slot: ConnectionSlot, ends: &Ends, site: &A
         .header_read_timeout(HEADER_TIME)
         .max_buf_size(HEADER_BYTES)
         .max_headers(64)
+        // GRUB knows the length of a file by this spelling alone (grub-core/net/http.c).
+        .title_case_headers(true)
         .serve_connection(TokioIo::new(stream), service);
     tokio::select! {
         ended = connection => {

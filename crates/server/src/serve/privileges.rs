@@ -182,7 +182,7 @@ pub(crate) fn prepare_folders(
 }
 
 /// What is left once everything is open: `CAP_DAC_READ_SEARCH`, which reading the root's files and opening a file by its
-/// handle need; the roots and `--tftp-dir`, and `folders` to write to. iPXE's files, kernels and initrds are open by
+/// handle need; the roots, `--tftp-dir` and `--secure-boot-files`, and `folders` to write to. iPXE's files, kernels and initrds are open by
 /// then, as are all sockets that listen.
 pub(crate) fn to_serve(
     settings: &Settings,
@@ -191,6 +191,8 @@ pub(crate) fn to_serve(
 ) -> Confinement {
     // Kernels and modules are looked at in those that another server exports, too.
     let roots = settings.catalog.roots();
+    let signed = settings.catalog.roots();
+    let signed = signed.filter_map(|(_, root)| root.secure_boot_files.as_ref());
     let roots = roots.map(|(_, root)| root.directory.clone());
     let also = ALSO_READ.iter().map(PathBuf::from);
     Confinement {
@@ -198,6 +200,7 @@ pub(crate) fn to_serve(
         capabilities: CapabilitySet::DAC_READ_SEARCH,
         read: (roots.chain(settings.roots.clone()))
             .chain(settings.tftp_dir.clone())
+            .chain(signed.cloned())
             .chain(also)
             .collect(),
         write: folders,

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use netroot_initramfs::{Kernel, RootTree, choose_kernel, find_kernels};
 
-use crate::serve::signed_files;
+use crate::serve::signed_files::{self, SignedFiles};
 use crate::settings::{InitrdSource, RootSettings};
 
 /// Tells a file from what had its name before, without reading it.
@@ -101,7 +101,7 @@ pub(crate) struct Facts {
     pub(crate) without_modules: Option<String>,
     /// The file of `--initrd`, or of `--init`.
     pub(crate) given: Option<Stamp>,
-    /// Shim and GRUB, for machines with Secure Boot.
+    /// Shim, and what it starts, for machines with Secure Boot.
     pub(crate) signed: Vec<Option<Stamp>>,
 }
 
@@ -125,16 +125,18 @@ pub(crate) fn look(root: &RootTree, settings: &RootSettings) -> Facts {
         InitrdSource::File(file) => Some(file),
         InitrdSource::Build { init, .. } => init.as_ref(),
     };
-    let signed = signed_files::found(root, &settings.hidden);
+    // A folder that cannot be opened is told of when its files are looked for.
+    let signed = signed_files::folder(settings).map(|folder| {
+        let found = signed_files::found(root, settings, folder.as_ref());
+        let tree = folder.as_ref().unwrap_or(root);
+        let paths = found.iter().flat_map(SignedFiles::paths);
+        paths.map(|path| stamp(tree, path)).collect()
+    });
     Facts {
         kernel,
         without_modules,
         given: given.and_then(|path| Stamp::of_path(path)),
-        signed: signed
-            .flat_map(|files| [Some(files.shim), files.grub])
-            .flatten()
-            .map(|path| stamp(root, &path))
-            .collect(),
+        signed: signed.unwrap_or_default(),
     }
 }
 

@@ -75,6 +75,7 @@ impl ServeOptions {
                     hidden,
                     submounts: !args.no_submounts,
                     generations: Generations::Current,
+                    secure_boot_files: args.secure_boot_files,
                     swapped: None,
                 }),
                 append: args.append,

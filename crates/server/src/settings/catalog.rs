@@ -85,6 +85,10 @@ pub struct ImageSettings {
 
 /// What an image boots.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for each image, most are roots, and none is moved often"
+)]
 pub enum ImageSource {
     /// A root file system, with the kernel that is in it.
     Root(RootSettings),
@@ -222,6 +226,8 @@ pub struct RootSettings {
     pub submounts: bool,
     /// Which generations of a store system (Guix, NixOS) it stands for.
     pub generations: Generations,
+    /// The folder of shim and what it starts, for machines with Secure Boot; `None` if those of the root are served.
+    pub secure_boot_files: Option<PathBuf>,
     /// What it was before, if somebody exchanged the directory (`netroot image swap`); `None` if it is the configured one.
     pub swapped: Option<SwappedRoot>,
 }

@@ -19,6 +19,7 @@ fn catalog(name: Option<&str>, directory: &str) -> CatalogSettings {
             hidden: netroot_nfs_export::HiddenPaths::default(),
             submounts: true,
             generations: crate::settings::Generations::Current,
+            secure_boot_files: None,
             swapped: None,
         }),
         append: None,

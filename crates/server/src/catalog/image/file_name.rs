@@ -17,18 +17,53 @@ pub(crate) enum ImageFile {
     Disk,
     /// The CD's image.
     Iso,
-    /// The root's shim for this processor.
+    /// The signed shim for this processor.
     Shim(Architecture),
-    /// The root's signed GRUB, under the name that shim asks for beside itself.
-    SignedGrub(Architecture),
+    /// The signed GRUB, under the name that shim asks for beside itself: one for each processor, or of openSUSE's the same
+    /// for all.
+    SignedGrub(Option<Architecture>),
+    /// Whatever else shim asks for beside itself, if it is there: one of [`BESIDE_SHIM`].
+    BesideShim(&'static str),
 }
+
+/// What changes the owner's keys (MOK) when that was asked for, lists of what is revoked, and certificates that shim trusts
+/// as well (shim's `shim.c`).
+const BESIDE_SHIM: [&str; 16] = [
+    "mmx64.efi",
+    "mmaa64.efi",
+    "MokManager.efi",
+    "revocations.efi",
+    "revocations_sbat.efi",
+    "revocations_sku.efi",
+    "shim_certificate_0.efi",
+    "shim_certificate_1.efi",
+    "shim_certificate_2.efi",
+    "shim_certificate_3.efi",
+    "shim_certificate_4.efi",
+    "shim_certificate_5.efi",
+    "shim_certificate_6.efi",
+    "shim_certificate_7.efi",
+    "shim_certificate_8.efi",
+    "shim_certificate_9.efi",
+];
 
 impl ImageFile {
     /// The first initrd, or the only one.
     pub(crate) const INITRD: Self = Self::Initrd(0);
 
-    /// The file with this name.
-    fn named(name: &str) -> Option<Self> {
+    /// Whether it is of the signed chain, which shim begins.
+    pub(crate) const fn is_signed(self) -> bool {
+        matches!(
+            self,
+            Self::Shim(_) | Self::SignedGrub(_) | Self::BesideShim(_)
+        )
+    }
+
+    /// The file with this name below its image's.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        if let Some(name) = BESIDE_SHIM.iter().find(|one| **one == name) {
+            return Some(Self::BesideShim(name));
+        }
         Some(match name {
             "vmlinuz" => Self::Kernel,
             "initrd.img" => Self::INITRD,
@@ -37,8 +72,9 @@ impl ImageFile {
             "cd.iso" => Self::Iso,
             "shimx64.efi" => Self::Shim(Architecture::X64),
             "shimaa64.efi" => Self::Shim(Architecture::Arm64),
-            "grubx64.efi" => Self::SignedGrub(Architecture::X64),
-            "grubaa64.efi" => Self::SignedGrub(Architecture::Arm64),
+            "grubx64.efi" => Self::SignedGrub(Some(Architecture::X64)),
+            "grubaa64.efi" => Self::SignedGrub(Some(Architecture::Arm64)),
+            "grub.efi" => Self::SignedGrub(None),
             _ => {
                 let number = name.strip_prefix("initrd")?.strip_suffix(".img")?;
                 let number: u8 = number.parse().ok()?;
@@ -60,8 +96,10 @@ impl Display for ImageFile {
             Self::Iso => "cd.iso",
             Self::Shim(Architecture::X64) => "shimx64.efi",
             Self::Shim(Architecture::Arm64) => "shimaa64.efi",
-            Self::SignedGrub(Architecture::X64) => "grubx64.efi",
-            Self::SignedGrub(Architecture::Arm64) => "grubaa64.efi",
+            Self::SignedGrub(Some(Architecture::X64)) => "grubx64.efi",
+            Self::SignedGrub(Some(Architecture::Arm64)) => "grubaa64.efi",
+            Self::SignedGrub(None) => "grub.efi",
+            Self::BesideShim(name) => name,
         })
     }
 }
@@ -167,6 +205,15 @@ mod tests {
             ("images/a/disk.img", Some((Some("a"), ImageFile::Disk, ""))),
             ("images/a/cd.iso", Some((Some("a"), ImageFile::Iso, ""))),
             ("images/a/b/cd.iso", None),
+            (
+                "images/a/grub.efi",
+                Some((Some("a"), ImageFile::SignedGrub(None), "")),
+            ),
+            (
+                "images/a/mmx64.efi",
+                Some((Some("a"), ImageFile::BesideShim("mmx64.efi"), "")),
+            ),
+            ("images/a/fbx64.efi", None),
             ("vmlinuz-", None),
             ("vmlinuz-0x", None),
             ("images/vmlinuz", None),

@@ -89,16 +89,8 @@ impl BootFiles {
     }
 
     fn get(&self, file: ImageFile) -> Option<&Content> {
-        let signed = |architecture| {
-            let signed = self.signed.as_ref();
-            signed.filter(|signed| signed.facts.checked.architecture == architecture)
-        };
-        match file {
-            ImageFile::Shim(architecture) => return Some(&signed(architecture)?.shim),
-            ImageFile::SignedGrub(architecture) => return Some(&signed(architecture)?.grub),
-            _ => {}
-        }
-        let mut files = self.files.iter();
+        let signed = self.signed.iter().flat_map(|signed| &signed.files);
+        let mut files = self.files.iter().chain(signed);
         files.find_map(|(name, content)| (*name == file).then_some(content))
     }
 
@@ -111,9 +103,8 @@ impl BootFiles {
     /// A tag for names: the same for the same files, also after a restart.
     pub(crate) fn tag(&self) -> String {
         let mut hash = DefaultHasher::new();
-        let signed = self.signed.iter();
-        let signed = signed.flat_map(|signed| [&signed.shim, &signed.grub]);
-        for content in self.files.iter().map(|(_, content)| content).chain(signed) {
+        let signed = self.signed.iter().flat_map(|signed| &signed.files);
+        for (_, content) in self.files.iter().chain(signed) {
             content.identify(&mut hash);
         }
         if self.files.is_empty() {
@@ -282,9 +273,7 @@ impl Served {
         let image = match named.image {
             Some(image) => image,
             // Whose they are depends on who asks.
-            None if matches!(named.file, ImageFile::Shim(_) | ImageFile::SignedGrub(_)) => {
-                return None;
-            }
+            None if named.file.is_signed() => return None,
             // The only image has short names too.
             None => self.catalog.only()?.name.as_str(),
         };

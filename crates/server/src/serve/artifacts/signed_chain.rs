@@ -1,7 +1,7 @@
-//! What a root has for firmware with Secure Boot: shim, and the GRUB that it starts.
+//! What there is for firmware with Secure Boot: shim, and the GRUB that it starts.
 //!
 //! netroot ships neither. A distribution signs its own shim, GRUB and kernels, and they are in the root if the packages
-//! are; the initrd needs no signature. They are checked before firmware sees them, because what is wrong with them it
+//! are, or in a folder that the image's settings name; the initrd needs no signature. They are checked before firmware sees them, because what is wrong with them it
 //! tells as "Security Violation", or not at all.
 
 mod state;
@@ -10,14 +10,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use netroot_initramfs::{Kernel, RootTree, RootTreeError};
-use netroot_nfs_export::HiddenPaths;
 use netroot_proto::pxe::arch::Platform;
 use netroot_secure_boot::{Architecture, Binary, BinaryError, ChainError, Part};
 
 pub(crate) use self::state::{ChainFacts, SignedState};
 use super::content::Content;
+use crate::catalog::ImageFile;
 use crate::error_chain::with_causes;
 use crate::serve::signed_files;
+use crate::settings::RootSettings;
 
 /// More bytes than any shim or GRUB has, and than any kernel.
 const LONGEST_LOADER: u64 = 16 << 20;
@@ -29,13 +30,11 @@ const TFTP_OPTION: &[u8] = b"blksize";
 /// What GRUB says (for who debugs it) when it takes the server of its files from a proxy's offer: since GRUB 2.12.
 const PROXY_OFFER: &[u8] = b"proxy offer receive";
 
-/// Shim and GRUB of a root, which start its kernel.
+/// Shim and GRUB, which start a root's kernel.
 #[derive(Debug, Clone)]
 pub(crate) struct SignedChain {
-    /// What firmware loads.
-    pub(super) shim: Content,
-    /// What shim loads.
-    pub(super) grub: Content,
+    /// What firmware loads, what shim loads, and what else shim asks for.
+    pub(super) files: Vec<(ImageFile, Content)>,
     /// What is known of them.
     pub(crate) facts: Arc<ChainFacts>,
 }
@@ -86,6 +85,16 @@ enum SignedChainError {
         /// Where it is.
         path: PathBuf,
     },
+    /// A folder is named, and has no shim for the kernel's processor.
+    #[error("{} has no shim for {architecture} ({name}, or {name}.signed)", folder.display())]
+    NoShim {
+        /// The folder.
+        folder: PathBuf,
+        /// The processor.
+        architecture: Architecture,
+        /// What it is usually called.
+        name: ImageFile,
+    },
     /// They do not start one another.
     #[error("{error} ({})", path.display())]
     Chain {
@@ -117,14 +126,14 @@ impl FoundChain {
     }
 }
 
-/// The files of a root for its kernel's processor.
-pub(crate) fn find(root: &RootTree, kernel: &Kernel, hidden: &HiddenPaths) -> FoundChain {
+/// The files for the processor of a root's kernel, of the root or of the folder that its settings name.
+pub(crate) fn find(root: &RootTree, kernel: &Kernel, settings: &RootSettings) -> FoundChain {
     let architecture = match kernel.architecture {
         netroot_initramfs::Architecture::X86_64 => Architecture::X64,
         netroot_initramfs::Architecture::Aarch64 => Architecture::Arm64,
     };
-    let cure = signed_files::advice(root, architecture);
-    let (chain, state) = match usable(root, kernel, architecture, hidden, &cure) {
+    let cure = signed_files::advice(root, architecture, settings);
+    let (chain, state) = match usable(root, kernel, architecture, settings, &cure) {
         Ok(Some(chain)) => {
             let state = SignedState::Usable(Arc::clone(&chain.facts));
             (Some(chain), state)
@@ -141,23 +150,33 @@ pub(crate) fn find(root: &RootTree, kernel: &Kernel, hidden: &HiddenPaths) -> Fo
     }
 }
 
-/// The same; `None` if it has no shim.
+/// The same; `None` if there is no such folder, and no shim in the root.
 ///
 /// # Errors
-/// It has one, and a machine with Secure Boot would stop at it or after it.
+/// There is one, and a machine with Secure Boot would stop at it or after it.
 fn usable(
     root: &RootTree,
     kernel: &Kernel,
     architecture: Architecture,
-    hidden: &HiddenPaths,
+    settings: &RootSettings,
     cure: &str,
 ) -> Result<Option<SignedChain>, SignedChainError> {
-    let mut found = signed_files::found(root, hidden);
+    let folder = signed_files::folder(settings)?;
+    let found = signed_files::found(root, settings, folder.as_ref());
+    let mut found = found.into_iter();
     let Some(files) = found.find(|files| files.architecture == architecture) else {
-        return Ok(None);
+        return match folder {
+            None => Ok(None),
+            Some(folder) => Err(SignedChainError::NoShim {
+                folder: folder.path().to_owned(),
+                architecture,
+                name: ImageFile::Shim(architecture),
+            }),
+        };
     };
-    let Some(grub_path) = files.grub else {
-        let shim = root.host_path(&files.shim);
+    let tree = folder.as_ref().unwrap_or(root);
+    let Some(grub_path) = &files.grub else {
+        let shim = tree.host_path(&files.shim);
         return Err(SignedChainError::NoGrub { shim });
     };
     let part_of_kernel = |whole: Content| match kernel.part {
@@ -165,21 +184,20 @@ fn usable(
         None => whole,
     };
     let linux = read(root, &kernel.path, LONGEST_KERNEL, part_of_kernel)?;
-    let shim = read(root, &files.shim, LONGEST_LOADER, |whole| whole)?;
-    let grub = read(root, &grub_path, LONGEST_LOADER, |whole| whole)?;
+    let shim = read(tree, &files.shim, LONGEST_LOADER, |whole| whole)?;
+    let grub = read(tree, grub_path, LONGEST_LOADER, |whole| whole)?;
     let checked = netroot_secure_boot::check(&shim.binary, &grub.binary, Some(&linux.binary));
     let checked = checked.map_err(|error| {
         let path = match error.part() {
-            Part::Shim => &files.shim,
-            Part::Loader => &grub_path,
-            Part::Kernel => &kernel.path,
+            Part::Shim => tree.host_path(&files.shim),
+            Part::Loader => tree.host_path(grub_path),
+            Part::Kernel => root.host_path(&kernel.path),
         };
-        let path = root.host_path(path);
         SignedChainError::Chain { path, error }
     })?;
     let has = |text: &[u8]| grub.bytes.windows(text.len()).any(|window| window == text);
     if !has(TFTP_OPTION) {
-        let path = root.host_path(&grub_path);
+        let path = tree.host_path(grub_path);
         return Err(SignedChainError::NoNetwork { path });
     }
     let facts = ChainFacts {
@@ -188,11 +206,36 @@ fn usable(
         by_proxy: has(PROXY_OFFER),
         cure: cure.to_owned(),
     };
+    let asked = grub_name(architecture, shim.binary.default_loader.as_deref());
+    let mut served = vec![
+        (ImageFile::Shim(architecture), shim.content),
+        (asked, grub.content),
+    ];
+    let mok_manager = mok_manager_name(architecture, asked).zip(files.mok_manager.clone());
+    for (file, path) in mok_manager.iter().chain(&files.beside) {
+        served.push((*file, open(tree, path)?));
+    }
     Ok(Some(SignedChain {
-        shim: shim.content,
-        grub: grub.content,
+        files: served,
         facts: Arc::new(facts),
     }))
+}
+
+/// The name under which a shim asks for GRUB, which has `asks` inside if that was found. One that asks for no GRUB's name is
+/// told of when a machine has asked.
+fn grub_name(architecture: Architecture, asks: Option<&str>) -> ImageFile {
+    let asked = asks.and_then(ImageFile::named);
+    let asked = asked.filter(|file| matches!(file, ImageFile::SignedGrub(_)));
+    asked.unwrap_or(ImageFile::SignedGrub(Some(architecture)))
+}
+
+/// That under which the shim that starts `grub` asks for MokManager. openSUSE's names are without the processor.
+fn mok_manager_name(architecture: Architecture, grub: ImageFile) -> Option<ImageFile> {
+    ImageFile::named(match (grub, architecture) {
+        (ImageFile::SignedGrub(None), _) => "MokManager.efi",
+        (_, Architecture::X64) => "mmx64.efi",
+        (_, Architecture::Arm64) => "mmaa64.efi",
+    })
 }
 
 /// A file as it is served, and all of it.
@@ -202,20 +245,27 @@ struct Read {
     binary: Binary,
 }
 
+fn open(tree: &RootTree, path: &str) -> Result<Content, SignedChainError> {
+    let file = tree.open_file(path)?;
+    Content::from_regular(file).map_err(|source| unreadable(tree, path, source))
+}
+
+fn unreadable(tree: &RootTree, path: &str, source: std::io::Error) -> SignedChainError {
+    let path = tree.host_path(path);
+    SignedChainError::File { path, source }
+}
+
 fn read(
-    root: &RootTree,
+    tree: &RootTree,
     path: &str,
     longest: u64,
     part: impl FnOnce(Content) -> Content,
 ) -> Result<Read, SignedChainError> {
-    let unreadable = |source| SignedChainError::File {
-        path: root.host_path(path),
-        source,
-    };
-    let content = part(Content::from_regular(root.open_file(path)?).map_err(unreadable)?);
-    let bytes = content.all(longest).map_err(unreadable)?;
+    let content = part(open(tree, path)?);
+    let bytes = content.all(longest);
+    let bytes = bytes.map_err(|source| unreadable(tree, path, source))?;
     let binary = Binary::parse(&bytes).map_err(|error| SignedChainError::Binary {
-        path: root.host_path(path),
+        path: tree.host_path(path),
         error,
     })?;
     Ok(Read {

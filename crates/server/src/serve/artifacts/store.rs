@@ -337,7 +337,7 @@ fn changes_with_root(name: &str) -> bool {
 /// Shim, or what it loads, by a name alone.
 fn signed_file(name: &str) -> Option<ImageFile> {
     let named = file_of_image(name).filter(|named| named.image.is_none())?;
-    matches!(named.file, ImageFile::Shim(_) | ImageFile::SignedGrub(_)).then_some(named.file)
+    named.file.is_signed().then_some(named.file)
 }
 
 /// The machine that a name is the script of, and the image that was chosen for it in the menu.

@@ -146,6 +146,15 @@ fn get_and_head_have_the_length_and_the_type_that_firmware_needs() {
     assert_eq!(counters.snapshot().http_answered, 3);
 }
 
+/// As GRUB spells it, which knows no other.
+#[test]
+fn the_length_is_spelled_as_every_loader_reads_it() {
+    let (address, _) = site(b"MZ loader");
+    let request = "HEAD /snponly.efi HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let (head, _) = exchange(address, request);
+    assert!(head.contains("\r\nContent-Length: 9\r\n"), "{head}");
+}
+
 #[test]
 fn a_range_within_the_file_is_served_and_one_after_its_end_is_refused() {
     let (address, _) = site(b"0123456789");

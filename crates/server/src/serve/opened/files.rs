@@ -120,7 +120,8 @@ fn objection(file: ImageFile, content: &Content) -> Option<&'static str> {
         ImageFile::Kernel
         | ImageFile::Initrd(_)
         | ImageFile::Shim(_)
-        | ImageFile::SignedGrub(_) => None,
+        | ImageFile::SignedGrub(_)
+        | ImageFile::BesideShim(_) => None,
         ImageFile::Program => {
             (!has(content, PE)).then_some("it is no EFI program, which starts with MZ")
         }

@@ -175,7 +175,7 @@ impl<'a> OpenRoot<'a> {
 
     /// What starts that kernel on machines with Secure Boot.
     pub(crate) fn signed_chain(&self) -> FoundChain {
-        signed_chain::find(&self.root, &self.kernel, &self.root_settings.hidden)
+        signed_chain::find(&self.root, &self.kernel, self.root_settings)
     }
 
     /// The kernel that was chosen.

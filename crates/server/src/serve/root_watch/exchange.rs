@@ -102,10 +102,10 @@ impl RootWatch {
         let (tree, found, name) = (root.tree(), found.clone(), image.followed.name.clone());
         let path = tree.host_path(&found.kernel.path);
         let opened = {
-            let (found, hidden) = (found.clone(), image.followed.settings.hidden.clone());
+            let (found, settings) = (found.clone(), image.followed.settings.clone());
             tokio::task::spawn_blocking(move || -> Result<_, String> {
                 let kernel = open_kernel(&tree, &found)?;
-                let signed = signed_chain::find(&tree, &found.kernel, &hidden);
+                let signed = signed_chain::find(&tree, &found.kernel, &settings);
                 Ok((kernel, signed))
             })
             .await

@@ -151,7 +151,8 @@ fn judge(served: &Facts, now: &Facts) -> Step {
         let version = found.kernel.version.clone();
         return Step::Keep(Obstacle::NoModules(version));
     }
-    if Some(found) == before && now.given == served.given {
+    let is_same = Some(found) == before && now.given == served.given;
+    if is_same && now.signed == served.signed {
         return match &now.without_modules {
             Some(newer) => Step::Keep(Obstacle::NoModules(newer.clone())),
             None => Step::Nothing,
@@ -293,6 +294,20 @@ mod tests {
         watched.settling.forget_failures();
         assert_eq!(watched.after(QUIET), Step::LookAgain);
         assert_eq!(watched.after(QUIET), Step::Exchange);
+    }
+
+    #[test]
+    fn a_shim_that_is_installed_or_upgraded_counts() {
+        let mut watched = Watched::new();
+        let shim = watched.folder.path().join("usr/lib/shim");
+        fs::create_dir_all(&shim).unwrap();
+        for content in ["one", "another"] {
+            fs::write(shim.join("shimx64.efi.signed"), content).unwrap();
+            assert_eq!(watched.after(QUIET), Step::LookAgain);
+            assert_eq!(watched.after(QUIET), Step::Exchange);
+            watched.served = watched.facts();
+            assert_eq!(watched.after(QUIET), Step::Nothing);
+        }
     }
 
     #[test]

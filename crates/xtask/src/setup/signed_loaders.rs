@@ -1,0 +1,69 @@
+//! Later boot loaders for machines with Secure Boot than the Debian root's own, and firmware for those with arm64: unpacked
+//! by `signed-loaders.sh` in `.cache/`.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use netroot_harness::paths;
+
+use super::debian_root::mirror;
+use super::install_step::InstallStep;
+use super::recipe::{follow, own_command, remove};
+
+const RECIPE: &str = include_str!("signed-loaders.sh");
+
+/// The loaders, which are missing or were unpacked by another version of the recipe.
+pub(super) struct SignedLoaders {
+    is_outdated: bool,
+}
+
+pub(super) fn missing() -> Option<SignedLoaders> {
+    let is_outdated = paths::signed_loaders().exists();
+    let made_by = std::fs::read_to_string(stamp()).unwrap_or_default();
+    (!is_outdated || made_by != RECIPE).then_some(SignedLoaders { is_outdated })
+}
+
+fn stamp() -> PathBuf {
+    paths::signed_loaders().with_extension("recipe")
+}
+
+impl InstallStep for SignedLoaders {
+    fn plan(&self) -> Vec<String> {
+        let why = if self.is_outdated {
+            "the recipe has changed"
+        } else {
+            "tests boot machines with Secure Boot by them: about 60 MB to fetch, 12 MB on disk"
+        };
+        vec![format!(
+            "shim and GRUB of Debian 13, for x86_64 and arm64, firmware with Secure Boot for arm64, and iPXE 2.0, in {}: {why}",
+            paths::signed_loaders().display()
+        )]
+    }
+
+    fn needs_root(&self) -> bool {
+        // The cache may be root's.
+        true
+    }
+
+    fn commands(&self) -> Vec<String> {
+        vec![own_command("setup --signed-loaders-only")]
+    }
+
+    fn run(&self) -> Result<()> {
+        let folder = paths::signed_loaders();
+        let unfinished = folder.with_extension("unfinished");
+        for left_over in [&unfinished, &folder] {
+            remove(left_over)?;
+        }
+        std::fs::create_dir_all(&unfinished)
+            .with_context(|| format!("create {}", unfinished.display()))?;
+        follow(
+            RECIPE,
+            &paths::cache().join("signed-loaders.sh"),
+            &[unfinished.as_ref(), mirror().as_ref()],
+        )?;
+        std::fs::rename(&unfinished, &folder)
+            .with_context(|| format!("move the loaders to {}", folder.display()))?;
+        std::fs::write(stamp(), RECIPE).with_context(|| format!("write {}", stamp().display()))
+    }
+}
