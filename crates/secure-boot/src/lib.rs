@@ -23,6 +23,7 @@ pub mod sbat;
 mod shim_names;
 mod signature;
 mod signature_list;
+mod signing;
 
 pub use self::authority::Authority;
 pub use self::binary::{Architecture, Binary, BinaryError};
@@ -30,4 +31,5 @@ pub use self::certificate::Certificate;
 pub use self::chain::{Chain, ChainError, Condition, Part, check};
 pub use self::signature::{Signature, SignatureError};
 pub use self::signature_list::{Listed, signature_list};
+pub use self::signing::{SignError, SigningKey, SigningKeyError};
 pub use netroot_efi::ListError;
