@@ -38,4 +38,5 @@ mod several_addresses;
 mod several_images;
 #[path = "../../crates/nfs-export/tests/support/mod.rs"]
 mod support;
+mod uki;
 mod world;

@@ -49,4 +49,5 @@ mod submounts;
 #[path = "../facts/src/sum.rs"]
 mod sum;
 mod udev_names;
+mod uki;
 mod unfit_roots;

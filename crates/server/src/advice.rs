@@ -58,7 +58,7 @@ const fn mode(option: &'static str, line: &'static str, before_value: &'static s
     }
 }
 
-const KEYS: [Key; 31] = [
+const KEYS: [Key; 33] = [
     key("interface", "interface", ""),
     mode("isolated", "mode = \"isolated\"", "subnet"),
     key("nat", "nat = true", ""),
@@ -90,6 +90,8 @@ const KEYS: [Key; 31] = [
     key("secure-boot-files", "secure-boot-files", ""),
     key("state", "state", SERVER),
     key("cache", "cache", SERVER),
+    key("uki-key", "uki-key", SERVER),
+    key("uki-cert", "uki-cert", SERVER),
 ];
 
 /// The one key that `netroot serve` has an option for beside the file.

@@ -19,7 +19,7 @@ use netroot_proto::pxe::inputs::Loader;
 use netroot_proto::pxe::strategy::SecureBootMode;
 
 pub(crate) use self::assigned::{Assigned, Boots, Why};
-pub(crate) use self::command_line::{READAHEAD, Recipient};
+pub(crate) use self::command_line::{READAHEAD, Recipient, RootArguments};
 pub(crate) use self::error::{CatalogError, MachineProblem, no_such_choice, no_such_image};
 pub(crate) use self::image::{
     Image, ImageFile, ImageKind, KernelFile, KernelImage, NamedFile, RootImage, RootLocation,

@@ -21,6 +21,7 @@ use crate::client::reload::ReloadArgs;
 use crate::client::status::StatusArgs;
 use crate::initrd_command::InitrdArgs;
 use crate::settings;
+use crate::uki_command::UkiArgs;
 
 /// Boots diskless machines from a directory with a root file system.
 #[derive(Debug, Parser)]
@@ -41,6 +42,7 @@ Examples:
   netroot reload                                           after an upgrade: take it over now
   netroot image swap debian /srv/debian-13.2               another root for machines that boot; those that run keep theirs
   netroot initrd --root /srv/debian -o initrd.img          only the initrd
+  netroot uki /srv/debian -o debian.efi                    kernel, initrd and command line as one EFI program
   netroot check eth0 /srv/debian                           before anything boots: will it?
   netroot check-kernel /boot/config-6.1.0-50-amd64         can this kernel boot from NFS?
   netroot explain 'root=/dev/nfs ip=dhcp'                  what would the init do with this?";
@@ -113,6 +115,8 @@ pub(crate) enum Command {
     Reload(ReloadArgs),
     /// Build the initrd for a root, as a file.
     Initrd(InitrdArgs),
+    /// Build a unified kernel image of a root: kernel, initrd and command line as one file that firmware starts, signed with a key of your own.
+    Uki(UkiArgs),
     /// Check whether machines will boot here: who answers on the network, what each firmware will do, and this host.
     Check(Box<CheckArgs>),
     /// Check the configuration, and show what each machine in it would boot.

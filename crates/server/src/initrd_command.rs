@@ -1,25 +1,22 @@
 //! `netroot initrd`: builds the initrd for a root, as a file.
 
-use std::env;
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+mod options;
+
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result};
 use clap::Args;
-use netroot_initramfs::{
-    Architecture, BuildRequest, BuildSummary, CompressionOptions, Contents, Kernel,
-    ModuleSelection, RootTree, build, check, choose_kernel,
-};
+use netroot_initramfs::{BuildRequest, BuildSummary, Kernel, build, check};
 use netroot_printable::Printable;
 
 use rustix::thread::CapabilitySet;
 
+pub(crate) use self::options::InitrdOptions;
 use crate::confinement::identity::Identity;
 use crate::confinement::seccomp::Work;
 use crate::confinement::{Confinement, confine, limits};
-use crate::embedded_init;
-use crate::live_folder;
+use crate::output_file;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -43,28 +40,8 @@ pub(crate) struct InitrdArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) root: PathBuf,
 
-    /// The kernel: a version, a file by its name or its path in the root, or @42 for that of a generation of Guix System or NixOS [default: the newest that has modules].
-    #[arg(long, value_name = "VERSION|PATH")]
-    pub(crate) kernel: Option<String>,
-
-    /// `netboot` (all wired NICs), `this-machine`, a card such as `pci:8086:10d3`, names such as `virtio_net,e1000e`, or any
-    /// combination.
-    #[arg(long, value_name = "LIST", default_value = "netboot")]
-    pub(crate) modules: String,
-
-    /// The program that becomes /init [default: the one built into netroot].
-    #[arg(long, value_name = "FILE")]
-    pub(crate) init: Option<PathBuf>,
-
-    /// What else the initrd contains, and what `netboot` means [default: initrd/contents.toml, built in].
-    #[arg(long, value_name = "FILE")]
-    pub(crate) contents: Option<PathBuf>,
-
-    /// The level of zstd: 19 takes ten times as long as 12 and is a tenth smaller. (For kernels before 5.9, which have
-    /// no zstd, gzip is used with a level of at most 9.)
-    #[arg(long, value_name = "1-19", default_value_t = CompressionOptions::default().level,
-          value_parser = clap::value_parser!(i32).range(1..=19))]
-    pub(crate) level: i32,
+    #[command(flatten)]
+    pub(crate) options: InitrdOptions,
 
     /// The file to write; `-` is standard output.
     #[arg(short, long, value_name = "FILE")]
@@ -97,16 +74,8 @@ pub(crate) fn run(args: &InitrdArgs) -> Result<()> {
 
 /// What building needs: the root, which strangers may have written, is read by decompressors in C.
 fn to_build(args: &InitrdArgs) -> Confinement {
-    let given = [Some(&args.root), args.init.as_ref(), args.contents.as_ref()];
-    let mut read: Vec<PathBuf> = given.into_iter().flatten().cloned().collect();
-    if args.modules.contains("this-machine") {
-        read.push("/sys".into());
-    }
-    let write = match fs::metadata(&args.output) {
-        // A pipe or device.
-        Ok(there) if !there.is_file() && !there.is_dir() => &args.output,
-        _ => folder_of(&args.output),
-    };
+    let mut read = args.options.reads();
+    read.push(args.root.clone());
     // A person's own run stays that person, and may write to the output's folder whoever owns it.
     let capabilities = match args.identity {
         Some(_) => CapabilitySet::DAC_READ_SEARCH,
@@ -116,117 +85,24 @@ fn to_build(args: &InitrdArgs) -> Confinement {
         identity: args.identity,
         capabilities,
         read,
-        write: vec![write.to_owned()],
+        write: vec![output_file::written_to(&args.output).to_owned()],
         work: Work::BuildingInitrd,
     }
 }
 
 fn build_initrd(args: &InitrdArgs) -> Result<()> {
-    let root = RootTree::open(&args.root)?;
-    live_folder::refuse(&root, &args.root)?;
-    let kernel = choose_kernel(&root, args.kernel.as_deref())?;
-    let contents = match &args.contents {
-        Some(file) => Contents::read(file)?,
-        None => Contents::built_in()?,
-    };
-    let modules: ModuleSelection = args.modules.parse()?;
-    let given = match &args.init {
-        Some(file) => Some(
-            fs::read(file).with_context(|| format!("cannot read the init {}", file.display()))?,
-        ),
-        None => None,
-    };
-    let init = match &given {
-        Some(init) => init.as_slice(),
-        None => embedded_init_for(&kernel)?,
-    };
-    let request = BuildRequest {
-        root: &root,
-        kernel: &kernel,
-        modules: &modules,
-        contents: &contents,
-        init,
-        timestamp: timestamp(env::var("SOURCE_DATE_EPOCH").ok())?,
-        compression: CompressionOptions {
-            level: args.level,
-            ..CompressionOptions::default()
-        },
-        sys: Path::new("/sys"),
-    };
+    let parts = args.options.parts(&args.root)?;
+    let request = parts.request();
     if args.only_check {
         return Ok(check(&request)?);
     }
     let built = write_initrd(&args.output, &request)?;
-    print_summary(&args.output, &built, &kernel, args.verbose);
+    print_summary(&args.output, &built, &parts.kernel, args.verbose);
     Ok(())
 }
 
-fn embedded_init_for(kernel: &Kernel) -> Result<&'static [u8]> {
-    let architecture = kernel.architecture;
-    embedded_init::for_architecture(architecture).ok_or_else(|| {
-        let variable = match architecture {
-            Architecture::X86_64 => "NETROOT_INIT_X86_64",
-            Architecture::Aarch64 => "NETROOT_INIT_AARCH64",
-        };
-        anyhow!(
-            "the kernel {} is for {architecture}, and this netroot has no init for that: \
-             build netroot with {variable}=build, or give one with --init FILE",
-            kernel.version
-        )
-    })
-}
-
-/// <https://reproducible-builds.org/specs/source-date-epoch/>: seconds since 1970, in decimal.
-/// cpio has 32 bits for it.
-fn timestamp(variable: Option<String>) -> Result<u32> {
-    match variable {
-        None => Ok(0),
-        Some(text) => text.parse().with_context(|| {
-            format!("SOURCE_DATE_EPOCH={text:?} is not a number of seconds below 2^32")
-        }),
-    }
-}
-
-/// Writes to a new file beside the output, which replaces it once it is complete: machines may be
-/// loading the old initrd meanwhile.
 fn write_initrd(output: &Path, request: &BuildRequest<'_>) -> Result<BuildSummary> {
-    if output == Path::new("-") {
-        return Ok(build(request, BufWriter::new(io::stdout().lock()))?);
-    }
-    let place = || format!("cannot write the initrd to {}", output.display());
-    // A pipe or device is written to directly: replacing it with a file would remove it.
-    match fs::metadata(output) {
-        Ok(there) if there.is_dir() => {
-            bail!("{} is a directory: name a file in it", output.display())
-        }
-        Ok(there) if !there.is_file() => {
-            let file = File::options()
-                .write(true)
-                .open(output)
-                .with_context(place)?;
-            return Ok(build(request, BufWriter::new(file))?);
-        }
-        _ => {}
-    }
-    let folder = folder_of(output);
-    let mut part = tempfile::Builder::new()
-        .prefix(".initrd-")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-        .tempfile_in(folder)
-        .with_context(place)?;
-    let mut buffered = BufWriter::new(part.as_file_mut());
-    let built = build(request, &mut buffered)?;
-    buffered.flush().with_context(place)?;
-    drop(buffered);
-    part.persist(output).with_context(place)?;
-    Ok(built)
-}
-
-fn folder_of(output: &Path) -> &Path {
-    match output.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    }
+    output_file::write(output, "the initrd", |to| Ok(build(request, to)?))
 }
 
 fn print_summary(output: &Path, built: &BuildSummary, kernel: &Kernel, verbose: bool) {
@@ -363,6 +239,8 @@ fn size(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use clap::Parser;
 
     use super::*;
@@ -378,18 +256,11 @@ mod tests {
         let args = Line::try_parse_from(["initrd", "--root", "/srv", "-o", "x"])
             .unwrap()
             .args;
-        assert_eq!(args.modules, "netboot");
-        assert!(args.kernel.is_none() && args.init.is_none());
+        let options = &args.options;
+        assert_eq!(options.modules, "netboot");
+        assert!(options.kernel.is_none() && options.init.is_none());
         assert!(Line::try_parse_from(["initrd", "--root", "/srv"]).is_err());
         assert!(Line::try_parse_from(["initrd", "-o", "x"]).is_err());
-    }
-
-    #[test]
-    fn the_timestamp_is_source_date_epoch_or_zero() {
-        assert_eq!(timestamp(None).unwrap(), 0);
-        assert_eq!(timestamp(Some("1700000000".into())).unwrap(), 1_700_000_000);
-        let error = timestamp(Some("yesterday".into())).unwrap_err().to_string();
-        assert!(error.contains("SOURCE_DATE_EPOCH=\"yesterday\""), "{error}");
     }
 
     #[test]
@@ -399,11 +270,13 @@ mod tests {
         fs::write(&output, "old").unwrap();
         let args = InitrdArgs {
             root: folder.path().to_owned(),
-            kernel: None,
-            modules: "netboot".into(),
-            init: None,
-            contents: None,
-            level: 1,
+            options: InitrdOptions {
+                kernel: None,
+                modules: "netboot".into(),
+                init: None,
+                contents: None,
+                level: 1,
+            },
             output: output.clone(),
             identity: None,
             only_check: false,

@@ -28,11 +28,14 @@ mod initrd_command;
 mod json;
 mod live_folder;
 mod option_value;
+mod output_file;
 mod serve;
 mod serve_command;
 mod serve_options;
 mod settings;
 mod swaps;
+mod uki_command;
+mod unified_image;
 
 use std::process::ExitCode;
 
@@ -47,7 +50,7 @@ pub use netroot_nfs_export::{HiddenPaths, HidePattern};
 pub use settings::{
     Allow, CatalogSettings, Choice, ConfigPlace, DhcpSettings, Generations, ImageSettings,
     ImageSource, InitrdSource, IsolatedSettings, Location, MachineSettings, MenuSettings, Mode,
-    NetworkSettings, Origin, RangeSettings, RootSettings, Rule, Settings, SwappedRoot,
+    NetworkSettings, Origin, RangeSettings, RootSettings, Rule, Settings, SwappedRoot, UkiSettings,
 };
 
 use cli::{Cli, Command};
@@ -91,6 +94,7 @@ pub fn main() -> ExitCode {
         Command::Bundle(args) => client::bundle::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Reload(args) => client::reload::run(&args),
         Command::Initrd(args) => initrd_command::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Uki(args) => uki_command::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Check(args) => check::run(&args),
         Command::CheckKernel(args) => check_kernel::run(&args.file, args.json),
         Command::Explain(args) => explain::run(&args.command_line, args.json),

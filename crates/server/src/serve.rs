@@ -56,6 +56,7 @@ mod signed_files;
 mod start;
 mod status;
 mod tftp;
+mod unified;
 mod url_path;
 
 pub(crate) use self::error::ServeError;

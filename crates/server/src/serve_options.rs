@@ -18,7 +18,7 @@ use crate::option_value::{
 use crate::settings;
 
 /// Their names: what the configuration says where no directory is given.
-pub(crate) const OF_A_DIRECTORY: [&str; 31] = [
+pub(crate) const OF_A_DIRECTORY: [&str; 33] = [
     "interface",
     "isolated",
     "nat",
@@ -50,6 +50,8 @@ pub(crate) const OF_A_DIRECTORY: [&str; 31] = [
     "secure_boot_files",
     "state",
     "cache",
+    "uki_key",
+    "uki_cert",
 ];
 
 /// Everything about one directory and the networks that it is served on; all have a default.
@@ -182,4 +184,12 @@ pub(crate) struct ServeOptions {
     /// The directory for initrds that were built. It becomes the serving user's.
     #[arg(long, value_name = "DIR", default_value = settings::CACHE)]
     pub(crate) cache: PathBuf,
+
+    /// Give UEFI firmware a unified kernel image in place of a boot loader, signed with this private key (PEM, RSA, without a password): for machines with Secure Boot that have its certificate enrolled. The root needs systemd's stub (Debian: systemd-boot-efi).
+    #[arg(long, value_name = "FILE", requires = "uki_cert")]
+    pub(crate) uki_key: Option<PathBuf>,
+
+    /// The certificate of that key (PEM).
+    #[arg(long, value_name = "FILE", requires = "uki_key")]
+    pub(crate) uki_cert: Option<PathBuf>,
 }

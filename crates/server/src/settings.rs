@@ -51,6 +51,8 @@ pub struct Settings {
     pub control: Option<PathBuf>,
     /// The API over TCP, and the web hook.
     pub api: ApiSettings,
+    /// The key that signs unified kernel images.
+    pub uki: Option<UkiSettings>,
     /// Whether events are printed as JSON.
     pub json: bool,
     /// The folders in which the directories of images that are added while the server runs may be, beside those that are
@@ -60,6 +62,15 @@ pub struct Settings {
     pub swaps_at_start: BTreeSet<u64>,
     /// Where the configuration was read from and is followed; `None` for the command line alone.
     pub config: Option<ConfigPlace>,
+}
+
+/// A private key of the administrator's, whose certificate machines have enrolled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UkiSettings {
+    /// Its file, as PEM.
+    pub key: PathBuf,
+    /// The file of its certificate, as PEM.
+    pub certificate: PathBuf,
 }
 
 /// Where a configuration is.
@@ -121,6 +132,7 @@ impl Default for Settings {
             cache: CACHE.into(),
             control: None,
             api: ApiSettings::default(),
+            uki: None,
             json: false,
             roots: Vec::new(),
             swaps_at_start: BTreeSet::new(),

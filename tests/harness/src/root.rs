@@ -52,15 +52,33 @@ impl TinyRoot {
     /// When these are missing too.
     pub fn signed() -> Result<Self> {
         let root = Self::make()?;
-        for file in Self::SIGNED {
-            let (from, to) = (paths::tests_layer().join(file), root.path().join(file));
+        root.add_from_layer(&Self::SIGNED)?;
+        Ok(root)
+    }
+
+    /// The same with systemd's stub, as `systemd-boot-efi` has it.
+    ///
+    /// # Errors
+    /// When that is missing too.
+    pub fn with_stub() -> Result<Self> {
+        let root = Self::make()?;
+        root.add_from_layer(&[Self::STUB])?;
+        Ok(root)
+    }
+
+    fn add_from_layer(&self, files: &[&str]) -> Result<()> {
+        for file in files {
+            let (from, to) = (paths::tests_layer().join(file), self.path().join(file));
             if let Some(folder) = to.parent() {
                 std::fs::create_dir_all(folder)?;
             }
             std::fs::copy(&from, &to).with_context(|| format!("copy {}", from.display()))?;
         }
-        Ok(root)
+        Ok(())
     }
+
+    /// systemd's stub, with which a unified kernel image starts.
+    pub const STUB: &'static str = "usr/lib/systemd/boot/efi/linuxx64.efi.stub";
 
     /// What Debian's packages `shim-signed` and `grub-efi-amd64-signed` put into a root: shim, and GRUB's image for the
     /// network.

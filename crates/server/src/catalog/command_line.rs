@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::net::SocketAddr;
 
-use super::image::{Image, ImageFile, ImageKind, RootImage, RootLocation};
+use super::image::{Image, ImageFile, ImageKind, RootLocation};
 use crate::append::{self, Expanded, Values};
 
 /// Where the list of what an image's boots read is over HTTP, with the image's name behind it.
@@ -45,7 +45,15 @@ impl Image {
         let url = report.map(|path| format!("http://{server}{path}"));
         let ours = match (&self.kind, self.nfsroot(server.ip())) {
             (ImageKind::Root(root), Some(nfsroot)) => {
-                let mut line = root.arguments(&nfsroot, to.values.name, nic, url.as_deref());
+                let own = RootArguments {
+                    nfsroot: Some(&nfsroot),
+                    name: to.values.name,
+                    nic,
+                    overlay: root.overlay,
+                    report: url.as_deref(),
+                    start: root.kernel.start.as_deref(),
+                };
+                let mut line = own.line();
                 // Only netroot's init reads it, and only of our own export it is known what a boot reads.
                 if let (true, RootLocation::Own { .. }) = (report.is_some(), &root.location) {
                     let name = &self.name;
@@ -75,21 +83,37 @@ impl Image {
     }
 }
 
-impl RootImage {
-    fn arguments(
-        &self,
-        nfsroot: &str,
-        name: Option<&str>,
-        nic: Option<&str>,
-        report: Option<&str>,
-    ) -> String {
-        let mut line = format!("root=/dev/nfs nfsroot={nfsroot} ip=");
-        if let Some(name) = name {
+/// What mounts a root, and starts the system in it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct RootArguments<'a> {
+    /// The root, as `nfsroot=` has it; `None` where DHCP's option 17 says so.
+    pub(crate) nfsroot: Option<&'a str>,
+    /// The machine's host name.
+    pub(crate) name: Option<&'a str>,
+    /// The MAC of the NIC that it boots from, as [`Image::arguments`] has it.
+    pub(crate) nic: Option<&'a str>,
+    /// Whether there is a tmpfs over the root.
+    pub(crate) overlay: bool,
+    /// Where it reports how the boot went.
+    pub(crate) report: Option<&'a str>,
+    /// The parameters that start the root's system, where `/sbin/init` does not.
+    pub(crate) start: Option<&'a str>,
+}
+
+impl RootArguments<'_> {
+    /// The command line.
+    pub(crate) fn line(&self) -> String {
+        let mut line = "root=/dev/nfs".to_owned();
+        if let Some(nfsroot) = self.nfsroot {
+            let _ = write!(line, " nfsroot={nfsroot}");
+        }
+        line += " ip=";
+        if let Some(name) = self.name {
             // The fifth field is the host name (the kernel's nfsroot.rst).
             let _ = write!(line, "::::{name}::");
         }
         line += "dhcp";
-        if let Some(nic) = nic {
+        if let Some(nic) = self.nic {
             let _ = write!(line, " BOOTIF=01-{nic}");
         }
         line += " ro";
@@ -97,10 +121,10 @@ impl RootImage {
             line += " rd.overlay";
         }
         // Only netroot's init reads it: it reports there how the boot went.
-        if let Some(report) = report {
+        if let Some(report) = self.report {
             let _ = write!(line, " netroot.report={report}");
         }
-        if let Some(start) = &self.kernel.start {
+        if let Some(start) = self.start {
             line += " ";
             line += start;
         }
@@ -112,7 +136,7 @@ impl RootImage {
 mod tests {
     use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-    use super::super::image::{KernelImage, RootLocation};
+    use super::super::image::{KernelImage, RootImage, RootLocation};
     use super::*;
     use crate::catalog::tests::{image, root_image};
 

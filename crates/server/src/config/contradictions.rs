@@ -14,6 +14,7 @@ pub(super) fn check(settings: &Settings, is_understood: bool, findings: &mut Fin
     networks(&settings.networks, findings);
     ports(settings, findings);
     if is_understood {
+        keys(settings, findings);
         rules(settings, findings);
     }
 }
@@ -66,6 +67,21 @@ fn ports(settings: &Settings, findings: &mut Findings<'_>) {
             let text = format!("{other} has the port {port} already; choose another one");
             let place = findings.places.of_main(keys);
             findings.mistake(&place, keys.join("."), text);
+        }
+    }
+}
+
+/// Images that would have to be signed, and no key.
+fn keys(settings: &Settings, findings: &mut Findings<'_>) {
+    if settings.uki.is_some() {
+        return;
+    }
+    for image in &settings.catalog.images {
+        if image.source.root().is_some_and(|root| root.uki) {
+            let place = findings.places.key(&image.origin, "uki");
+            let about = format!("image.{}.uki", image.name.as_deref().unwrap_or_default());
+            let text = "needs a key that signs the image: uki-key and uki-cert in [server]";
+            findings.mistake(&place, about, text);
         }
     }
 }

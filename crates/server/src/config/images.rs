@@ -10,7 +10,7 @@ use crate::settings::{
 };
 
 /// What only a root has.
-const OF_ROOT: [&str; 11] = [
+const OF_ROOT: [&str; 12] = [
     "nfsroot",
     "kernel",
     "initrd",
@@ -22,6 +22,7 @@ const OF_ROOT: [&str; 11] = [
     "submounts",
     "generations",
     "secure-boot-files",
+    "uki",
 ];
 
 /// An image as it is written.
@@ -142,6 +143,7 @@ fn read_root(image: &mut Section<'_>) -> Option<RootSettings> {
         overlay,
         hidden: hidden(hide, secrets),
         submounts,
+        uki: image.boolean("uki").unwrap_or_default(),
         generations,
         secure_boot_files,
         swapped: None,

@@ -8,7 +8,7 @@ use crate::catalog::is_host_name;
 use crate::option_value::{AddressRange, LEASE_TIMES, host, ipv4_host, isolated_subnet, network};
 use crate::settings::{
     self, Allow, ApiSettings, DhcpSettings, HookSettings, HookUrl, IsolatedSettings, Mode,
-    NetworkSettings, Origin, RangeSettings, Settings, TcpApiSettings, TlsSettings,
+    NetworkSettings, Origin, RangeSettings, Settings, TcpApiSettings, TlsSettings, UkiSettings,
 };
 
 /// How long a hook may take. Firmware and iPXE give up on a server that is silent for some ten seconds.
@@ -116,6 +116,13 @@ fn read_server(mut server: Section<'_>, settings: &mut Settings) {
     settings.cache = server.path("cache").unwrap_or(settings.cache.clone());
     settings.control = server.path("control");
     settings.json = server.boolean("json").unwrap_or_default();
+    for (one, other) in [("uki-key", "uki-cert"), ("uki-cert", "uki-key")] {
+        if server.has(one) && !server.has(other) {
+            server.mistake_of(one, format!("needs {other}"));
+        }
+    }
+    let pair = server.path("uki-key").zip(server.path("uki-cert"));
+    settings.uki = pair.map(|(key, certificate)| UkiSettings { key, certificate });
     settings.roots = server.list("roots", "a path", |text| absolute(&text));
     server.finish();
 }

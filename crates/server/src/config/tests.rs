@@ -149,13 +149,37 @@ fn a_value_of_another_type_on_any_line_of_the_example_is_named_with_what_was_exp
                 "interface",
                 "mode",
             ];
-            let pairs = ["listen", "token-file", "certificate", "key", "url"];
+            let pairs = [
+                "listen",
+                "token-file",
+                "certificate",
+                "key",
+                "url",
+                "uki-key",
+                "uki-cert",
+            ];
             assert!(
                 needed.contains(&key) || pairs.contains(&key),
                 "{key} = {value}: {error}"
             );
         }
     }
+}
+
+#[test]
+fn an_image_that_is_to_be_signed_needs_a_key() {
+    let image = "[image.a]\nroot = \"/srv/a\"\nuki = true\n";
+    let found = mistakes(image, &[]);
+    let expected = "netroot.toml:3: image.a.uki: needs a key that signs the image: uki-key and ";
+    assert!(found.starts_with(expected), "{found}");
+    let key = "[server]\nuki-key = \"/etc/k\"\n";
+    let found = mistakes(&format!("{key}{image}"), &[]);
+    assert_eq!(
+        found.trim_end(),
+        "netroot.toml:2: server.uki-key: needs uki-cert"
+    );
+    let both = format!("{key}uki-cert = \"/etc/c\"\n{image}");
+    assert!(read(&both).unwrap().uki.is_some());
 }
 
 #[test]

@@ -17,6 +17,7 @@ fn image(directory: &Path, generations: Generations) -> ImageSettings {
             submounts: true,
             generations,
             secure_boot_files: None,
+            uki: false,
             swapped: None,
         }),
         append: Some("quiet".to_owned()),

@@ -23,7 +23,7 @@ pub(crate) use content::Content;
 pub(crate) use file_reads::{CHUNK, FileReads};
 pub(crate) use folder::{Folder, FolderError};
 pub(crate) use nic_initrds::{NicInitrd, NicInitrds};
-pub(crate) use served::{BootFiles, Exchange};
+pub(crate) use served::{BootFiles, Exchange, Unified};
 #[cfg(test)]
 pub(crate) use store::tests::store;
 pub(crate) use store::{ArtifactStore, Found};

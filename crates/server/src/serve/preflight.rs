@@ -20,7 +20,9 @@ use crate::serve::api::tcp::TcpApi;
 use crate::serve::artifacts::Folder;
 use crate::serve::opened::Opened;
 use crate::serve::privileged_helper::reach_hook;
+use crate::serve::unified::UnifiedImages;
 use crate::settings::{Generations, ImageSettings, ImageSource, InitrdSource, Origin, Settings};
+use crate::uki_command::SigningFilesError;
 
 /// What becomes of images whose roots were swapped (`netroot image swap`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +81,7 @@ impl<'a> Preflight<'a> {
     pub(crate) fn tables(&mut self) {
         self.folders();
         self.api();
+        self.signing_key();
         for image in &self.settings.catalog.images {
             self.generations(image);
         }
@@ -90,6 +93,9 @@ impl<'a> Preflight<'a> {
             let Opened::Root(root) = open else {
                 continue;
             };
+            if let Err(error) = root.check_stub() {
+                self.mistake_of_image(root.image_settings(), "uki", with_causes(&error));
+            }
             if let Err(error) = root.check_initrd(identity) {
                 let image = root.image_settings();
                 let key = match &root.settings().initrd {
@@ -133,6 +139,21 @@ impl<'a> Preflight<'a> {
             let doubt = Mistake::at(&place, format!("server.{key}"), text);
             self.doubts.extend(doubt);
         }
+    }
+
+    fn signing_key(&mut self) {
+        let Err(error) = UnifiedImages::open(self.settings) else {
+            return;
+        };
+        let uki = self.settings.uki.as_ref();
+        let is_certificate = matches!(&error, SigningFilesError::Read { path, .. }
+            if uki.is_some_and(|uki| uki.certificate == *path));
+        let key = if is_certificate {
+            "uki-cert"
+        } else {
+            "uki-key"
+        };
+        self.mistake_of_main(&["server", key], with_causes(&error));
     }
 
     fn api(&mut self) {

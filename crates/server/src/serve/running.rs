@@ -36,6 +36,7 @@ use crate::serve::root_watch::{FollowedRoots, RootWatch, World};
 use crate::serve::service_manager::ServiceManager;
 use crate::serve::status::Status;
 use crate::serve::tftp::Pollers;
+use crate::serve::unified::UnifiedImages;
 use crate::settings::HookSettings;
 
 /// Everything that serving needs, ready: nothing after this can be refused.
@@ -67,6 +68,8 @@ pub(crate) struct Parts {
     pub(crate) helpers: Helpers,
     /// The roots, and what is made from them.
     pub(crate) followed_roots: FollowedRoots,
+    /// What makes unified kernel images.
+    pub(crate) unified: UnifiedImages,
     /// What boots read.
     pub(crate) readahead: Readahead,
     /// The socket for commands.
@@ -98,6 +101,7 @@ pub(crate) fn until_stopped(
         service_manager,
         helpers,
         followed_roots,
+        unified,
         readahead,
         control,
         tcp_api,
@@ -173,6 +177,7 @@ pub(crate) fn until_stopped(
             history: Arc::clone(&history),
             root_helper: Arc::new(helpers.roots.into_client()?),
             file_helper: Arc::new(helpers.files.into_client()?),
+            unified,
         };
         if let Some(nfs) = &nfs {
             let (machines, told) = (timeline.machines_handle(), Arc::clone(&history));

@@ -43,6 +43,7 @@ use crate::serve::root_watch::Configured;
 use crate::serve::running::{self, Following, Parts};
 use crate::serve::service_manager::ServiceManager;
 use crate::serve::status::Status;
+use crate::serve::unified::UnifiedImages;
 use crate::settings::Settings;
 
 /// Serves until SIGTERM or SIGINT. `left_out` is why drop-ins have been left out of the settings, a line each; one whose
@@ -163,8 +164,16 @@ fn serve(settings: &Settings, untold: Vec<Warning>, is_whole: bool) -> Result<()
     let artifacts = artifacts
         .of_machines(machines)
         .configured_at(settings.config.clone());
-    let mut followed_roots =
-        images.serve(builds, &catalog, export.as_ref(), &artifacts, &timeline)?;
+    // Only this process has it: the helpers were started before.
+    let unified = UnifiedImages::open(settings)?;
+    let mut followed_roots = images.serve(
+        builds,
+        &catalog,
+        export.as_ref(),
+        &unified,
+        &artifacts,
+        &timeline,
+    )?;
     let exports = export.as_ref().map(Prepared::all_options);
     let terms = export.as_ref().map(Prepared::terms);
     let exports = exports.unwrap_or_default();
@@ -214,6 +223,7 @@ fn serve(settings: &Settings, untold: Vec<Warning>, is_whole: bool) -> Result<()
         service_manager,
         helpers,
         followed_roots,
+        unified,
         readahead: Readahead::load(&settings.state),
         control,
         tcp_api,

@@ -6,7 +6,8 @@ use std::path::{self, PathBuf};
 use super::ServeOptions;
 use crate::settings::{
     Allow, ApiSettings, CatalogSettings, DhcpSettings, Generations, ImageSettings, ImageSource,
-    InitrdSource, IsolatedSettings, Mode, NetworkSettings, Origin, RootSettings, Settings, hidden,
+    InitrdSource, IsolatedSettings, Mode, NetworkSettings, Origin, RootSettings, Settings,
+    UkiSettings, hidden,
 };
 
 impl ServeOptions {
@@ -60,6 +61,8 @@ impl ServeOptions {
             },
         };
         let hidden = hidden(args.hide, args.hide_secrets);
+        let uki = args.uki_key.zip(args.uki_cert);
+        let uki = uki.map(|(key, certificate)| UkiSettings { key, certificate });
         let image = |directory: PathBuf| {
             // What is remembered of it is remembered by its path.
             let directory = path::absolute(&directory).unwrap_or(directory);
@@ -74,6 +77,7 @@ impl ServeOptions {
                     overlay: !args.no_overlay,
                     hidden,
                     submounts: !args.no_submounts,
+                    uki: uki.is_some(),
                     generations: Generations::Current,
                     secure_boot_files: args.secure_boot_files,
                     swapped: None,
@@ -102,6 +106,7 @@ impl ServeOptions {
             cache: args.cache,
             control: None,
             api: ApiSettings::default(),
+            uki: uki.clone(),
             json: false,
             roots: Vec::new(),
             swaps_at_start: BTreeSet::new(),

@@ -224,6 +224,8 @@ pub struct RootSettings {
     pub hidden: HiddenPaths,
     /// Whether file systems that are mounted below the directory are served.
     pub submounts: bool,
+    /// Whether UEFI firmware is given a unified kernel image in place of a boot loader.
+    pub uki: bool,
     /// Which generations of a store system (Guix, NixOS) it stands for.
     pub generations: Generations,
     /// The folder of shim and what it starts, for machines with Secure Boot; `None` if those of the root are served.

@@ -20,6 +20,7 @@ fn catalog(name: Option<&str>, directory: &str) -> CatalogSettings {
             submounts: true,
             generations: crate::settings::Generations::Current,
             secure_boot_files: None,
+            uki: false,
             swapped: None,
         }),
         append: None,

@@ -40,7 +40,7 @@ impl InstallStep for Layer {
         };
         vec![format!(
             "network managers (NetworkManager, ifupdown, dhclient, dhcpcd), servers (nfs-kernel-server, chrony) and what \
-             boots with Secure Boot (shim-signed, grub-efi-amd64-signed) for that root in {}: {why}",
+             boots with Secure Boot (shim-signed, grub-efi-amd64-signed, systemd-boot-efi) for that root in {}: {why}",
             paths::tests_layer().display()
         )]
     }

@@ -101,7 +101,7 @@ impl Content {
     ///
     /// # Errors
     /// The system's; `FileTooLarge` for more than `limit` bytes, `UnexpectedEof` for a file that has become shorter.
-    pub(super) fn all(&self, limit: u64) -> io::Result<Vec<u8>> {
+    pub(crate) fn all(&self, limit: u64) -> io::Result<Vec<u8>> {
         let length = usize::try_from(self.length()).ok();
         let length = length.filter(|_| self.length() <= limit);
         let mut bytes = vec![0; length.ok_or(io::ErrorKind::FileTooLarge)?];

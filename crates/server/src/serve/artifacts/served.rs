@@ -57,6 +57,17 @@ pub(crate) struct BootFiles {
     signed: Option<Arc<SignedChain>>,
     /// What is known of that, of a root.
     signed_state: Option<Arc<SignedState>>,
+    /// What UEFI firmware loads in place of a boot loader.
+    unified: Option<Unified>,
+}
+
+/// Kernel, initrd and command line as one EFI program.
+#[derive(Debug, Clone)]
+pub(crate) struct Unified {
+    /// The platform whose firmware starts it.
+    pub(crate) platform: Platform,
+    /// Its bytes.
+    pub(crate) content: Content,
 }
 
 impl BootFiles {
@@ -72,6 +83,11 @@ impl BootFiles {
         }
     }
 
+    /// The same as one EFI program, if it is to be one.
+    pub(crate) fn with_unified(self, unified: Option<Unified>) -> Self {
+        Self { unified, ..self }
+    }
+
     /// An image's files, in the order of [`Image::files`].
     pub(crate) fn new(files: Vec<(ImageFile, Content)>) -> Self {
         Self {
@@ -79,6 +95,7 @@ impl BootFiles {
             nics: Arc::default(),
             signed: None,
             signed_state: None,
+            unified: None,
         }
     }
 
@@ -89,6 +106,9 @@ impl BootFiles {
     }
 
     fn get(&self, file: ImageFile) -> Option<&Content> {
+        if let (ImageFile::Program, Some(unified)) = (file, &self.unified) {
+            return Some(&unified.content);
+        }
         let signed = self.signed.iter().flat_map(|signed| &signed.files);
         let mut files = self.files.iter().chain(signed);
         files.find_map(|(name, content)| (*name == file).then_some(content))
@@ -104,7 +124,9 @@ impl BootFiles {
     pub(crate) fn tag(&self) -> String {
         let mut hash = DefaultHasher::new();
         let signed = self.signed.iter().flat_map(|signed| &signed.files);
-        for (_, content) in self.files.iter().chain(signed) {
+        let unified = self.unified.iter().map(|unified| &unified.content);
+        let files = self.files.iter().chain(signed).map(|(_, content)| content);
+        for content in files.chain(unified) {
             content.identify(&mut hash);
         }
         if self.files.is_empty() {
@@ -170,7 +192,7 @@ impl Served {
                 ..image.clone()
             };
             let files = self.boots.get(&image.name);
-            catalog = Arc::new(catalog.with(with_signed(image, files)));
+            catalog = Arc::new(catalog.with(with_own_loaders(image, files)));
         }
         self.catalog = catalog;
     }
@@ -181,7 +203,7 @@ impl Served {
         let tag = before.map(|before| before.tag.clone()).unwrap_or_default();
         let changed = tag != image.tag;
         let name = image.name.clone();
-        let image = with_signed(image, Some(&files));
+        let image = with_own_loaders(image, Some(&files));
         self.catalog = Arc::new(self.catalog.with(image));
         let before = self.boots.insert(name.clone(), files);
         if let Some(files) = before.filter(|_| changed) {
@@ -225,7 +247,7 @@ impl Served {
             gone.extend(old.filter(|_| !same).map(|old| (name, old)));
         }
         for image in Arc::clone(&self.catalog).images() {
-            let image = with_signed(image.clone(), self.boots.get(&image.name));
+            let image = with_own_loaders(image.clone(), self.boots.get(&image.name));
             self.catalog = Arc::new(self.catalog.with(image));
         }
         for (name, files) in gone {
@@ -299,6 +321,10 @@ impl Served {
             ImageFile::Kernel => plain(name, content, FileKind::Kernel),
             ImageFile::Initrd(_) => plain(name, content, FileKind::Initrd),
             ImageFile::Shim(_) => plain(name, content, FileKind::Loader),
+            // It is the kernel, too.
+            ImageFile::Program if files.unified.is_some() => {
+                plain(&named.file.to_string(), content, FileKind::Initrd)
+            }
             // Its type depends on the name, which may have a tag.
             file => plain(&file.to_string(), content, FileKind::Other),
         })
@@ -337,6 +363,23 @@ impl Served {
         names.sort();
         names
     }
+}
+
+/// The image with what firmware loads of its files among its loaders: a unified kernel image in the place of all others.
+fn with_own_loaders(image: Image, files: Option<&BootFiles>) -> Image {
+    let Some(unified) = files.and_then(|files| files.unified.as_ref()) else {
+        return with_signed(image, files);
+    };
+    let others = image.loaders.iter();
+    let others = others.filter(|one| one.platform != unified.platform);
+    let own = Loader {
+        platform: unified.platform,
+        first: image.newest(ImageFile::Program),
+        second: None,
+        signed: None,
+    };
+    let loaders = others.cloned().chain([own]).collect();
+    Image { loaders, ..image }
 }
 
 /// The image with what its files have for Secure Boot among its loaders. Where there is no other loader for that platform,
@@ -494,6 +537,41 @@ mod tests {
         let third = catalog(&[("debian", "0b")]);
         exchange(&mut served, third, &[]);
         assert_eq!(read(&served, "vmlinuz").unwrap(), "kernel new");
+    }
+
+    #[test]
+    fn a_unified_kernel_image_is_what_firmware_of_its_processor_loads() {
+        let mut served = Served::new(Arc::new(one("debian")));
+        let ipxe = |platform, first: &str| Loader {
+            platform,
+            first: first.to_owned(),
+            second: None,
+            signed: None,
+        };
+        let loaders = [
+            ipxe(Platform::Bios, "undionly.kpxe"),
+            ipxe(Platform::EfiX64, "snponly.efi"),
+        ];
+        let unified = Unified {
+            platform: Platform::EfiX64,
+            content: Content::Memory(Bytes::from_static(b"unified")),
+        };
+        let files = files("new").with_unified(Some(unified));
+        assert_ne!(files.tag(), self::files("new").tag());
+        served.put_image(tagged("0a"), files, Instant::now());
+        served.set_loaders(&loaders);
+        let of = |served: &Served, platform| -> Vec<String> {
+            let images = served.catalog.images().flat_map(|one| one.loaders.to_vec());
+            let own = images.filter(|one| one.platform == platform);
+            own.map(|one| one.first).collect()
+        };
+        let name = "images/debian/program.efi";
+        assert_eq!(of(&served, Platform::EfiX64), [name]);
+        assert_eq!(of(&served, Platform::Bios), ["undionly.kpxe"]);
+        let found = served.find(name).unwrap();
+        assert_eq!(found.kind, FileKind::Initrd);
+        assert_eq!(found.content_type, "application/efi");
+        assert_eq!(read(&served, name).unwrap(), "unified");
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::serve::events::{Event, Timeline};
 use crate::serve::initrd::{self, InitrdBuild, InitrdError, InitrdRequest};
 use crate::serve::root_facts::{Facts, look};
 use crate::settings::{ImageSettings, InitrdSource, RootSettings};
+use crate::unified_image::{UnifiedImageError, find_stub};
 
 /// A root cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -214,6 +215,18 @@ impl<'a> OpenRoot<'a> {
                 initrd::check(&self.request(modules, init.as_deref()), identity)
             }
         }
+    }
+
+    /// Looks whether there is what a unified kernel image starts with, if it is to be one.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(crate) fn check_stub(&self) -> Result<(), UnifiedImageError> {
+        if !self.root_settings.uki {
+            return Ok(());
+        }
+        let hidden = &self.root_settings.hidden;
+        find_stub(&self.root, self.kernel.architecture, hidden).map(drop)
     }
 
     fn request<'b>(&'b self, modules: &'b str, init: Option<&'b Path>) -> InitrdRequest<'b> {

@@ -11,6 +11,7 @@ use crate::catalog::{ImageKind, KernelFile};
 use crate::serve::artifacts::{BootFiles, Content, signed_chain};
 use crate::serve::events::{Change, Event};
 use crate::serve::root_facts::Facts;
+use crate::serve::unified::UnifiedOwned;
 
 impl RootWatch {
     /// Finds or builds the initrd of what is served already, in which more may have changed than is looked at.
@@ -103,6 +104,7 @@ impl RootWatch {
         let path = tree.host_path(&found.kernel.path);
         let opened = {
             let (found, settings) = (found.clone(), image.followed.settings.clone());
+            let tree = Arc::clone(&tree);
             tokio::task::spawn_blocking(move || -> Result<_, String> {
                 let kernel = open_kernel(&tree, &found)?;
                 let signed = signed_chain::find(&tree, &found.kernel, &settings);
@@ -112,12 +114,21 @@ impl RootWatch {
         };
         let (kernel, signed) = opened.map_err(|error| error.to_string())??;
         let signed_state = Arc::clone(&signed.state);
-        let files = BootFiles::of_root(kernel, initrd, signed);
-        let tag = files.tag();
         let catalog = self.world.artifacts.catalog();
         let Some(before) = catalog.images().find(|one| one.name == name) else {
             return Ok(());
         };
+        let request = UnifiedOwned {
+            name: name.clone(),
+            root: tree,
+            settings: image.followed.settings.clone(),
+            kernel: found.kernel.clone(),
+            initrd: initrd.clone(),
+            append: before.append.clone(),
+        };
+        let unified = self.world.unified.make(request).await?;
+        let files = BootFiles::of_root(kernel, initrd, signed).with_unified(unified);
+        let tag = files.tag();
         let mut new = before.tagged(tag);
         if new.tag == before.tag {
             // The same kernel and the same initrd.

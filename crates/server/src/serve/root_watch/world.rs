@@ -6,6 +6,7 @@ use crate::serve::artifacts::ArtifactStore;
 use crate::serve::events::Timeline;
 use crate::serve::history::History;
 use crate::serve::privileged_helper::{Client, FileRequest, RootRequest};
+use crate::serve::unified::UnifiedImages;
 
 /// What is needed to follow the roots.
 #[derive(Debug, Clone)]
@@ -22,4 +23,6 @@ pub(crate) struct World {
     pub(crate) root_helper: Arc<Client<RootRequest>>,
     /// Builds initrds, and opens files.
     pub(crate) file_helper: Arc<Client<FileRequest>>,
+    /// Makes unified kernel images.
+    pub(crate) unified: UnifiedImages,
 }

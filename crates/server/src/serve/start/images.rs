@@ -19,6 +19,7 @@ use crate::serve::nfs::Prepared;
 use crate::serve::opened::Opened;
 use crate::serve::privileged_helper::ImageNumber;
 use crate::serve::root_watch::{FollowedImage, FollowedRoots};
+use crate::serve::unified::{UnifiedImages, UnifiedRequest};
 use crate::settings::Settings;
 
 /// The images that are configured, with their files open.
@@ -115,6 +116,7 @@ impl<'a> Images<'a> {
         builds: Builds,
         catalog: &Catalog,
         export: Option<&Prepared>,
+        unified: &UnifiedImages,
         artifacts: &ArtifactStore,
         timeline: &Timeline,
     ) -> Result<FollowedRoots, ServeError> {
@@ -151,7 +153,17 @@ impl<'a> Images<'a> {
             architectures.push(open.chosen().architecture);
             let signed = open.signed_chain();
             timeline.tell_signed(&image.name, &signed.state);
+            let one = unified.of_root(&UnifiedRequest {
+                name: &image.name,
+                root: &open.root(),
+                settings: open.settings(),
+                kernel: open.chosen(),
+                initrd: &initrd,
+                append: settings.append.as_deref(),
+            });
+            let one = about(settings, one)?;
             let files = BootFiles::of_root(about(settings, open.kernel())?, initrd, signed);
+            let files = files.with_unified(one);
             artifacts.put_image(image.tagged(files.tag()), files);
             let (tree, directory) = (open.root(), open.root().path().to_owned());
             let options = export.and_then(|export| export.options(&directory));

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use netroot_initramfs::Kernel;
+
 use super::{Job, ReadyImage, ReadyRoot};
 use crate::catalog::Image;
 use crate::error_chain::with_causes;
@@ -14,6 +16,7 @@ use crate::serve::privileged_helper::ImageNumber;
 use crate::serve::root_watch::boot_files::{Kept, built_initrd, kept_initrd};
 use crate::serve::root_watch::image_files;
 use crate::serve::root_watch::open_root::open_root;
+use crate::serve::unified::UnifiedOwned;
 use crate::settings::{ImageSettings, InitrdSource, RootSettings};
 
 /// A root's directory, and what was found in it.
@@ -23,6 +26,7 @@ struct Opened {
     signed: FoundChain,
     initrd: Kept,
     linux: String,
+    chosen: Kernel,
     root: ReadyRoot,
 }
 
@@ -60,7 +64,16 @@ impl Job {
             }
         };
         self.world.timeline.tell_signed(name, &opened.signed.state);
-        let files = BootFiles::of_root(opened.kernel, initrd, opened.signed);
+        let request = UnifiedOwned {
+            name: opened.image.name.clone(),
+            root: Arc::clone(&opened.root.tree),
+            settings: root.clone(),
+            kernel: opened.chosen,
+            initrd: initrd.clone(),
+            append: settings.append.clone(),
+        };
+        let unified = self.world.unified.make(request).await?;
+        let files = BootFiles::of_root(opened.kernel, initrd, opened.signed).with_unified(unified);
         Ok(ReadyImage {
             image: opened.image.tagged(files.tag()),
             files,
@@ -102,7 +115,8 @@ impl Job {
             let (tree, kernel) = (open.root(), open.kernel()?);
             let signed = open.signed_chain();
             let initrd = kept_initrd(&tree, open.chosen(), &root, &cache);
-            let linux = open.chosen().version.clone();
+            let chosen = open.chosen().clone();
+            let linux = chosen.version.clone();
             let facts = open.facts();
             Ok(Opened {
                 image,
@@ -110,6 +124,7 @@ impl Job {
                 signed,
                 initrd,
                 linux,
+                chosen,
                 root: ReadyRoot {
                     tree,
                     settings: root.clone(),

@@ -1,0 +1,206 @@
+//! `netroot uki`: a root's kernel, an initrd and a command line as one file that firmware starts (a unified kernel image).
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use netroot_initramfs::build;
+use netroot_nfs_export::HiddenPaths;
+use netroot_printable::Printable;
+use netroot_secure_boot::{SigningKey, SigningKeyError};
+use rustix::thread::CapabilitySet;
+
+use crate::catalog::name_of_directory;
+use crate::confinement::seccomp::Work;
+use crate::confinement::{Confinement, confine, limits};
+use crate::initrd_command::InitrdOptions;
+use crate::option_value::{appended, nfsroot};
+use crate::output_file;
+use crate::unified_image::{self, Ingredients};
+
+const EXAMPLES: &str = "\
+Examples:
+  netroot uki /srv/debian -o debian.efi
+      Not signed: for firmware without Secure Boot.
+  netroot uki /srv/debian --sign-key db.key --sign-cert db.pem -o debian.efi
+      For machines that have db.pem enrolled in their variable db; nothing else is needed, no shim and no GRUB.
+  openssl req -new -x509 -newkey rsa:2048 -noenc -keyout db.key -out db.pem -days 3650 -subj '/CN=Our machines'
+      Makes such a key, and openssl x509 -in db.pem -outform DER -out db.cer the file that firmware's own menu enrols.
+
+The command line in the image says `root=/dev/nfs ip=dhcp`: which root that is comes by DHCP's option 17, which
+`netroot serve` sends; or name it with --nfsroot. The stub is systemd's, from the root (Debian: systemd-boot-efi).
+The same root, key and options give the same image, bit for bit; SOURCE_DATE_EPOCH is honoured.";
+
+/// The arguments of `netroot uki`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct UkiArgs {
+    /// The directory of the root file system, with its kernel, its modules and systemd's stub.
+    #[arg(value_name = "DIR")]
+    pub(crate) root: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) options: InitrdOptions,
+
+    /// Added at the end of the kernel command line. It is the same for every machine: parameters with ${mac} and the like are
+    /// left out.
+    #[arg(long, value_name = "TEXT", value_parser = appended)]
+    pub(crate) append: Option<String>,
+
+    /// The root is read-only, without a tmpfs over it.
+    #[arg(long)]
+    pub(crate) no_overlay: bool,
+
+    /// The root that the machine mounts [default: what DHCP's option 17 says].
+    #[arg(long, value_name = "ADDR:/PATH[,OPTIONS]", value_parser = nfsroot)]
+    pub(crate) nfsroot: Option<String>,
+
+    /// systemd's stub [default: the root's /usr/lib/systemd/boot/efi/linuxx64.efi.stub, or linuxaa64.efi.stub].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) stub: Option<PathBuf>,
+
+    /// The private key that signs the image, as PEM: RSA, without a password.
+    #[arg(long, value_name = "FILE", requires = "sign_cert")]
+    pub(crate) sign_key: Option<PathBuf>,
+
+    /// Its certificate, as PEM; those of its issuers may follow in the file.
+    #[arg(long, value_name = "FILE", requires = "sign_key")]
+    pub(crate) sign_cert: Option<PathBuf>,
+
+    /// The file to write; `-` is standard output.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+}
+
+/// Reads the key, confines this process, then makes the image. What is in it is said on standard error, since the image may
+/// go to standard output.
+///
+/// # Errors
+/// Names the cause, the file and the remedy. The output file is then unchanged.
+pub(crate) fn run(args: &UkiArgs) -> Result<()> {
+    let key = match (&args.sign_key, &args.sign_cert) {
+        (Some(key), Some(certificate)) => Some(signing_key(key, certificate)?),
+        _ => None,
+    };
+    let stub = args.stub.as_ref().map(|stub| whole(stub, "the stub"));
+    let stub = stub.transpose()?;
+    limits::set().context("cannot limit memory and time")?;
+    let mut read = args.options.reads();
+    read.push(args.root.clone());
+    confine(&Confinement {
+        identity: None,
+        capabilities: CapabilitySet::DAC_READ_SEARCH | CapabilitySet::DAC_OVERRIDE,
+        read,
+        write: vec![output_file::written_to(&args.output).to_owned()],
+        work: Work::BuildingInitrd,
+    })?;
+
+    let parts = args.options.parts(&args.root)?;
+    let mut initrd = Vec::new();
+    build(&parts.request(), &mut initrd)?;
+    let name = name_of_directory(&args.root).unwrap_or_default();
+    let append = args.append.as_deref();
+    let (nfsroot, overlay) = (args.nfsroot.as_deref(), !args.no_overlay);
+    let command_line = unified_image::command_line(&name, &parts.kernel, nfsroot, overlay, append);
+    let image = unified_image::make(&Ingredients {
+        root: &parts.root,
+        hidden: &HiddenPaths::default(),
+        kernel: &parts.kernel,
+        initrd: &initrd,
+        stub: stub.as_deref(),
+        command_line: &command_line.line,
+        key: key.as_ref(),
+    })?;
+    output_file::write(&args.output, "the image", |to| {
+        to.write_all(&image).context("the output is not complete")
+    })?;
+    let mut text = format!(
+        "{}: {} bytes, kernel {}, initrd {} bytes\ncommand line: {}\n",
+        args.output.display(),
+        image.len(),
+        parts.kernel.version,
+        initrd.len(),
+        command_line.line,
+    );
+    for left_out in &command_line.left_out {
+        text += &format!(
+            "left out, since it differs between machines, and an image has one command line: {left_out}\n"
+        );
+    }
+    text += &match &key {
+        Some(key) => format!("signed by {}\n", key.signer()),
+        None => {
+            "not signed: firmware with Secure Boot refuses it (--sign-key and --sign-cert sign it)\n"
+                .to_owned()
+        }
+    };
+    // The image is written, whether or not anybody reads this.
+    for line in text.lines() {
+        let _ = writeln!(io::stderr(), "{}", Printable(line));
+    }
+    Ok(())
+}
+
+/// The longest key, certificate or stub, in bytes.
+const LONGEST: u64 = 4 << 20;
+
+/// A key, its certificate or a stub that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SigningFilesError {
+    /// One cannot be read.
+    #[error("cannot read {what} {}", path.display())]
+    Read {
+        /// Which.
+        what: &'static str,
+        /// Its path.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// They cannot sign.
+    #[error("cannot sign with {} and {}", key.display(), certificate.display())]
+    Key {
+        /// The path of the key.
+        key: PathBuf,
+        /// That of the certificate.
+        certificate: PathBuf,
+        /// Why not.
+        source: SigningKeyError,
+    },
+}
+
+/// Reads a private key and its certificate.
+///
+/// # Errors
+/// See [`SigningFilesError`].
+pub(crate) fn signing_key(key: &Path, certificate: &Path) -> Result<SigningKey, SigningFilesError> {
+    let pem = whole(key, "the key")?;
+    let certificates = whole(certificate, "the certificate")?;
+    SigningKey::from_pem(&pem, &certificates).map_err(|source| SigningFilesError::Key {
+        key: key.to_owned(),
+        certificate: certificate.to_owned(),
+        source,
+    })
+}
+
+fn whole(path: &Path, what: &'static str) -> Result<Vec<u8>, SigningFilesError> {
+    let failed = |source| SigningFilesError::Read {
+        what,
+        path: path.to_owned(),
+        source,
+    };
+    let file = File::open(path).map_err(failed)?;
+    if !file.metadata().map_err(failed)?.is_file() {
+        return Err(failed(io::Error::other("it is not a regular file")));
+    }
+    let mut bytes = Vec::new();
+    file.take(LONGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    match bytes.len() as u64 {
+        length if length > LONGEST => Err(failed(io::Error::other("it is longer than 4 MiB"))),
+        _ => Ok(bytes),
+    }
+}

@@ -1,0 +1,84 @@
+//! Machines whose firmware enforces Secure Boot with the administrator's own key alone: they start a unified kernel image
+//! that netroot made and signed, and no boot loader.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use netroot_harness::{
+    Firmware, NetrootServe, Nic, SignatureLists, SigningKey, TinyRoot, Vm, paths,
+};
+
+use crate::lan::{Facts, Lan, MACHINE, TIMEOUT};
+
+/// `netroot serve` with this key.
+fn serve(lan: &Lan, root: &Path, key: &SigningKey) -> Result<NetrootServe> {
+    let [key, certificate] = [&key.key, &key.certificate].map(|file| file.display().to_string());
+    lan.serve(root, &["--uki-key", &key, "--uki-cert", &certificate])
+}
+
+/// A machine that trusts this key.
+fn power_on(lan: &Lan, firmware: Firmware, key: &SigningKey) -> Result<Vm> {
+    let trusted = SignatureLists::default().certificate(&key.der()?);
+    let nic = Nic::virtio(&lan.tap, MACHINE);
+    let machine = lan.machine().memory_mib(1024).firmware(firmware);
+    machine.trusting(trusted).nic(nic).start()
+}
+
+fn image(root: &Path) -> Result<String> {
+    let name = root.file_name().context("a name")?.to_string_lossy();
+    Ok(format!("images/{name}/program.efi"))
+}
+
+#[test]
+fn firmware_with_an_own_key_boots_a_debian_root_by_http_to_its_login_without_a_loader() -> Result<()>
+{
+    let lan = Lan::new("uki-http")?;
+    let key = SigningKey::make(lan.net.logs(), "own")?;
+    let root = lan.layers(&[&paths::tests_layer(), &paths::debian_root()])?;
+    let server = serve(&lan, &root, &key)?;
+    let vm = power_on(&lan, Firmware::SecureBootHttp, &key)?;
+    vm.wait_for("login:", "the login", TIMEOUT)?;
+    let text = server.output().text();
+    assert!(text.contains(&image(&root)?), "{text}");
+    for loader in ["snponly.efi", "shimx64.efi", ".ipxe"] {
+        assert!(
+            !text.contains(&format!("{loader}\",\"")),
+            "{loader}: {text}"
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn firmware_with_an_own_key_boots_by_pxe_and_the_kernel_is_locked_down() -> Result<()> {
+    let lan = Lan::new("uki-pxe")?;
+    let key = SigningKey::make(lan.net.logs(), "own")?;
+    let root = TinyRoot::with_stub()?;
+    let server = serve(&lan, root.path(), &key)?;
+    let mut vm = power_on(&lan, Firmware::SecureBoot, &key)?;
+    Facts::of(&vm)?.assert_overlay();
+    vm.wait_for(
+        "Lockdown: ",
+        "the kernel, which is locked down by Secure Boot",
+        TIMEOUT,
+    )?;
+    vm.wait(TIMEOUT)?;
+    let text = server.output().text();
+    assert!(text.contains(&image(root.path())?), "{text}");
+    Ok(())
+}
+
+#[test]
+fn firmware_refuses_an_image_that_another_key_signed() -> Result<()> {
+    let lan = Lan::new("uki-refused")?;
+    let [own, stranger] = ["own", "stranger"].map(|name| SigningKey::make(lan.net.logs(), name));
+    let root = TinyRoot::with_stub()?;
+    let server = serve(&lan, root.path(), &stranger?)?;
+    let vm = power_on(&lan, Firmware::SecureBoot, &own?)?;
+    server
+        .output()
+        .wait_for(&image(root.path())?, "that it is loaded", TIMEOUT)?;
+    vm.wait_for("Access Denied", "that it is refused", TIMEOUT)?;
+    assert!(!vm.console().text().contains("netroot: init "));
+    Ok(())
+}
