@@ -10,8 +10,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use netroot::{
     Allow, CatalogSettings, Choice, DhcpSettings, Generations, HiddenPaths, ImageSettings,
-    ImageSource, InitrdSource, MenuSettings, Mode, NetworkSettings, Origin, RangeSettings,
-    RootSettings, Rule, Settings, serve,
+    ImageSource, InitrdSource, Mode, NetworkSettings, Origin, RangeSettings, RootSettings, Rule,
+    Settings, serve,
 };
 
 fn main() -> Result<()> {
@@ -64,14 +64,12 @@ fn main() -> Result<()> {
         ],
         catalog: CatalogSettings {
             images,
-            machines: Vec::new(),
             rules: vec![Rule {
                 macs: vec![next()?.parse()?],
                 choice: Some(Choice::Image("second".to_owned())),
                 ..Rule::default()
             }],
-            default: None,
-            menu: MenuSettings::default(),
+            ..CatalogSettings::default()
         },
         http_port: 8069,
         nfs_port: 2049,
