@@ -1,6 +1,6 @@
 //! An EFI program (PE32+) to which sections are added.
 
-use crate::UkiError;
+use crate::error::UkiError;
 
 /// Where things are in the file: "PE\0\0" is at the offset that is at 0x3c, the COFF header behind it, the optional
 /// header behind that, and the section table behind that.
