@@ -265,6 +265,9 @@ fn what_a_machine_refused_outlasts_a_restart_until_a_command_forgets_it() -> Res
     drop(server);
 
     // Nor does the next run know it.
+    let server = serve(&[])?;
+    assert_eq!(offered(&machine)?, "snponly.efi");
+    drop(server);
     let server = serve(&["--secure-boot", "never"])?;
     assert_eq!(offered(&machine)?, "snponly.efi");
     drop(server);

@@ -11,7 +11,7 @@ use netroot_proto::cmdline::{BootPlan, Overlay, Stage};
 
 use crate::after::{handoff, read_ahead};
 use crate::clock::{Moment, Seconds};
-use crate::console::{debug, info, warn};
+use crate::console::{info, warn};
 use crate::diagnosis::unclaimed_cards;
 use crate::early::SavedSysctl;
 use crate::failure::Failure;
@@ -84,24 +84,30 @@ fn set(machine: &mut Machine, address: &Address) -> Result<(), Failure> {
 fn mount(machine: &mut Machine, address: &Address) -> Result<Mounted, Failure> {
     machine.report.begin("export");
     let source = RootSource::choose(&machine.plan, address)?;
-    let questions = match machine.report.has_failed() {
+    let questions = match machine.report.has_failed() || !nfs::mount::can_be_abandoned() {
         false => Questions::Ports,
         true => Questions::All,
     };
     let mut candidates = source.find(&machine.plan, address, questions)?;
     machine.report.begin("mount");
     delay(&machine.plan);
+    let mut first = None;
     if candidates.iter().any(Candidate::is_trial) {
         match source::mount(&candidates, &machine.plan, &machine.loader) {
             Ok(root) => return Ok(root),
-            Err(error) => debug!("asking the server first, because: {error}"),
+            Err(error) => first = Some(error),
         }
         mount_point::unmount_all();
         machine.report.begin("export");
         candidates = source.find(&machine.plan, address, Questions::All)?;
         machine.report.begin("mount");
     }
-    Ok(source::mount(&candidates, &machine.plan, &machine.loader)?)
+    let mounted = source::mount(&candidates, &machine.plan, &machine.loader)?;
+    // If the second one fails as well, it says why.
+    if let Some(error) = first {
+        warn!("the server had to be asked before the root was mounted, because at first: {error}");
+    }
+    Ok(mounted)
 }
 
 /// Whether no other machine has claimed the address since. The boot did not wait for one that is slow to answer.

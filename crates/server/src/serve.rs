@@ -46,6 +46,7 @@ pub(crate) mod privileges;
 mod readahead;
 pub(crate) mod report_summary;
 mod report_tokens;
+pub(crate) mod reported_secure_boot;
 mod reports;
 mod root_facts;
 mod root_watch;

@@ -29,14 +29,18 @@ pub(crate) fn modules(plan: &BootPlan) -> impl Iterator<Item = &'static str> {
     is_needed.then_some(EFIVARFS).into_iter()
 }
 
-/// The machine's Secure Boot; `None` if its firmware has none.
+/// The machine's Secure Boot; `None` if this kernel shows no variables, or firmware says nothing. Firmware that has no such
+/// variable enforces nothing.
 pub(super) fn read() -> io::Result<Option<SecureBoot>> {
-    let variables = variables()?;
-    let Some(secure_boot) = variable(&variables, SECURE_BOOT)? else {
-        return Ok(None);
+    let variables = match variables() {
+        // No efivarfs in the kernel, or none on this firmware.
+        Err(Errno::NODEV | Errno::OPNOTSUPP) => return Ok(None),
+        other => other?,
     };
-    let [setup_mode, db] = [SETUP_MODE, DB].map(|name| variable(&variables, name));
-    let (setup_mode, db) = (setup_mode?, db?);
+    let Some(secure_boot) = variable(&variables, SECURE_BOOT)? else {
+        return Ok(Some(SecureBoot::default()));
+    };
+    let [setup_mode, db] = [SETUP_MODE, DB].map(|name| variable(&variables, name).ok().flatten());
     Ok(SecureBoot::read(
         &secure_boot,
         setup_mode.as_deref(),
@@ -45,14 +49,14 @@ pub(super) fn read() -> io::Result<Option<SecureBoot>> {
 }
 
 /// A mount of efivarfs that is nowhere in the tree and ends with this program. The root's init makes its own.
-fn variables() -> io::Result<OwnedFd> {
+fn variables() -> Result<OwnedFd, Errno> {
     let context = fsopen(EFIVARFS, FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_create(&context)?;
     let flags = MountAttrFlags::MOUNT_ATTR_RDONLY
         | MountAttrFlags::MOUNT_ATTR_NOSUID
         | MountAttrFlags::MOUNT_ATTR_NODEV
         | MountAttrFlags::MOUNT_ATTR_NOEXEC;
-    Ok(fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, flags)?)
+    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, flags)
 }
 
 fn variable(variables: impl AsFd, name: &str) -> io::Result<Option<Vec<u8>>> {

@@ -7,6 +7,7 @@
 use std::fmt::Arguments;
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ const TOTAL_TIMEOUT: Duration = Duration::from_secs(30);
 /// The timeout of one attempt, and the pause before the next.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long it waits for firmware to tell its variables.
+const FIRMWARE_TIMEOUT: Duration = Duration::from_secs(15);
 /// The longest report, in bytes.
 const MAX_LENGTH: u64 = 256 << 10;
 
@@ -45,10 +48,7 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
         return ExitCode::FAILURE;
     }
     if more.iter().any(|one| one == secure_boot::READ) {
-        match secure_boot::read() {
-            Ok(state) => secure_boot::add(&mut text, state.as_ref()),
-            Err(e) => log(format_args!("cannot read the state of Secure Boot: {e}")),
-        }
+        add_secure_boot(&mut text);
     }
     let deadline = Moment::now().after(TOTAL_TIMEOUT);
     loop {
@@ -65,6 +65,20 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
             }
             Err(_) => thread::sleep(PAUSE),
         }
+    }
+}
+
+/// Adds what firmware says of Secure Boot, unless it takes too long: nothing limits how long a call to firmware takes.
+fn add_secure_boot(text: &mut String) {
+    let (sender, receiver) = mpsc::channel();
+    let read = thread::Builder::new().spawn(move || sender.send(secure_boot::read()));
+    match read.map(|_| receiver.recv_timeout(FIRMWARE_TIMEOUT)) {
+        Ok(Ok(Ok(state))) => secure_boot::add(text, state.as_ref()),
+        Ok(Ok(Err(e))) | Err(e) => log(format_args!("cannot read the state of Secure Boot: {e}")),
+        Ok(Err(_)) => log(format_args!(
+            "the boot report has no state of Secure Boot: firmware did not tell it within {} s",
+            FIRMWARE_TIMEOUT.as_secs()
+        )),
     }
 }
 

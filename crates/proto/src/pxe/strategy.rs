@@ -67,6 +67,17 @@ pub enum Known {
     SignedOnly,
 }
 
+impl Known {
+    /// What a machine shows that starts this loader.
+    const fn of_loader(loader: LoaderChoice) -> Self {
+        match loader {
+            LoaderChoice::First => Self::Unsigned,
+            LoaderChoice::Signed => Self::SignedOnly,
+            LoaderChoice::Second => Self::Nothing,
+        }
+    }
+}
+
 /// Whether machines are given the signed chain, where there is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SecureBootMode {
@@ -93,13 +104,14 @@ impl SecureBootMode {
         }
     }
 
-    /// The loader that is named where `chosen` is by what is known of the machine.
+    /// The loader that is named where `chosen` is by what is known of the machine, and where there is a signed one if
+    /// `can_sign`.
     #[must_use]
-    pub const fn loader(self, chosen: LoaderChoice) -> LoaderChoice {
+    pub const fn loader(self, chosen: LoaderChoice, can_sign: bool) -> LoaderChoice {
         match (self, chosen) {
-            (Self::Always, _) => LoaderChoice::Signed,
+            (Self::Always, _) if can_sign => LoaderChoice::Signed,
             (Self::Never, LoaderChoice::Signed) => LoaderChoice::First,
-            (Self::Auto | Self::Never, other) => other,
+            (Self::Auto | Self::Always | Self::Never, other) => other,
         }
     }
 }
@@ -111,6 +123,15 @@ pub struct Answered {
     pub can_sign: bool,
     /// Whether it is named.
     pub mode: SecureBootMode,
+}
+
+/// What a machine's own report of its Secure Boot comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reported {
+    /// The signed chain was given to it because of Secure Boot, which is off: it is given the first loader again.
+    pub ends: bool,
+    /// What the boot has shown that it reports.
+    pub shown: Known,
 }
 
 /// What was known when an answer was made.
@@ -175,8 +196,14 @@ struct Record {
     known: Known,
     /// The loader that it loaded last.
     loaded: Option<LoaderChoice>,
+    /// The same, if it loaded it in the present attempt and has not reported since. Only that shows what it starts: a boot may
+    /// also begin with iPXE from a disk.
+    loaded_now: Option<LoaderChoice>,
     /// The first loader has led to a script: the machine does not refuse it.
     first_works: bool,
+    /// It is given another loader because boots with the first one failed, and has not reported since that Secure Boot is
+    /// why.
+    first_failed: bool,
     /// When the machine asked first, and last.
     first: Duration,
     seen: Duration,
@@ -202,6 +229,8 @@ impl Record {
             Progress::Loaded
                 if self.strategy.loader == LoaderChoice::Signed
                     && self.loaded != Some(LoaderChoice::Signed) => {}
+            // Nor does what the configuration says give way to another one.
+            Progress::Loaded if self.is_told => {}
             Progress::Loaded => {
                 self.without_script += 1;
                 let enough = self.without_script >= MAX_FAILURES;
@@ -215,6 +244,7 @@ impl Record {
                 };
                 if next != self.strategy.loader {
                     self.without_script = 0;
+                    self.first_failed = next != LoaderChoice::First;
                     self.strategy.loader = next;
                 }
             }
@@ -278,7 +308,9 @@ impl Strategies {
             is_told: false,
             known,
             loaded: None,
+            loaded_now: None,
             first_works: known == Known::Unsigned,
+            first_failed: false,
             first: now,
             seen: now,
         });
@@ -289,6 +321,7 @@ impl Strategies {
             record.transaction = transaction;
             record.began = now;
             record.progress = Progress::Answered;
+            record.loaded_now = None;
         }
         record.strategy
     }
@@ -308,7 +341,10 @@ impl Strategies {
             return Before::default();
         };
         record.can_sign = answered.can_sign && answered.mode == SecureBootMode::Auto;
-        record.is_told = answered.mode == SecureBootMode::Always;
+        record.is_told = answered.can_sign && answered.mode == SecureBootMode::Always;
+        if answered.mode == SecureBootMode::Never {
+            record.strategy.loader = answered.mode.loader(record.strategy.loader, false);
+        }
         Before {
             loaded: record.loaded,
             known: record.known,
@@ -316,19 +352,32 @@ impl Strategies {
         }
     }
 
-    /// The machine has reported whether its firmware enforces Secure Boot. A machine that does not need the signed chain is
-    /// given the first loader again.
-    pub fn reported(&mut self, mac: Mac, enforcing: bool) {
+    /// The machine has reported whether its firmware enforces Secure Boot. One that was given the signed chain for that reason
+    /// is given the first loader again if it does not; one whose boots with the first loader failed for another reason is not.
+    pub fn reported(&mut self, mac: Mac, enforcing: bool) -> Reported {
         let Some(record) = self.machines.get_mut(&mac) else {
-            return;
+            return Reported {
+                ends: !enforcing,
+                shown: Known::Nothing,
+            };
         };
-        if !enforcing {
+        let loaded = record
+            .loaded_now
+            .take()
+            .filter(|_| record.progress == Progress::Booted && !record.is_told);
+        let shown = loaded.map_or(Known::Nothing, Known::of_loader);
+        if enforcing {
+            record.first_failed = false;
+            return Reported { ends: false, shown };
+        }
+        let ends = !record.first_failed;
+        if ends {
             record.known = Known::Unsigned;
-            record.first_works = true;
             if record.strategy.loader == LoaderChoice::Signed {
                 record.strategy.loader = LoaderChoice::First;
             }
         }
+        Reported { ends, shown }
     }
 
     /// What was known of the machine's Secure Boot is forgotten: it is tried anew.
@@ -340,6 +389,7 @@ impl Strategies {
     pub fn loaded(&mut self, mac: Mac, loader: LoaderChoice) {
         if let Some(record) = self.machines.get_mut(&mac) {
             record.loaded = Some(loader);
+            record.loaded_now = Some(loader);
         }
         self.progressed(mac, Progress::Loaded);
     }
@@ -360,17 +410,12 @@ impl Strategies {
             if record.is_told {
                 return Known::Nothing;
             }
-            let Some(loaded) = record.loaded else {
-                return Known::Nothing;
-            };
             // Not one that a request meanwhile has put in its place.
-            record.strategy.loader = loaded;
-            record.first_works |= loaded == LoaderChoice::First;
-            return match loaded {
-                LoaderChoice::First => Known::Unsigned,
-                LoaderChoice::Signed => Known::SignedOnly,
-                LoaderChoice::Second => Known::Nothing,
-            };
+            if let Some(loaded) = record.loaded {
+                record.strategy.loader = loaded;
+                record.first_works |= loaded == LoaderChoice::First;
+            }
+            return record.loaded_now.map_or(Known::Nothing, Known::of_loader);
         }
         Known::Nothing
     }
@@ -664,6 +709,58 @@ mod tests {
         strategies.reported(MAC, false);
         let (loader, shown) = booted(&mut strategies, 3, Known::SignedOnly);
         assert_eq!((loader, shown), (LoaderChoice::First, Known::Unsigned));
+    }
+
+    #[test]
+    fn a_report_shows_what_its_boot_started_and_what_comes_after_it_shows_nothing() {
+        let mut strategies = Strategies::new(8);
+        booted(&mut strategies, 1, Known::Nothing);
+        let reported = strategies.reported(MAC, true);
+        assert_eq!(reported.shown, Known::Unsigned, "with its owner's keys");
+        // A program of the machine that runs fetches the script again, or a boot begins with iPXE from a disk.
+        assert_eq!(strategies.progressed(MAC, Progress::Booted), Known::Nothing);
+        strategies.choose(MAC, 2, MINUTE * 2, Known::Nothing);
+        assert_eq!(strategies.progressed(MAC, Progress::Booted), Known::Nothing);
+    }
+
+    #[test]
+    fn a_machine_whose_network_card_only_the_signed_chain_can_use_keeps_it_without_secure_boot() {
+        let mut strategies = Strategies::new(8);
+        strategies.choose(MAC, 1, MINUTE, Known::Nothing);
+        strategies.answered(MAC, auto(true));
+        strategies.loaded(MAC, LoaderChoice::First);
+        for boot in 2..6 {
+            let (loader, _) = booted(&mut strategies, boot, Known::Nothing);
+            assert_eq!(loader, LoaderChoice::Signed, "{boot}");
+            assert!(!strategies.reported(MAC, false).ends);
+        }
+    }
+
+    #[test]
+    fn a_mode_changes_nothing_where_there_is_no_signed_loader() {
+        for mode in [SecureBootMode::Always, SecureBootMode::Never] {
+            let mut strategies = Strategies::new(8);
+            let answered = Answered {
+                can_sign: false,
+                mode,
+            };
+            for (boot, expected) in [
+                (1, LoaderChoice::First),
+                (2, LoaderChoice::First),
+                (3, LoaderChoice::Second),
+            ] {
+                let chosen = strategies.choose(MAC, boot, MINUTE * boot, Known::SignedOnly);
+                let loader = mode.loader(chosen.loader, false);
+                let expected = match (mode, expected) {
+                    // There is none: the answer names the first one.
+                    (SecureBootMode::Always, LoaderChoice::First) => LoaderChoice::Signed,
+                    _ => expected,
+                };
+                assert_eq!(loader, expected, "{mode:?} {boot}");
+                strategies.answered(MAC, answered);
+                strategies.loaded(MAC, loader);
+            }
+        }
     }
 
     #[test]

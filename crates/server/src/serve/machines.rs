@@ -52,7 +52,7 @@ pub(crate) use self::query::answer_in;
 use self::relayed::RelayedMachines;
 use self::secure_boot::SecureBoots;
 use crate::catalog::{Catalog, KnownMachine};
-use crate::serve::report_summary::ReportedSecureBoot;
+use crate::serve::reported_secure_boot::ReportedSecureBoot;
 
 /// How many machines are remembered: four /24 networks.
 const KNOWN: usize = 1024;
@@ -124,8 +124,8 @@ impl Machines {
 
     /// A machine's init reported what its firmware says of Secure Boot.
     pub(crate) fn reported_secure_boot(&self, mac: Mac, reported: &ReportedSecureBoot) {
-        self.secure_boots.reported(mac, reported);
-        self.strategies().reported(mac, reported.enforcing);
+        let comes_to = self.strategies().reported(mac, reported.enforcing);
+        self.secure_boots.reported(mac, reported, comes_to);
     }
 
     /// Forgets what is known of a machine's Secure Boot. Returns whether anything was.

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use netroot_printable::Printable;
 use netroot_proto::boot_report::NO_DRIVER;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::serve::events::Event;
+use crate::serve::reported_secure_boot::ReportedSecureBoot;
 
 /// The most bytes of a sentence, and of a name.
 pub(crate) const SENTENCE: usize = 600;
@@ -47,17 +48,6 @@ pub(crate) struct BootSummary {
     pub(crate) steps: Vec<Part>,
     /// What its firmware says of Secure Boot, if the init reports it.
     pub(crate) secure_boot: Option<ReportedSecureBoot>,
-}
-
-/// What a machine's firmware says of Secure Boot.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ReportedSecureBoot {
-    /// It starts only what is signed.
-    pub(crate) enforcing: bool,
-    /// Nobody's keys are enrolled.
-    pub(crate) setup_mode: bool,
-    /// The names of the certificates in `db`.
-    pub(crate) authorities: Vec<String>,
 }
 
 impl BootSummary {

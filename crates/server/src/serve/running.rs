@@ -248,6 +248,7 @@ pub(crate) fn until_stopped(
     for service in dhcp {
         service.stop();
     }
+    timeline.machines().secure_boots().save();
     let mut counted = counters.snapshot().list();
     if let Some(nfs) = nfs.and_then(Arc::into_inner) {
         counted.extend(nfs::counted(&nfs.counts()));

@@ -14,8 +14,9 @@ const ARM64: Architecture = Architecture::Arm64;
 
 /// The crates of the server. The others are the init's, which machines with that processor boot in `tests/vm/aarch64.rs`, and
 /// the tests' own.
-const CRATES: [&str; 11] = [
+const CRATES: [&str; 13] = [
     "netroot",
+    "netroot-efi",
     "netroot-initramfs",
     "netroot-kmod",
     "netroot-limits",
@@ -26,6 +27,7 @@ const CRATES: [&str; 11] = [
     "netroot-secure-boot",
     "netroot-spelling",
     "netroot-sys",
+    "netroot-uki",
 ];
 
 /// Runs them all, even after one has failed, and sums up.

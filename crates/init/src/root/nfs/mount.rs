@@ -19,6 +19,7 @@ use crate::root::nfs::export::Export;
 use crate::root::nfs::readahead;
 
 pub(crate) use error::MountError;
+pub(crate) use kernel::can_be_abandoned;
 use kernel::{Order, mount_with_timeout};
 
 /// The user that owns files whose owner the kernel cannot map: -2 as it is, and as 16 bits (`make_kuid(-2)`, `fs/nfs/inode.c`).

@@ -140,7 +140,7 @@ fn without_chain(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::serve::report_summary::ReportedSecureBoot;
+    use crate::serve::reported_secure_boot::ReportedSecureBoot;
 
     fn machine(enforcing: bool, authorities: &[Authority]) -> BTreeMap<Mac, SecureBoot> {
         let one = SecureBoot {

@@ -12,7 +12,7 @@ use super::orders::{self, ShownOrder};
 use super::sources::Sources;
 use crate::serve::history::{MachineSummary, UNSEEN};
 use crate::serve::machines::secure_boot::Starts;
-use crate::serve::report_summary::ReportedSecureBoot;
+use crate::serve::reported_secure_boot::ReportedSecureBoot;
 use crate::settings::MachineSettings;
 
 #[derive(Serialize)]

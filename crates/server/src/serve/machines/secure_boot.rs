@@ -7,16 +7,17 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use netroot_net::Mac;
-use netroot_proto::pxe::strategy::Known;
+use netroot_proto::pxe::strategy::{Known, Reported};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use super::file_of_machines::{read, write};
-use crate::serve::report_summary::ReportedSecureBoot;
+use crate::serve::reported_secure_boot::ReportedSecureBoot;
 
 /// The file in the state folder.
 const FILE: &str = "secure-boot.json";
@@ -31,6 +32,16 @@ pub(crate) enum Starts {
     Signed,
     /// It started what nobody signed.
     Unsigned,
+}
+
+impl Starts {
+    const fn shown(known: Known) -> Option<Self> {
+        match known {
+            Known::Nothing => None,
+            Known::Unsigned => Some(Self::Unsigned),
+            Known::SignedOnly => Some(Self::Signed),
+        }
+    }
 }
 
 /// What is known of a machine.
@@ -58,12 +69,15 @@ impl SecureBoot {
     }
 }
 
-/// All machines. Bounded: the one that changed longest ago is forgotten first.
+/// All machines. Bounded: of those that start everything, and then of the others, the one that changed longest ago is
+/// forgotten first.
 #[derive(Debug, Default)]
 pub(crate) struct SecureBoots {
     all: Mutex<BTreeMap<Mac, SecureBoot>>,
     file: OnceLock<PathBuf>,
     changed: Notify,
+    /// The file does not have the last change yet.
+    is_unsaved: AtomicBool,
     /// What is wrong with the signed files of images, while no machine is known to need them.
     untold: Mutex<BTreeMap<String, Vec<String>>>,
 }
@@ -82,7 +96,11 @@ pub(crate) fn remembered(state: &Path) -> io::Result<BTreeMap<Mac, SecureBoot>> 
 impl SecureBoots {
     /// Begins with what was remembered. What cannot be read is learnt anew.
     pub(super) fn open(&self, state: &Path) {
-        *self.all() = remembered(state).unwrap_or_default();
+        let mut all = remembered(state).unwrap_or_default();
+        while all.len() > MOST {
+            forget_oldest(&mut all);
+        }
+        *self.all() = all;
         let _ = self.file.set(state.join(FILE));
     }
 
@@ -99,10 +117,8 @@ impl SecureBoots {
 
     /// A boot showed this.
     pub(super) fn showed(&self, mac: Mac, known: Known) {
-        let starts = match known {
-            Known::Nothing => return,
-            Known::Unsigned => Starts::Unsigned,
-            Known::SignedOnly => Starts::Signed,
+        let Some(starts) = Starts::shown(known) else {
+            return;
         };
         let is_known = self.all().contains_key(&mac);
         // Most machines have no Secure Boot: what starts everything needs no memory.
@@ -111,11 +127,13 @@ impl SecureBoots {
         }
     }
 
-    /// A machine's init reported this.
-    pub(super) fn reported(&self, mac: Mac, reported: &ReportedSecureBoot) {
+    /// A machine's init reported this, which `comes_to` that. What its boot showed before was not kept if nothing was known.
+    pub(super) fn reported(&self, mac: Mac, reported: &ReportedSecureBoot, comes_to: Reported) {
         self.change(mac, |one| {
-            if !reported.enforcing {
+            if comes_to.ends {
                 one.starts = None;
+            } else if let Some(starts) = Starts::shown(comes_to.shown) {
+                one.starts = Some(starts);
             }
             one.reported = Some(reported.clone());
         });
@@ -125,7 +143,7 @@ impl SecureBoots {
     pub(super) fn forget(&self, mac: Mac) -> bool {
         let was = self.all().remove(&mac).is_some();
         if was {
-            self.changed.notify_one();
+            self.note_change();
         }
         was
     }
@@ -141,12 +159,14 @@ impl SecureBoots {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
         now.changed = since_1970.unwrap_or_default().as_secs();
         if all.len() >= MOST && before.is_none() {
-            let oldest = all.iter().min_by_key(|(_, one)| one.changed);
-            if let Some(oldest) = oldest.map(|(mac, _)| *mac) {
-                all.remove(&oldest);
-            }
+            forget_oldest(&mut all);
         }
         all.insert(mac, now);
+        self.note_change();
+    }
+
+    fn note_change(&self) {
+        self.is_unsaved.store(true, Ordering::SeqCst);
         self.changed.notify_one();
     }
 
@@ -155,9 +175,12 @@ impl SecureBoots {
         self.changed.notified().await;
     }
 
-    /// Writes the file. It waits for the disk. At worst machines are tried anew after a restart; that the folder cannot be
-    /// written is told at the start.
+    /// Writes the file, if there was a change since. It waits for the disk. At worst machines are tried anew after a restart;
+    /// that the folder cannot be written is told at the start.
     pub(crate) fn save(&self) {
+        if !self.is_unsaved.swap(false, Ordering::SeqCst) {
+            return;
+        }
         if let Some(file) = self.file.get() {
             let all = self.all().clone();
             let _ = write(file, &all);
@@ -183,6 +206,16 @@ impl SecureBoots {
     }
 }
 
+/// Makes room. What starts everything is learnt again at the cost of nothing, and goes first.
+fn forget_oldest(all: &mut BTreeMap<Mac, SecureBoot>) {
+    let least = all
+        .iter()
+        .min_by_key(|(_, one)| (one.known() == Known::SignedOnly, one.changed));
+    if let Some(least) = least.map(|(mac, _)| *mac) {
+        all.remove(&least);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,6 +227,13 @@ mod tests {
             enforcing,
             setup_mode: false,
             authorities: vec!["Microsoft UEFI CA 2023".to_owned()],
+        }
+    }
+
+    fn comes_to(ends: bool) -> Reported {
+        Reported {
+            ends,
+            shown: Known::Nothing,
         }
     }
 
@@ -213,7 +253,7 @@ mod tests {
         all.showed(MAC, Known::Unsigned);
         assert_eq!(all.of(MAC), None, "most machines start everything");
         all.showed(MAC, Known::SignedOnly);
-        all.reported(MAC, &report(true));
+        all.reported(MAC, &report(true), comes_to(false));
         all.save();
         let all = opened();
         assert_eq!(known(&all), Known::SignedOnly);
@@ -221,7 +261,7 @@ mod tests {
         all.showed(MAC, Known::Unsigned);
         assert_eq!(known(&all), Known::Unsigned, "with its owner's keys");
         all.showed(MAC, Known::SignedOnly);
-        all.reported(MAC, &report(false));
+        all.reported(MAC, &report(false), comes_to(true));
         assert_eq!(known(&all), Known::Unsigned);
         assert!(all.forget(MAC) && !all.forget(MAC));
         all.save();
@@ -231,10 +271,23 @@ mod tests {
     #[test]
     fn a_report_counts_where_nothing_was_seen() {
         let all = SecureBoots::default();
-        all.reported(MAC, &report(true));
+        all.reported(MAC, &report(true), comes_to(false));
         assert_eq!(known(&all), Known::SignedOnly);
-        all.reported(MAC, &report(false));
+        all.reported(MAC, &report(false), comes_to(true));
         assert_eq!(known(&all), Known::Unsigned);
+    }
+
+    #[test]
+    fn what_the_boot_showed_that_reports_counts_more_than_the_report() {
+        let all = SecureBoots::default();
+        let shown = Known::Unsigned;
+        all.showed(MAC, shown);
+        all.reported(MAC, &report(true), Reported { ends: false, shown });
+        assert_eq!(known(&all), Known::Unsigned, "with its owner's keys");
+        // Its network card works by the signed chain alone.
+        let shown = Known::SignedOnly;
+        all.reported(MAC, &report(false), Reported { ends: false, shown });
+        assert_eq!(known(&all), Known::SignedOnly);
     }
 
     #[test]
@@ -255,5 +308,10 @@ mod tests {
             all.showed(Mac([2, 0, a, b, c, d]), Known::SignedOnly);
         }
         assert_eq!(all.all().len(), MOST);
+        // Those that start everything go first.
+        all.reported(MAC, &report(false), comes_to(true));
+        assert_eq!(all.of(MAC).unwrap().known(), Known::Unsigned);
+        all.showed(Mac([2, 1, 0, 0, 0, 0]), Known::SignedOnly);
+        assert_eq!(all.of(MAC), None);
     }
 }

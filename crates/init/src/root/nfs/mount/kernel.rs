@@ -40,8 +40,16 @@ pub(super) struct Order {
     pub(super) is_trial: bool,
 }
 
-/// Runs the mount in a thread, and abandons it after a timeout. An abandoned mount never becomes visible: this thread
-/// attaches the mount, and only if it is ready in time.
+/// Whether a mount that is abandoned stays invisible: before Linux 5.2, mount(2) attaches it by itself, however late.
+pub(crate) fn can_be_abandoned() -> bool {
+    !matches!(
+        fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC),
+        Err(Errno::NOSYS)
+    )
+}
+
+/// Runs the mount in a thread, and abandons it after a timeout. An abandoned mount never becomes visible if it
+/// [can be](can_be_abandoned): this thread attaches the mount, and only if it is ready in time.
 pub(super) fn mount_with_timeout(order: Order, timeout: Duration) -> Result<(), MountError> {
     let (sender, receiver) = channel();
     let what = format!("the kernel to mount {}", order.request.source);

@@ -117,10 +117,6 @@ impl Service {
         let catalog = self.artifacts.catalog();
         let artifacts = &self.artifacts;
         let assigned = artifacts.assign_by_dhcp(&catalog, machine, &arrived, (client, *claim));
-        let strategy = Strategy {
-            loader: assigned.secure_boot.loader(strategy.loader),
-            ..strategy
-        };
         self.tell_unknown(asked, &catalog, &assigned);
         self.tell_refused(asked, &assigned);
         let image = assigned.image();
@@ -140,14 +136,28 @@ impl Service {
         let loader = boots.loaders.iter();
         let mut loader = loader.filter(|loader| Some(loader.platform) == client.platform());
         let loader = loader.next();
+        let authoritative = matches!(self.role, DhcpRole::Authoritative(_));
+        let signed = loader.and_then(|loader| loader.signed_for(client, authoritative));
+        let strategy = Strategy {
+            loader: assigned
+                .secure_boot
+                .loader(strategy.loader, signed.is_some()),
+            ..strategy
+        };
         let told = |decision: Decision| {
             if let Some(loader) = loader {
-                self.tell_signed(asked, loader, &assigned, strategy.loader, &decision);
+                self.tell_signed(
+                    asked,
+                    (loader, signed),
+                    &assigned,
+                    strategy.loader,
+                    &decision,
+                );
             }
             decision
         };
-        let signed = image.and_then(|image| artifacts.signed_state(&image.name));
-        self.history.signed(request.header.mac, signed);
+        let state = image.and_then(|image| artifacts.signed_state(&image.name));
+        self.history.signed(request.header.mac, state);
         let inputs = |gives| Inputs {
             server: address,
             network,

@@ -96,7 +96,7 @@ impl Service {
     pub(super) fn tell_signed(
         &self,
         asked: &Asked<'_>,
-        loader: &Loader,
+        (loader, signed): (&Loader, Option<&str>),
         assigned: &Assigned<'_>,
         chosen: LoaderChoice,
         decision: &Decision,
@@ -105,8 +105,6 @@ impl Service {
         if !is_firmware || !matches!(decision, Decision::Reply(_)) || is_probe(asked.request) {
             return;
         }
-        let authoritative = matches!(self.role, DhcpRole::Authoritative(_));
-        let signed = loader.signed_for(asked.client, authoritative);
         let mac = asked.request.header.mac;
         let mode = assigned.secure_boot;
         let can_sign = signed.is_some();
