@@ -218,6 +218,8 @@ fn a_root_whose_files_do_not_start_one_another_is_told_of_and_serves_the_others(
 
 /// The loader that firmware is offered.
 fn offered(machine: &Net) -> Result<String> {
+    // Its network alone has no way for what is sent to everybody.
+    machine.shell("ip route replace 255.255.255.255 dev eth0")?;
     let offer = ask(machine, &message(MessageType::Discover, &[]))?;
     let file = offer.options.text(code::BOOT_FILE_NAME);
     let file = String::from_utf8_lossy(file.context("no loader")?);
@@ -236,14 +238,14 @@ fn what_a_machine_refused_outlasts_a_restart_until_a_command_forgets_it() -> Res
         |more: &[&str]| NetrootServe::start(&net, root.path(), &[&arguments[..], more].concat());
 
     // As an earlier run of the server left it, in a folder that the server made.
-    drop(serve(&[])?);
+    serve(&[])?.terminate()?;
     let state = net.logs().join("state");
     let kept = state.join("secure-boot.json");
     let authorities = ["Microsoft UEFI CA 2023"];
     let reported = json!({"enforcing": true, "setup_mode": false, "authorities": authorities});
     let known = json!({ MACHINE.to_string(): {"starts": "signed", "reported": reported} });
     fs::write(&kept, known.to_string())?;
-    let server = serve(&[])?;
+    let mut server = serve(&[])?;
     assert!(offered(&machine)?.ends_with("/shimx64.efi"));
     let given = server
         .output()
@@ -262,16 +264,16 @@ fn what_a_machine_refused_outlasts_a_restart_until_a_command_forgets_it() -> Res
     let told = net.run(&[&machines[..], &["--forget-secure-boot"]].concat())?;
     assert!(told.contains("is forgotten"), "{told}");
     assert_eq!(offered(&machine)?, "snponly.efi");
-    drop(server);
+    server.terminate()?;
 
     // Nor does the next run know it.
-    let server = serve(&[])?;
+    let mut server = serve(&[])?;
     assert_eq!(offered(&machine)?, "snponly.efi");
-    drop(server);
-    let server = serve(&["--secure-boot", "never"])?;
+    server.terminate()?;
+    let mut server = serve(&["--secure-boot", "never"])?;
     assert_eq!(offered(&machine)?, "snponly.efi");
-    drop(server);
-    let server = serve(&["--secure-boot", "always"])?;
+    server.terminate()?;
+    let mut server = serve(&["--secure-boot", "always"])?;
     assert!(offered(&machine)?.ends_with("/shimx64.efi"));
     let given = server
         .output()
@@ -281,7 +283,7 @@ fn what_a_machine_refused_outlasts_a_restart_until_a_command_forgets_it() -> Res
         "{}",
         given.line
     );
-    drop(server);
+    server.terminate()?;
     // What is known does not overrule the configuration.
     fs::write(&kept, known.to_string())?;
     let _server = serve(&["--secure-boot", "never"])?;
@@ -309,8 +311,8 @@ fn a_folder_of_signed_files_is_served_in_place_of_the_roots() -> Result<()> {
     }
     fs::write(folder.path().join("notes"), "not served")?;
     let named = folder.path().display().to_string();
-    let mut arguments = vec!["--interface", "br0", "--secure-boot", "always"];
-    arguments.extend(["--secure-boot-files", &named]);
+    let mut arguments = vec!["--interface", "br0", "--dhcp", "10.77.0.100-10.77.0.199"];
+    arguments.extend(["--secure-boot", "always", "--secure-boot-files", &named]);
     let server = NetrootServe::start(&net, root.path(), &arguments)?;
     let image = root.path().file_name().context("a name")?.to_string_lossy();
     let get = |name: &str| {
@@ -343,6 +345,10 @@ fn a_folder_of_signed_files_is_served_in_place_of_the_roots() -> Result<()> {
 
     // It is followed, like the root.
     fs::write(folder.path().join("grubx64.efi"), "no GRUB")?;
+    // It is told once a machine needs them.
+    let output = server.output();
+    output.wait_for("\"new-boots\"", "what is served now", TIMEOUT)?;
+    offered(&client)?;
     let warning = "grubx64.efi: it is not an EFI binary";
     server
         .output()
@@ -353,14 +359,18 @@ fn a_folder_of_signed_files_is_served_in_place_of_the_roots() -> Result<()> {
 #[test]
 fn a_folder_without_a_shim_or_without_its_grub_is_told_of() -> Result<()> {
     let net = Net::new("secure-boot-no-shim")?;
-    net.bridge("br0", "10.77.0.1/24")?;
+    let bridge = net.bridge("br0", "10.77.0.1/24")?;
+    let machine = Net::new("secure-boot-no-shim-machine")?;
+    net.cable(&bridge, &machine, "eth0", "10.77.0.66/24")?;
     let (root, folder) = (TinyRoot::signed()?, tempfile::tempdir()?);
     let named = folder.path().display().to_string();
-    let mut arguments = vec!["--interface", "br0", "--secure-boot", "always"];
-    arguments.extend(["--secure-boot-files", &named]);
+    let mut arguments = vec!["--interface", "br0", "--dhcp", "10.77.0.100-10.77.0.199"];
+    arguments.extend(["--secure-boot", "always", "--secure-boot-files", &named]);
     let tells = |text: &str| -> Result<()> {
-        let server = NetrootServe::start(&net, root.path(), &arguments)?;
+        let mut server = NetrootServe::start(&net, root.path(), &arguments)?;
+        offered(&machine)?;
         server.output().wait_for(text, "what is missing", TIMEOUT)?;
+        server.terminate()?;
         Ok(())
     };
     let no_shim = format!("{named} has no shim for x86_64 (shimx64.efi, or shimx64.efi.signed)");
