@@ -31,10 +31,10 @@ use crate::privileges::needs_root;
 use crate::run::output;
 use crate::setup::distribution_kernels::FetchedKernel;
 
-/// The share of idle time at which one more test is started: a third of one of two processors.
-const IDLE: f64 = 0.16;
+/// The share of idle time at which one more test is started: half of one of two processors.
+const IDLE: f64 = 0.25;
 /// How long the processors are looked at. A test that has been started shows within it.
-const LOOK: Duration = Duration::from_secs(1);
+const LOOK: Duration = Duration::from_secs(2);
 /// How long a test may run, far above the longest, which waits for ten minutes.
 const DEADLINE: Duration = Duration::from_secs(60 * 60);
 /// How often it is looked at whether a test has ended.

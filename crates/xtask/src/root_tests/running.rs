@@ -6,12 +6,13 @@ use super::one_test::Test;
 use super::processors::number_of_processors;
 
 /// How many of the tests that wait for minutes may begin at a time, even if the processors are busy. Their machines boot
-/// first, and take next to nothing afterwards: so all of them wait at the same time, and the others run meanwhile.
-const WAITING_THAT_BEGIN: usize = 4;
+/// first, and take next to nothing afterwards: so all of them wait at the same time, and the others run meanwhile. With four
+/// of them beside the builds, Debian took minutes to boot, and units of its systemd were given up.
+const WAITING_THAT_BEGIN: usize = 2;
 /// After so long they wait.
 const BEGINNING: Duration = Duration::from_secs(150);
 /// The most tests at a time, for each processor.
-const AT_MOST: usize = 8;
+const AT_MOST: usize = 6;
 /// The memory that has to be free for one more: a test has one to four machines of half a gigabyte.
 const MEMORY_MIB: u64 = 2560;
 /// What a test takes of it that has just begun, so that its machines have not used it yet; and so much has to be free for
