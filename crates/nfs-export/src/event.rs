@@ -45,9 +45,11 @@ pub enum Event {
         /// The client's address and port.
         client: SocketAddr,
     },
-    /// A thread could not be started: the server is out of threads or memory.
+    /// A thread could not be started: the server is out of threads or memory. The client's connection may have been closed for
+    /// that, or that of a client with more of them, or all those that share a processor with it wait. Reported at most once a
+    /// second.
     OutOfThreads {
-        /// The client whose connection was closed.
+        /// The client for which the server has to wait, or whose calls wait.
         client: SocketAddr,
     },
 }

@@ -107,7 +107,7 @@ pub use export::{Export, ExportError, ExportNames, ExportOptions};
 pub use exports::{Exchange, ReplacedExport};
 pub use hidden_paths::{HiddenPaths, HidePattern, HidePatternError};
 pub use open_file_limit::raise_open_file_limit;
-pub use server::{ConnectionUse, Listeners, Server, StartError};
+pub use server::{ConnectionUse, Listeners, Server, StartError, ThreadStates};
 pub use tree::HandleScheme;
 pub use tree::handle_key::{HandleKey, KeyError};
 pub use tree::mounts::{MountBelow, Unserved, left_out_below};

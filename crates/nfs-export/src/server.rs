@@ -11,6 +11,7 @@ mod serving;
 mod shared;
 mod start_error;
 mod thread_pool;
+mod thread_states;
 mod watchdog;
 mod write_deadline;
 
@@ -33,6 +34,7 @@ use self::serving::Serving;
 use self::shared::{Shared, listen};
 pub use self::start_error::StartError;
 use self::thread_pool::STACK_SIZE;
+pub use self::thread_states::ThreadStates;
 use self::watchdog::watch;
 use crate::counters::Counts;
 use crate::event::Event;
@@ -60,7 +62,7 @@ pub struct ConnectionUse {
 pub struct Server {
     shared: Arc<Shared>,
     address: SocketAddr,
-    /// That listens, and the watchdog of the event loops.
+    /// The thread that listens, and the watchdog of the event loops.
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -114,7 +116,10 @@ impl Server {
             threads: Vec::new(),
         };
         // If one of them cannot be started, the others end with `server`.
-        server.start_thread("nfs-watch", |shared| watch(&shared.alarm, &shared.loops))?;
+        let states = ThreadStates::open();
+        server.start_thread("nfs-watch", move |shared| {
+            watch(&shared.alarm, &shared.loops, &states);
+        })?;
         server.start_thread("nfs-listen", |shared| listen(&shared))?;
         Ok(server)
     }
@@ -222,8 +227,9 @@ impl Server {
         self.shared.serving.state.exports.release(replaced);
     }
 
-    /// Has `call` called before each MOUNT, on the thread of the client's connection, which waits for it: it may
-    /// [replace](Server::replace) an export whose directory has been replaced. Only the first one is used.
+    /// Has `call` called before each MOUNT, which waits for it: it may [replace](Server::replace) an export whose directory has
+    /// been replaced. Clients that are served on the same processor wait with it for the first 2 to 4 ms. Only the first one is
+    /// used.
     pub fn before_mounts(&self, call: impl Fn() + Send + Sync + 'static) {
         self.shared.serving.state.set_before_mount(Box::new(call));
     }
@@ -319,7 +325,7 @@ fn start_loops(
             Ok(one) => loops.push(one),
             Err(error) => {
                 stop_loops(&loops);
-                return Err(StartError::Thread(error));
+                return Err(StartError::EventLoop(error));
             }
         }
     }

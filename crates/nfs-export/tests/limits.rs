@@ -146,7 +146,7 @@ fn calls_that_wait_for_the_servers_owner_keep_no_other_connection_waiting() {
             assert!(mount.join().unwrap(), "it is answered in the end");
         }
     });
-    // And the connections are the loops' again.
+    // And the loops still serve.
     for _ in 0..1000 {
         assert!(early.attributes(&root).is_ok());
     }
@@ -169,7 +169,6 @@ fn clients_that_do_not_read_keep_no_other_connection_waiting() {
     call.extend((1_u32 << 20).to_be_bytes());
     let length = u32::try_from(call.len() - 4).unwrap() | 0x8000_0000;
     call[..4].copy_from_slice(&length.to_be_bytes());
-    let before = running.server.counts().calls;
     let stuck: Vec<_> = (0..MANY)
         .map(|_| {
             let mut stuck = connect(address);
@@ -177,8 +176,10 @@ fn clients_that_do_not_read_keep_no_other_connection_waiting() {
             stuck
         })
         .collect();
-    // Each has been answered at least once, in part.
-    wait_until(|| running.server.counts().calls >= before + MANY as u64);
+    // Each has been answered at least once, in part. The test fails only by never ending.
+    for stuck in &stuck {
+        assert_eq!(stuck.peek(&mut [0]).unwrap(), 1);
+    }
     for _ in 0..100 {
         assert!(client.read(&file, 0, 2048).unwrap().0 == [7; 2048]);
     }

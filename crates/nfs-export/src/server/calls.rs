@@ -1,5 +1,6 @@
 //! The calls of one connection, answered in the order in which they come; those that wait for a disk by the thread pool.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,12 +17,27 @@ use crate::server::connection::Connection;
 use crate::server::serving::Serving;
 use crate::server_state::ServerState;
 
-/// A connection without a first call is closed after this time.
-const FIRST_CALL_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long clients may be silent.
+#[derive(Debug)]
+pub(super) struct Deadlines {
+    /// A connection without a first call is closed after this time.
+    pub(super) first_call: Duration,
+    /// A call must have arrived whole this long after its first byte. Clients send a call at once; a lost segment is
+    /// repeated within seconds.
+    pub(super) record: Duration,
+    /// How often connections are looked at, as long as they have something to free or to wait for.
+    pub(super) look: Duration,
+}
 
-/// A call must have arrived whole this long after its first byte. Clients send a call at once; a lost segment is
-/// repeated within seconds.
-const RECORD_TIMEOUT: Duration = Duration::from_secs(60);
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self {
+            first_call: Duration::from_secs(30),
+            record: Duration::from_secs(60),
+            look: Duration::from_secs(5),
+        }
+    }
+}
 
 /// The most calls that are answered in one turn, and the most bytes of replies, but for the last reply: then it is another
 /// connection's turn.
@@ -80,13 +96,14 @@ impl Session {
     }
 
     /// Receives and answers calls, a few at most. `ended` if the client sends no more than has come. `may_wait` is called before
-    /// this thread waits for the client to read; it may also wait for the file system, of which nobody knows before.
+    /// this thread waits for the client to read, or for a disk because the thread pool is busy; if that fails it does not wait, and
+    /// the connection is to be closed. It may also wait for the file system, of which nobody knows before.
     pub(super) fn turn(
         &mut self,
         serving: &Serving,
         connection: &Arc<Connection>,
         ended: bool,
-        may_wait: &dyn Fn(),
+        may_wait: &dyn Fn() -> io::Result<()>,
     ) -> Next {
         self.used = true;
         if !self.unanswered {
@@ -114,7 +131,7 @@ impl Session {
         }
         if !self.reader.is_within_record() {
             self.record_since = None;
-        } else if self.is_overdue() {
+        } else if self.is_overdue(&serving.deadlines) {
             return Next::Close;
         } else if self.record_since.is_none() {
             self.record_since = Some(Instant::now());
@@ -127,13 +144,13 @@ impl Session {
 
     /// Looks after a connection whose client is silent: frees its memory, and says whether to look again, or to close it since
     /// its client has been silent for too long.
-    pub(super) fn look_after(&mut self, connection: &Connection) -> Next {
+    pub(super) fn look_after(&mut self, connection: &Connection, deadlines: &Deadlines) -> Next {
         if !std::mem::take(&mut self.used) {
             self.reader.shrink();
             self.out.shrink();
         }
-        let silent = !self.called && connection.age() >= FIRST_CALL_TIMEOUT;
-        if silent || self.is_overdue() {
+        let silent = !self.called && connection.age() >= deadlines.first_call;
+        if silent || self.is_overdue(deadlines) {
             return Next::Close;
         }
         let waits = !self.called || self.record_since.is_some();
@@ -144,9 +161,9 @@ impl Session {
     }
 
     /// Whether the rest of a record has taken too long.
-    fn is_overdue(&self) -> bool {
+    fn is_overdue(&self, deadlines: &Deadlines) -> bool {
         self.record_since
-            .is_some_and(|since| since.elapsed() >= RECORD_TIMEOUT)
+            .is_some_and(|since| since.elapsed() >= deadlines.record)
     }
 
     /// Answers the complete calls that have been received, or as many as there may be in a turn; returns how many.
@@ -154,7 +171,7 @@ impl Session {
         &mut self,
         serving: &Serving,
         connection: &Arc<Connection>,
-        may_wait: &dyn Fn(),
+        may_wait: &dyn Fn() -> io::Result<()>,
     ) -> Result<u32, Closed> {
         let Self {
             ends, reader, out, ..
@@ -206,13 +223,14 @@ impl Session {
 }
 
 /// The connection must be closed.
+#[derive(Debug)]
 struct Closed;
 
 /// Sends what there is; returns how many bytes.
 fn flush(
     connection: &Connection,
     out: &mut ReplyBuffer,
-    may_wait: &dyn Fn(),
+    may_wait: &dyn Fn() -> io::Result<()>,
 ) -> Result<usize, Closed> {
     let length = out.len_with_content();
     if length > 0 {
@@ -257,12 +275,12 @@ fn answer_blocking(
     connection: &Arc<Connection>,
     (ends, message): (Ends, &[u8]),
     out: &mut ReplyBuffer,
-    may_wait: &dyn Fn(),
+    may_wait: &dyn Fn() -> io::Result<()>,
 ) -> Result<(), Closed> {
     let state = &serving.state;
     count(&state.counters.slow_reads);
     let Some(mut blocked) = Blocked::new(connection) else {
-        may_wait();
+        may_wait().map_err(|_| Closed)?;
         answer_on_this_thread(state, ends, message, out);
         return flush(connection, out, may_wait).map(drop);
     };
@@ -270,10 +288,10 @@ fn answer_blocking(
     let job = move || {
         let mut out = ReplyBuffer::for_socket(&state.replies, ends.client.ip());
         answer_on_this_thread(&state, ends, &message, &mut out);
-        blocked.answered = blocked.connection.send(&mut out, &|| ()).is_ok();
+        blocked.answered = blocked.connection.send(&mut out, &|| Ok(())).is_ok();
     };
     if let Err(job) = serving.pool.run(Box::new(job)) {
-        may_wait();
+        may_wait().map_err(|_| Closed)?;
         job();
     }
     Ok(())
@@ -284,5 +302,41 @@ fn answer_on_this_thread(state: &ServerState, ends: Ends, message: &[u8], out: &
     match programs::answer(state, ends, message, out, IoMode::Blocking) {
         Outcome::Replied { .. } => out.end_record(record),
         Outcome::Ignored | Outcome::WouldBlock => out.truncate(record),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::exports::Exports;
+    use crate::server_state::Ports;
+
+    #[test]
+    fn a_disk_is_not_waited_for_where_this_thread_must_not_wait() {
+        let exports = Exports::new(Vec::new()).ok().unwrap();
+        let state = ServerState::new(exports, Ports::default(), Box::new(|_| ()));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, client) = listener.accept().unwrap();
+        let connection = Arc::new(Connection::new(stream).unwrap());
+        let ends = Ends {
+            client,
+            server: client.ip(),
+            protocol: nfs3_types::portmap::IPPROTO_TCP,
+        };
+        let mut out = ReplyBuffer::for_socket(&state.replies, client.ip());
+        let words = [7, 0, 2, 100_003, 3, 0, 0, 0, 0, 0_u32];
+        let null: Vec<u8> = words.into_iter().flat_map(u32::to_be_bytes).collect();
+        let serving = Serving::new(Arc::new(state));
+        // As many as the thread pool takes of one connection.
+        while connection.block() {}
+        let call = (ends, null.as_slice());
+        let no = || Err(io::ErrorKind::OutOfMemory.into());
+        answer_blocking(&serving, &connection, call, &mut out, &no).unwrap_err();
+        assert_eq!(serving.state.counters.read().calls, 0);
+        answer_blocking(&serving, &connection, call, &mut out, &|| Ok(())).unwrap();
+        assert_eq!(serving.state.counters.read().calls, 1);
     }
 }

@@ -1,7 +1,7 @@
 //! One TCP connection: what the thread that serves its calls ([`calls`](super::calls)) and others may do with it.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
@@ -17,8 +17,8 @@ use crate::server::write_deadline::{Patience, SEND_TIMEOUT, WriteDeadline};
 /// The most calls of one connection that wait for a disk at the same time on threads of the pool.
 const MAX_BLOCKED: u32 = 4;
 
-/// What other threads may do with a connection while one serves its calls. No system call on it waits, but [`Connection::send`]
-/// does for the client to read.
+/// What other threads may do with a connection while one serves its calls. No system call on it waits (but see [`Connection::new`]), but
+/// [`Connection::send`] does for the client to read.
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: TcpStream,
@@ -39,10 +39,10 @@ pub(super) struct Connection {
 }
 
 impl Connection {
+    /// From Linux 6.5 to 6.6 splice(2) to a socket waits nevertheless: for [`SEND_TIMEOUT`] at most.
     pub(super) fn new(stream: TcpStream) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
-        // From Linux 6.5 to 6.6 splice(2) to a socket waits nevertheless.
         stream.set_write_timeout(Some(SEND_TIMEOUT))?;
         netroot_sys::tcp::cap_retransmission(&stream)?;
         // A machine that was switched off sends nothing more: its connection is closed after about three minutes.
@@ -104,11 +104,6 @@ impl Connection {
         u64::try_from(self.age().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// The client's address and port, unless it is gone.
-    pub(super) fn peer(&self) -> Option<SocketAddr> {
-        self.stream.peer_addr().ok()
-    }
-
     pub(super) fn stream(&self) -> &TcpStream {
         &self.stream
     }
@@ -128,7 +123,11 @@ impl Connection {
         self.used.store(true, Ordering::Relaxed);
     }
 
-    fn write(&self, out: &mut ReplyBuffer, may_wait: &dyn Fn()) -> io::Result<()> {
+    fn write(
+        &self,
+        out: &mut ReplyBuffer,
+        may_wait: &dyn Fn() -> io::Result<()>,
+    ) -> io::Result<()> {
         let all = out.len_with_content();
         let mut writing = Writing {
             connection: self,
@@ -156,13 +155,18 @@ impl Connection {
         Ok(())
     }
 
-    /// Sends replies. `may_wait` is called, perhaps several times, before this waits for the client to read what there is.
-    pub(super) fn send(&self, out: &mut ReplyBuffer, may_wait: &dyn Fn()) -> io::Result<()> {
+    /// Sends replies. `may_wait` is called, perhaps several times, before this waits for the client to read what there is. If
+    /// that fails the connection is closed.
+    pub(super) fn send(
+        &self,
+        out: &mut ReplyBuffer,
+        may_wait: &dyn Fn() -> io::Result<()>,
+    ) -> io::Result<()> {
         let _turn = match self.writing.try_lock() {
             Ok(turn) => turn,
             Err(TryLockError::Poisoned(turn)) => turn.into_inner(),
             Err(TryLockError::WouldBlock) => {
-                may_wait();
+                may_wait().inspect_err(|_| self.close())?;
                 self.writing.lock().unwrap_or_else(PoisonError::into_inner)
             }
         };
@@ -184,7 +188,7 @@ struct Writing<'a> {
     all: usize,
     /// Once the client has not taken everything at once.
     deadline: Option<WriteDeadline>,
-    may_wait: &'a dyn Fn(),
+    may_wait: &'a dyn Fn() -> io::Result<()>,
 }
 
 impl Writing<'_> {
@@ -221,7 +225,7 @@ impl Writing<'_> {
         let waits = sent == Err(Errno::AGAIN);
         let sent = deadline.after(sent)?;
         if waits {
-            (self.may_wait)();
+            (self.may_wait)()?;
             let timeout = Timespec::try_from(connection.patience.look).ok();
             let fd = PollFd::new(&connection.stream, PollFlags::OUT);
             // What is wrong the next call tells.
@@ -302,7 +306,7 @@ mod tests {
         let memory = Arc::default();
         let mut out = ReplyBuffer::new(&memory, ONE);
         out.extend(1 << 20);
-        let error = connection.send(&mut out, &|| ()).unwrap_err();
+        let error = connection.send(&mut out, &|| Ok(())).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TimedOut);
         drop(connection);
         assert!(read_to_reset(&mut client, Duration::ZERO) < 1 << 20);
@@ -314,7 +318,7 @@ mod tests {
         let (memory, bytes) = (Arc::default(), bytes());
         let (mut out, _file) = spliced(&memory, &bytes);
         assert!(memory.pipes().charged() > 0);
-        let error = connection.send(&mut out, &|| ()).unwrap_err();
+        let error = connection.send(&mut out, &|| Ok(())).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TimedOut);
         out.clear();
         assert_eq!(memory.pipes().charged(), 0);
@@ -331,7 +335,7 @@ mod tests {
         std::thread::scope(|scope| {
             // It would need 5 s.
             let read = scope.spawn(|| read_to_reset(&mut client, Duration::from_millis(20)));
-            let error = connection.send(&mut out, &|| ()).unwrap_err();
+            let error = connection.send(&mut out, &|| Ok(())).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::TimedOut);
             drop(connection);
             assert!(read.join().unwrap() < bytes.len());
@@ -347,10 +351,10 @@ mod tests {
         let (mut mark, mut rest) = ([0; 4], vec![0; 4 + bytes.len() + 1]);
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                connection.send(&mut out, &|| ()).unwrap();
+                connection.send(&mut out, &|| Ok(())).unwrap();
                 out.clear();
                 out.push(b"next");
-                connection.send(&mut out, &|| ()).unwrap();
+                connection.send(&mut out, &|| Ok(())).unwrap();
             });
             client.read_exact(&mut mark).unwrap();
             assert_eq!(

@@ -14,11 +14,14 @@
 
 mod role;
 mod served;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -29,7 +32,6 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 pub(super) use self::role::Term;
 use self::role::{Over, Role};
 use self::served::Served;
-use crate::event::Event;
 use crate::server::alarm::Alarm;
 use crate::server::calls::{Next, Session};
 use crate::server::connection::Connection;
@@ -40,8 +42,9 @@ use crate::server::thread_pool::STACK_SIZE;
 /// The most events that are taken at once.
 const MOST_EVENTS: usize = 128;
 
-/// How often connections whose clients are silent are looked at, as long as they have something to free or to wait for.
-const TICK: Duration = Duration::from_secs(5);
+/// Where there are no more threads, the loop is stopped for so many milliseconds at most until one ends whose connection was
+/// closed for that.
+const WAIT_FOR_THREAD_MS: u32 = 50;
 
 /// A thread that serves one connection waits for its client for so long, and gives it back to the loop after so many turns that
 /// took no longer than this each.
@@ -59,6 +62,8 @@ pub(super) struct EventLoop {
     /// Written to when the thread that waits has to look at `role`.
     wake: OwnedFd,
     role: Role<Connections>,
+    /// Of its threads, in bytes.
+    stack_size: usize,
 }
 
 /// The connections of a loop.
@@ -72,8 +77,9 @@ struct Connections {
 }
 
 impl Connections {
-    /// Each event is told of once only, so whoever was told notes it. Returns how many connections are ready.
-    fn note(&mut self, events: &[epoll::Event]) -> usize {
+    /// Each event is told of once only, so whoever was told notes it. Connections are looked at after `tick`. Returns how many
+    /// are ready.
+    fn note(&mut self, events: &[epoll::Event], tick: Duration) -> usize {
         let ending = EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;
         for event in events {
             let ended = { event.flags }.intersects(ending);
@@ -84,7 +90,7 @@ impl Connections {
             }
         }
         if !self.ready.is_empty() {
-            self.look.get_or_insert_with(|| Instant::now() + TICK);
+            self.look.get_or_insert_with(|| Instant::now() + tick);
         }
         self.ready.len()
     }
@@ -94,18 +100,28 @@ impl EventLoop {
     /// # Errors
     /// There are no descriptors or no threads left.
     pub(super) fn start(serving: &Arc<Serving>, alarm: &Arc<Alarm>) -> io::Result<Arc<Self>> {
+        let new = Arc::new(Self::new(serving, alarm)?);
+        // The second one has the loop when the first one has to wait.
+        for _ in 0..2 {
+            let started = new.role.start_thread(|| new.spawn());
+            started.inspect_err(|_| new.stop())?;
+        }
+        Ok(new)
+    }
+
+    /// Without threads.
+    fn new(serving: &Arc<Serving>, alarm: &Arc<Alarm>) -> io::Result<Self> {
         let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, &wake, EventData::new_u64(WAKE), EventFlags::IN)?;
-        let new = Arc::new(Self {
+        Ok(Self {
             serving: Arc::clone(serving),
             alarm: Arc::clone(alarm),
             epoll,
             wake,
             role: Role::new(Connections::default()),
-        });
-        new.role.start_thread(|| new.spawn())?;
-        Ok(new)
+            stack_size: STACK_SIZE,
+        })
     }
 
     /// How many connections it has.
@@ -119,12 +135,13 @@ impl EventLoop {
         let Some(session) = session else {
             return self.serving.closed(id);
         };
-        let served = Arc::new(Served::new(id, Arc::clone(connection), session));
+        let served = Arc::new(Served::new(id, client, Arc::clone(connection), session));
+        let tick = self.serving.deadlines.look;
         self.role.with(|connections| {
             connections.all.insert(id, Arc::clone(&served));
             connections
                 .look
-                .get_or_insert_with(|| Instant::now() + TICK);
+                .get_or_insert_with(|| Instant::now() + tick);
         });
         let events = EventFlags::IN | EventFlags::RDHUP | EventFlags::ET;
         if epoll::add(&self.epoll, served.fd(), EventData::new_u64(id), events).is_err() {
@@ -149,9 +166,16 @@ impl EventLoop {
         self.role.term()
     }
 
-    /// Gives the loop to another thread than the one that has this term, which waits; if there is one.
-    pub(super) fn take_over(self: &Arc<Self>, term: &Arc<Term>) {
-        let _ = self.role.end(term, || self.spawn());
+    /// Gives the loop to another thread than the one that has this term, which waits within the turn in which it was seen. If
+    /// there is none, all connections of the loop wait, too, which is reported.
+    pub(super) fn take_over(self: &Arc<Self>, term: &Arc<Term>, turns: u64) {
+        if self.role.end_within(term, turns, || self.spawn()).is_ok() {
+            return;
+        }
+        let served = |connections: &mut Connections| connections.all.get(&term.serves()).cloned();
+        if let Some(served) = self.role.with(served) {
+            self.serving.out_of_threads(served.client);
+        }
     }
 
     fn wake(&self) {
@@ -162,20 +186,21 @@ impl EventLoop {
         let new = Arc::clone(self);
         thread::Builder::new()
             .name("nfs-loop".to_owned())
-            .stack_size(STACK_SIZE)
+            .stack_size(self.stack_size)
             .spawn(move || new.work())
             .map(drop)
     }
 
     /// What each thread of a loop does.
     fn work(self: &Arc<Self>) {
-        let mut thread = Thread {
-            of: self,
-            term: None,
-        };
+        let _thread = Thread { of: &self.role };
         while let Some(term) = self.role.begin() {
-            thread.term = Some(Arc::clone(&term));
-            let Over = self.run(&term);
+            // For the next time. If there is none now, one is started then, or that is reported.
+            if self.role.lacks_spare() {
+                let _ = self.role.start_thread(|| self.spawn());
+            }
+            // The loop has no other thread: one that panics goes on.
+            while catch_unwind(AssertUnwindSafe(|| self.run(&term))).is_err() {}
         }
     }
 
@@ -215,27 +240,22 @@ impl EventLoop {
             (connections.ready.len(), connections.look)
         })?;
         self.wait_for_events(events, Some(Duration::ZERO));
-        if events.is_empty() && ready == 0 {
-            if !self.wait_awake(events, polling) {
-                let timeout = look.map(|look| look.saturating_duration_since(Instant::now()));
-                self.wait_for_events(events, timeout);
-            }
-            if !events.is_empty() {
-                polling.called(served_last.elapsed());
-            }
+        let waits = events.is_empty() && ready == 0;
+        if waits && !self.wait_awake(events, polling) {
+            let timeout = look.map(|look| look.saturating_duration_since(Instant::now()));
+            self.wait_for_events(events, timeout);
         }
         if events.iter().any(|event| event.data.u64() == WAKE) {
             let _ = rustix::io::read(&self.wake, &mut [0; 8]);
         }
-        let due = look.is_some_and(|look| events.is_empty() && look <= Instant::now());
-        if due {
-            self.look_after_all();
+        let tick = self.serving.deadlines.look;
+        let ready = self.role.with(|connections| connections.note(events, tick));
+        if waits && ready > 0 {
+            polling.called(served_last.elapsed());
         }
-        let ready = self.role.with(|connections| connections.note(events));
-        if term.is_over() {
-            // The loop was taken from this thread when it had just ended the turn for which that was done.
-            self.wake();
-            return Err(Over);
+        // However much there is to do: those that are ready are left out.
+        if look.is_some_and(|look| look <= Instant::now()) {
+            self.look_after_all(term);
         }
         Ok(ready)
     }
@@ -275,47 +295,64 @@ impl EventLoop {
     /// Gives a connection its turn.
     fn serve(self: &Arc<Self>, term: &Arc<Term>, served: &Arc<Served>) {
         let leave = || self.leave(term, served);
-        term.turn();
+        term.turn_begins(served.id);
         self.alarm.note();
         let next = served.turn(&self.serving, &leave);
-        term.turn();
+        term.turn_ends();
         if term.is_over() {
-            return self.keep(served, next);
+            return self.keep(term, served, next);
         }
         match next {
             Next::Wait if served.let_go() => {}
-            Next::Wait | Next::More => self.queue(served),
+            Next::Wait | Next::More => self.queue(term, served),
             Next::Close => self.close(served),
         }
     }
 
-    /// This thread is going to wait. If no other one can be had, the connection is closed: there are others to be served.
-    fn leave(self: &Arc<Self>, term: &Arc<Term>, served: &Arc<Served>) {
-        if self.role.end(term, || self.spawn()).is_err() {
-            served.connection().close();
-            let client = served.connection().peer();
-            if let Some(client) = client {
-                self.serving.state.report(Event::OutOfThreads { client });
-            }
+    /// This thread is going to wait, and gives up the loop.
+    ///
+    /// # Errors
+    /// No other one can be had: the connection is closed, since there are others to be served.
+    fn leave(self: &Arc<Self>, term: &Arc<Term>, served: &Arc<Served>) -> io::Result<()> {
+        let end = || self.role.end(term, || self.spawn());
+        let Err(error) = end() else {
+            return Ok(());
+        };
+        self.serving.out_of_threads(served.client);
+        // Whoever has more connections than this client loses one. If a thread waited for it, that one is free at once.
+        let closed = self
+            .serving
+            .connections()
+            .close_of_busiest(served.client.ip());
+        let is_free = |_| {
+            thread::sleep(Duration::from_millis(1));
+            end().is_ok()
+        };
+        if closed && (0..WAIT_FOR_THREAD_MS).any(is_free) {
+            return Ok(());
+        }
+        served.connection().close();
+        Err(error)
+    }
+
+    /// Has a connection served by the thread that runs the loop.
+    fn queue(&self, term: &Term, served: &Arc<Served>) {
+        self.role
+            .with(|connections| connections.ready.push_back(Arc::clone(served)));
+        if term.is_over() {
+            // Another thread has the loop, and may wait for events.
+            self.wake();
         }
     }
 
-    fn queue(&self, served: &Arc<Served>) {
-        self.role
-            .with(|connections| connections.ready.push_back(Arc::clone(served)));
-    }
-
     /// Serves a connection that had to be waited for, without the loop.
-    fn keep(&self, served: &Arc<Served>, mut next: Next) {
+    fn keep(&self, term: &Term, served: &Arc<Served>, mut next: Next) {
         let mut quick = 0;
         loop {
             match next {
                 Next::Close => return self.close(served),
                 Next::More if quick < QUICK_TURNS => {}
-                Next::More => {
-                    self.queue(served);
-                    return self.wake();
-                }
+                Next::More => return self.queue(term, served),
                 Next::Wait => {
                     let gives_back = quick >= QUICK_TURNS || !is_calling(served);
                     if gives_back && served.let_go() {
@@ -324,7 +361,7 @@ impl EventLoop {
                 }
             }
             let began = Instant::now();
-            next = served.turn(&self.serving, &|| ());
+            next = served.turn(&self.serving, &|| Ok(()));
             quick = match began.elapsed() < QUICK {
                 true => quick + 1,
                 false => 0,
@@ -333,7 +370,7 @@ impl EventLoop {
     }
 
     /// Looks after the connections that nobody serves now.
-    fn look_after_all(&self) {
+    fn look_after_all(&self, term: &Term) {
         self.serving.state.listings.drop_old();
         let all: Vec<Arc<Served>> = self
             .role
@@ -344,7 +381,7 @@ impl EventLoop {
                 again = true;
                 continue;
             }
-            match served.look_after() {
+            match served.look_after(&self.serving.deadlines) {
                 Next::Close => {
                     self.close(served);
                     continue;
@@ -353,10 +390,10 @@ impl EventLoop {
                 Next::Wait => {}
             }
             if !served.let_go() {
-                self.queue(served);
+                self.queue(term, served);
             }
         }
-        let look = again.then(|| Instant::now() + TICK);
+        let look = again.then(|| Instant::now() + self.serving.deadlines.look);
         self.role.with(|connections| connections.look = look);
     }
 
@@ -382,16 +419,11 @@ fn is_calling(served: &Served) -> bool {
 
 /// A thread of a loop, until it ends.
 struct Thread<'a> {
-    of: &'a Arc<EventLoop>,
-    term: Option<Arc<Term>>,
+    of: &'a Role<Connections>,
 }
 
 impl Drop for Thread<'_> {
     fn drop(&mut self) {
-        // Its term is over, unless it panics.
-        if let Some(term) = &self.term {
-            self.of.take_over(term);
-        }
-        self.of.role.thread_ends();
+        self.of.thread_ends();
     }
 }

@@ -28,9 +28,16 @@ pub enum StartError {
     /// A socket cannot be used.
     #[error("cannot set up the sockets of the export")]
     Socket(#[source] io::Error),
-    /// The listening thread could not be started.
-    #[error("cannot start the thread of the export")]
+    /// The thread that listens, or the watchdog.
+    #[error(
+        "cannot start a thread of the export; raise the limit of threads (TasksMax= of the service, ulimit -u), or free memory"
+    )]
     Thread(#[source] io::Error),
+    /// An event loop: two threads and two descriptors.
+    #[error(
+        "cannot start an event loop of the export; raise the limit of threads or of open files (TasksMax=, LimitNOFILE= of the service), or free memory"
+    )]
+    EventLoop(#[source] io::Error),
 }
 
 impl From<Conflict> for StartError {

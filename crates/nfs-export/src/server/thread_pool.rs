@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// The most threads. When all are busy, a call waits on the thread of its connection.
+/// The most threads. When all are busy, a call waits on the thread that serves its connection, which gives up its event loop first.
 const MAX_THREADS: usize = 8;
 
 /// An idle thread ends after this time.

@@ -6,10 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::thread::Pid;
-
 use crate::server::alarm::Alarm;
-use crate::server::event_loop::{EventLoop, Term};
+use crate::server::event_loop::EventLoop;
+use crate::server::thread_states::ThreadStates;
 
 /// How often it looks, as long as connections have turns. A turn that takes longer, but for one that computes, is one that waits.
 const TICK: Duration = Duration::from_millis(2);
@@ -21,7 +20,7 @@ const QUIET: u32 = 25;
 type Seen = Option<(u64, u64)>;
 
 /// Looks after these loops until [`Alarm::stop`].
-pub(super) fn watch(alarm: &Alarm, loops: &[Arc<EventLoop>]) {
+pub(super) fn watch(alarm: &Alarm, loops: &[Arc<EventLoop>], states: &ThreadStates) {
     let mut all: Vec<(&Arc<EventLoop>, Seen)> = loops.iter().map(|one| (one, None)).collect();
     let mut quiet = 0;
     while alarm.tick(TICK) {
@@ -31,12 +30,12 @@ pub(super) fn watch(alarm: &Alarm, loops: &[Arc<EventLoop>]) {
             let now = term.as_ref().map(|term| (term.number, term.turns()));
             if now != *seen {
                 (*seen, quiet) = (now, 0);
-            } else if let Some(term) = term
-                && is_within_turn(&term)
+            } else if let (Some(term), Some((_, turns))) = (term, now)
+                && is_within_turn(turns)
             {
                 quiet = 0;
-                if is_waiting(term.thread) {
-                    one.take_over(&term);
+                if states.is_waiting(term.thread) {
+                    one.take_over(&term, turns);
                 }
             }
         }
@@ -53,49 +52,6 @@ pub(super) fn watch(alarm: &Alarm, loops: &[Arc<EventLoop>]) {
     }
 }
 
-fn is_within_turn(term: &Term) -> bool {
-    term.turns() % 2 == 1
-}
-
-/// Whether a thread of this process waits: one that does not have its turn on the processor only does not need another one in its
-/// place. If that is not known, it does.
-fn is_waiting(thread: Pid) -> bool {
-    let path = format!("/proc/self/task/{}/stat", thread.as_raw_nonzero());
-    let stat = std::fs::read_to_string(path);
-    stat.map_or(true, |stat| state(&stat) != Some('R'))
-}
-
-/// The state of a thread (proc(5)), behind its name, which may hold anything.
-fn state(stat: &str) -> Option<char> {
-    let (_, fields) = stat.rsplit_once(')')?;
-    fields.trim_start().chars().next()
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-
-    use rustix::thread::gettid;
-
-    use super::*;
-
-    #[test]
-    fn a_thread_that_computes_does_not_wait_and_one_that_sleeps_does() {
-        assert!(!is_waiting(gettid()));
-        let (tell, told) = mpsc::channel();
-        let (end, ends) = mpsc::channel::<()>();
-        let sleeper = std::thread::spawn(move || {
-            tell.send(gettid()).unwrap();
-            let _ = ends.recv();
-        });
-        let thread = told.recv().unwrap();
-        // The test fails only by never ending.
-        while !is_waiting(thread) {
-            std::thread::yield_now();
-        }
-        drop(end);
-        sleeper.join().unwrap();
-        assert_eq!(state("7 (a) R (b) S 1"), Some('S'));
-        assert_eq!(state("7"), None);
-    }
+fn is_within_turn(turns: u64) -> bool {
+    turns % 2 == 1
 }

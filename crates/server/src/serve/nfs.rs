@@ -17,7 +17,8 @@ use std::time::{Duration, Instant};
 use netroot_initramfs::RootTree;
 use netroot_nfs_export::{
     AddressList, Counts, Event as NfsEvent, Export, ExportError, ExportOptions, HandleKey,
-    HandleScheme, KeyError, Listeners as NfsListeners, Server, StartError, raise_open_file_limit,
+    HandleScheme, KeyError, Listeners as NfsListeners, Server, StartError, ThreadStates,
+    raise_open_file_limit,
 };
 
 pub(crate) use self::exported::{Step, Terms, exported, is_booted};
@@ -73,6 +74,8 @@ pub(crate) struct Prepared {
     options: Vec<(PathBuf, ExportOptions)>,
     /// Where calls are recorded ([`RECORD`]).
     record: Option<File>,
+    /// Held open until the server has opened its own: it may read there only as long as somebody does.
+    threads: ThreadStates,
 }
 
 /// The variable of the environment that names a file for [`Server::record_calls`]. For whoever measures a boot.
@@ -194,6 +197,7 @@ pub(crate) fn prepare(
         mounted,
         options,
         record: record.transpose()?,
+        threads: ThreadStates::open(),
     }))
 }
 
@@ -249,7 +253,8 @@ pub(crate) fn start(prepared: Prepared, timeline: Timeline) -> Result<Server, Nf
         record,
         terms,
         options,
-        ..
+        threads,
+        mounted: _,
     } = prepared;
     let recent = RecentMounts::default();
     let server = Server::start(exports, sockets, move |event| {
@@ -257,6 +262,7 @@ pub(crate) fn start(prepared: Prepared, timeline: Timeline) -> Result<Server, Nf
             log(&timeline, event);
         }
     })?;
+    drop(threads);
     if let Some(file) = record {
         server.record_calls(file);
     }

@@ -5,6 +5,7 @@ mod container;
 use std::fmt;
 use std::path::PathBuf;
 
+use netroot_nfs_export::ThreadStates;
 use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, capabilities};
 
@@ -48,8 +49,12 @@ const TO_STOP_BEING_ROOT: [(CapabilitySet, &str, &str); 2] = [
     ),
 ];
 
-/// Files that are read while serving, beside the roots: the time zone of log lines.
-const ALSO_READ: [&str; 2] = ["/etc/localtime", "/usr/share/zoneinfo"];
+/// Files that are read while serving, beside the roots: the time zone of log lines, and whether this process's threads wait.
+const ALSO_READ: [&str; 3] = [
+    "/etc/localtime",
+    "/usr/share/zoneinfo",
+    ThreadStates::DIRECTORY,
+];
 
 /// The server lacks capabilities.
 #[derive(Debug, thiserror::Error)]
@@ -211,6 +216,24 @@ pub(crate) fn to_serve(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::confinement::restrict_files;
+
+    #[test]
+    fn a_confined_server_knows_which_of_its_threads_wait() {
+        let known = |read: Vec<PathBuf>| {
+            // What the export opens when it starts, below what was held open until then.
+            let _held = ThreadStates::open();
+            let confined = std::thread::spawn(move || {
+                let confined = restrict_files(&read, &[]).unwrap();
+                confined.then(|| ThreadStates::open().are_known())
+            });
+            confined.join().unwrap()
+        };
+        // Without Landlock it is not asked.
+        let kept = to_serve(&Settings::default(), None, Vec::new());
+        assert_ne!(known(kept.read), Some(false));
+        assert_ne!(known(Vec::new()), Some(true), "it is allowed by the rule");
+    }
 
     #[test]
     fn a_user_with_three_capabilities_may_serve_and_root_needs_to_become_another() {

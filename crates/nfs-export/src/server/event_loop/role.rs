@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustix::thread::{Pid, gettid};
 
-/// A thread that has nothing to do ends after this time.
+/// A thread that has nothing to do ends after this time, if there is another one.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The time in which a thread runs the loop.
@@ -22,6 +22,8 @@ pub(in crate::server) struct Term {
     over: AtomicBool,
     /// Odd while a connection has its turn.
     turns: AtomicU64,
+    /// The number of the connection that had the last turn; none has the first value.
+    serves: AtomicU64,
 }
 
 impl Term {
@@ -29,9 +31,19 @@ impl Term {
         self.over.load(Ordering::SeqCst)
     }
 
-    /// A turn begins or ends.
-    pub(super) fn turn(&self) {
+    /// The turn of this connection begins.
+    pub(super) fn turn_begins(&self, id: u64) {
+        self.serves.store(id, Ordering::SeqCst);
         self.turns.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(super) fn turn_ends(&self) {
+        self.turns.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// The number of the connection that had the last turn.
+    pub(super) fn serves(&self) -> u64 {
+        self.serves.load(Ordering::SeqCst)
     }
 
     /// How many turns began or ended: odd within one.
@@ -46,6 +58,7 @@ pub(super) struct Role<T> {
     /// Nobody has the role.
     vacant: Condvar,
     ended: Condvar,
+    idle_timeout: Duration,
 }
 
 struct State<T> {
@@ -74,6 +87,7 @@ impl<T> Role<T> {
             }),
             vacant: Condvar::new(),
             ended: Condvar::new(),
+            idle_timeout: IDLE_TIMEOUT,
         }
     }
 
@@ -123,11 +137,12 @@ impl<T> Role<T> {
             state.spare += 1;
             let (woken, timeout) = self
                 .vacant
-                .wait_timeout(state, IDLE_TIMEOUT)
+                .wait_timeout(state, self.idle_timeout)
                 .unwrap_or_else(PoisonError::into_inner);
             state = woken;
             state.spare -= 1;
-            if timeout.timed_out() && state.term.is_some() {
+            // The last one stays: when the role is to be given up there may be no thread to be had.
+            if timeout.timed_out() && state.term.is_some() && state.spare > 0 {
                 return None;
             }
         }
@@ -136,10 +151,17 @@ impl<T> Role<T> {
             thread: gettid(),
             over: AtomicBool::new(false),
             turns: AtomicU64::new(0),
+            serves: AtomicU64::new(u64::MAX),
         });
         state.next += 1;
         state.term = Some(Arc::clone(&term));
         Some(term)
+    }
+
+    /// Whether no thread waits for the role.
+    pub(super) fn lacks_spare(&self) -> bool {
+        let state = self.lock();
+        state.spare == 0 && !state.stopping
     }
 
     /// Ends a term, if it is not over. `start` starts a thread, and is called if none has nothing to do.
@@ -151,9 +173,29 @@ impl<T> Role<T> {
         term: &Arc<Term>,
         start: impl FnOnce() -> Result<(), E>,
     ) -> Result<(), E> {
+        self.end_if(term, |_| true, start)
+    }
+
+    /// The same, but only within the turn in which the thread was seen ([`Term::turns`]). Once that is over it looks at the
+    /// role before it waits for events, so it never waits for them in a term that is over.
+    pub(super) fn end_within<E>(
+        &self,
+        term: &Arc<Term>,
+        turns: u64,
+        start: impl FnOnce() -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.end_if(term, |term| term.turns() == turns, start)
+    }
+
+    fn end_if<E>(
+        &self,
+        term: &Arc<Term>,
+        ends: impl Fn(&Term) -> bool,
+        start: impl FnOnce() -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut state = self.lock();
         let present = state.term.as_ref();
-        if !present.is_some_and(|present| Arc::ptr_eq(present, term)) {
+        if !present.is_some_and(|present| Arc::ptr_eq(present, term) && ends(present)) {
             return Ok(());
         }
         if state.spare == 0 && !state.stopping {
@@ -232,8 +274,56 @@ mod tests {
     }
 
     #[test]
+    fn a_turn_that_is_over_does_not_end_the_term() {
+        let role = Role::new(vec![1]);
+        role.start_thread(|| STARTED).unwrap();
+        let term = role.begin().unwrap();
+        term.turn_begins(7);
+        let seen = term.turns();
+        term.turn_ends();
+        term.turn_begins(8);
+        role.end_within(&term, seen, || Err(())).unwrap();
+        assert!(!term.is_over());
+        assert_eq!(term.serves(), 8);
+        role.end_within(&term, term.turns(), || STARTED).unwrap();
+        assert!(term.is_over());
+        role.thread_ends();
+        role.thread_ends();
+        role.join();
+    }
+
+    #[test]
+    fn the_last_thread_that_has_nothing_to_do_stays() {
+        let mut role = Role::new(());
+        role.idle_timeout = Duration::ZERO;
+        let role = role;
+        for _ in 0..3 {
+            role.start_thread(|| STARTED).unwrap();
+        }
+        let term = role.begin().unwrap();
+        assert!(role.lacks_spare());
+        std::thread::scope(|scope| {
+            let spare = [(); 2].map(|()| scope.spawn(|| role.begin()));
+            // One of them ends, once there are two. The test fails only by never ending.
+            while !spare.iter().any(std::thread::ScopedJoinHandle::is_finished) {
+                std::thread::yield_now();
+            }
+            role.end(&term, || Err(())).unwrap();
+            while role.term().is_none() {
+                std::thread::yield_now();
+            }
+            role.stop();
+            let begun = spare.map(|spare| spare.join().unwrap().is_some());
+            assert_eq!(begun.iter().filter(|begun| **begun).count(), 1);
+        });
+    }
+
+    #[test]
     fn a_thread_that_has_nothing_to_do_has_the_role_next() {
-        let role = Role::new(Vec::<u8>::new());
+        let mut role = Role::new(Vec::<u8>::new());
+        // However long this machine lets one of them wait.
+        role.idle_timeout = Duration::MAX;
+        let role = role;
         role.start_thread(|| STARTED).unwrap();
         role.start_thread(|| STARTED).unwrap();
         let term = role.begin().unwrap();

@@ -1,11 +1,13 @@
 //! A connection of an event loop, which one thread serves at a time.
 
+use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::server::calls::{Next, Session};
+use crate::server::calls::{Deadlines, Next, Session};
 use crate::server::connection::Connection;
 use crate::server::serving::Serving;
 
@@ -18,6 +20,7 @@ const TAKEN_AGAIN: u8 = 2;
 
 pub(super) struct Served {
     pub(super) id: u64,
+    pub(super) client: SocketAddr,
     connection: Arc<Connection>,
     session: Mutex<Session>,
     state: AtomicU8,
@@ -26,9 +29,15 @@ pub(super) struct Served {
 }
 
 impl Served {
-    pub(super) fn new(id: u64, connection: Arc<Connection>, session: Session) -> Self {
+    pub(super) fn new(
+        id: u64,
+        client: SocketAddr,
+        connection: Arc<Connection>,
+        session: Session,
+    ) -> Self {
         Self {
             id,
+            client,
             connection,
             session: Mutex::new(session),
             state: AtomicU8::new(IDLE),
@@ -77,7 +86,7 @@ impl Served {
     }
 
     /// Serves it, if this thread has it. A panic is the end of this connection alone.
-    pub(super) fn turn(&self, serving: &Serving, may_wait: &dyn Fn()) -> Next {
+    pub(super) fn turn(&self, serving: &Serving, may_wait: &dyn Fn() -> io::Result<()>) -> Next {
         let ended = self.ended.load(Ordering::SeqCst);
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
         let turn = || session.turn(serving, &self.connection, ended, may_wait);
@@ -87,10 +96,11 @@ impl Served {
         }
     }
 
-    /// [`Session::look_after`], if this thread has it.
-    pub(super) fn look_after(&self) -> Next {
+    /// [`Session::look_after`], if this thread has it. A panic is the end of this connection alone.
+    pub(super) fn look_after(&self, deadlines: &Deadlines) -> Next {
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
-        session.look_after(&self.connection)
+        let look = || session.look_after(&self.connection, deadlines);
+        catch_unwind(AssertUnwindSafe(look)).unwrap_or(Next::Close)
     }
 }
 
@@ -109,10 +119,11 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let connection = Connection::new(listener.accept().unwrap().0).unwrap();
-        let session = Session::new(&state, &connection, client.local_addr().unwrap()).unwrap();
-        let served = Served::new(7, Arc::new(connection), session);
+        let address = client.local_addr().unwrap();
+        let session = Session::new(&state, &connection, address).unwrap();
+        let served = Served::new(7, address, Arc::new(connection), session);
         let serving = Serving::new(Arc::new(state));
-        let turn = || served.turn(&serving, &|| ());
+        let turn = || served.turn(&serving, &|| Ok(()));
 
         assert!(served.event(false));
         assert!(!served.take(), "it has been taken");
