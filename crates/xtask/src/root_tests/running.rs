@@ -6,9 +6,11 @@ use super::one_test::Test;
 use super::processors::number_of_processors;
 
 /// How many of the tests that wait for minutes may begin at a time, even if the processors are busy. Their machines boot
-/// first, and take next to nothing afterwards: so all of them wait at the same time, and the others run meanwhile. With four
-/// of them beside the builds, Debian took minutes to boot, and units of its systemd were given up.
+/// first, and take next to nothing afterwards.
 const WAITING_THAT_BEGIN: usize = 2;
+/// How many of them run at a time, even if the processors are busy: where they are very busy, machines boot for minutes, and
+/// all that begin meanwhile make it worse, until none of them boots in time. When processors are idle, more begin.
+const WAITING_AT_LEAST: usize = 4;
 /// After so long they wait.
 const BEGINNING: Duration = Duration::from_secs(150);
 /// The most tests at a time, for each processor.
@@ -80,7 +82,11 @@ impl Running {
         let idle = idle && left >= MEMORY_MIB;
         let processors = number_of_processors();
         let at_least = match test.waits {
-            true => self.younger_than(BEGINNING, now, |test| test.waits) < WAITING_THAT_BEGIN,
+            true => {
+                let beginning = self.younger_than(BEGINNING, now, |test| test.waits);
+                let waiting = self.0.iter().filter(|(test, _)| test.waits).count();
+                beginning < WAITING_THAT_BEGIN && waiting < WAITING_AT_LEAST
+            }
             false => self.0.iter().filter(|(test, _)| !test.waits).count() < processors,
         };
         at_least || (idle && self.all() < AT_MOST * processors)
@@ -134,6 +140,15 @@ mod tests {
             let found = busy.leave_room_for(&one_more, now, false, u64::MAX);
             assert_eq!(found, may);
         }
+    }
+
+    #[test]
+    fn no_more_begin_on_busy_processors_than_may_wait_at_a_time() {
+        let began = Instant::now();
+        let (one_more, later) = (test(true, "one more"), began + 2 * BEGINNING);
+        let busy = running(WAITING_AT_LEAST, 0, began);
+        assert!(!busy.leave_room_for(&one_more, later, false, u64::MAX));
+        assert!(busy.leave_room_for(&one_more, later, true, u64::MAX));
     }
 
     #[test]
