@@ -4,6 +4,7 @@ mod alarm;
 mod calls;
 mod connection;
 mod connections;
+mod deadlines;
 mod event_loop;
 mod listening;
 mod polling;

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
@@ -14,30 +14,9 @@ use crate::programs::{self, Outcome};
 use crate::rpc::record::RecordReader;
 use crate::rpc::reply_buffer::ReplyBuffer;
 use crate::server::connection::Connection;
+use crate::server::deadlines::Deadlines;
 use crate::server::serving::Serving;
 use crate::server_state::ServerState;
-
-/// How long clients may be silent.
-#[derive(Debug)]
-pub(super) struct Deadlines {
-    /// A connection without a first call is closed after this time.
-    pub(super) first_call: Duration,
-    /// A call must have arrived whole this long after its first byte. Clients send a call at once; a lost segment is
-    /// repeated within seconds.
-    pub(super) record: Duration,
-    /// How often connections are looked at, as long as they have something to free or to wait for.
-    pub(super) look: Duration,
-}
-
-impl Default for Deadlines {
-    fn default() -> Self {
-        Self {
-            first_call: Duration::from_secs(30),
-            record: Duration::from_secs(60),
-            look: Duration::from_secs(5),
-        }
-    }
-}
 
 /// The most calls that are answered in one turn, and the most bytes of replies, but for the last reply: then it is another
 /// connection's turn.

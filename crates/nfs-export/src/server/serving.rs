@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use crate::counters::count;
 use crate::event::Event;
-use crate::server::calls::Deadlines;
 use crate::server::connections::{ConnectionTable, OpenConnection};
+use crate::server::deadlines::Deadlines;
 use crate::server::polling::Pollers;
 use crate::server::thread_pool::ThreadPool;
 use crate::server_state::ServerState;

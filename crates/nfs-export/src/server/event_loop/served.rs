@@ -7,8 +7,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::server::calls::{Deadlines, Next, Session};
+use crate::server::calls::{Next, Session};
 use crate::server::connection::Connection;
+use crate::server::deadlines::Deadlines;
 use crate::server::serving::Serving;
 
 /// Nobody serves it: the next event makes it ready.

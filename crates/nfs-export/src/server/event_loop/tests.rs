@@ -5,8 +5,8 @@ use std::sync::Mutex;
 use super::*;
 use crate::event::Event;
 use crate::exports::Exports;
-use crate::server::calls::Deadlines;
 use crate::server::connections::OpenConnection;
+use crate::server::deadlines::Deadlines;
 use crate::server_state::{Ports, ServerState};
 
 /// A loop without threads: the test is the one that has it.
