@@ -15,6 +15,8 @@ use rustix::mount::OpenTreeFlags;
 
 /// How often a lookup is repeated after `EAGAIN`, which a concurrent rename in the root causes.
 const ATTEMPTS: usize = 16;
+/// As many links as the kernel follows in one path (its `MAXSYMLINKS`).
+const MOST_LINKS: usize = 40;
 
 /// A directory with a root file system.
 #[derive(Debug)]
@@ -259,6 +261,36 @@ impl RootTree {
         target.into_string().ok()
     }
 
+    /// The path that `inside` leads to, without links in it; `None` if there are too many. What does not exist is no link.
+    pub fn real_path(&self, inside: &str) -> Option<String> {
+        let mut rest: Vec<String> = inside.rsplit('/').map(str::to_owned).collect();
+        let mut real: Vec<String> = Vec::new();
+        let mut links = 0;
+        while let Some(part) = rest.pop() {
+            match part.as_str() {
+                "" | "." => continue,
+                ".." => {
+                    real.pop();
+                    continue;
+                }
+                _ => real.push(part),
+            }
+            let Some(target) = self.link_target(&real.join("/")) else {
+                continue;
+            };
+            links += 1;
+            if links > MOST_LINKS {
+                return None;
+            }
+            match target.starts_with('/') {
+                true => real.clear(),
+                false => drop(real.pop()),
+            }
+            rest.extend(target.rsplit('/').map(str::to_owned));
+        }
+        Some(format!("/{}", real.join("/")))
+    }
+
     /// When the symbolic link `inside` was made, in seconds since 1970; `None` if nothing is there.
     pub fn link_modified(&self, inside: &str) -> Option<i64> {
         let link = self.resolve(inside, OFlags::PATH | OFlags::NOFOLLOW).ok()?;
@@ -322,6 +354,28 @@ mod tests {
         std::fs::write(dir.path().join("usr/lib/x"), "inside").unwrap();
         symlink("/usr/lib", dir.path().join("lib")).unwrap();
         assert_eq!(root.read("/lib/x", 100).unwrap(), b"inside");
+    }
+
+    #[test]
+    fn a_path_without_links_is_where_the_kernel_finds_the_file() {
+        let (dir, root) = root();
+        std::fs::create_dir_all(dir.path().join("usr/lib")).unwrap();
+        for (target, link) in [
+            ("/usr/lib", "lib"),
+            ("../lib/./x", "usr/y"),
+            ("../../../usr/y", "z"),
+            ("loop", "loop"),
+        ] {
+            symlink(target, dir.path().join(link)).unwrap();
+        }
+        for (path, real) in [
+            ("/z", Some("/usr/lib/x")),
+            ("lib//x", Some("/usr/lib/x")),
+            ("/absent/../lib", Some("/usr/lib")),
+            ("/loop", None),
+        ] {
+            assert_eq!(root.real_path(path).as_deref(), real, "{path}");
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! `netroot uki`: a root's kernel, an initrd and a command line as one file that firmware starts (a unified kernel image).
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -10,6 +11,7 @@ use netroot_initramfs::build;
 use netroot_nfs_export::HiddenPaths;
 use netroot_printable::Printable;
 use netroot_secure_boot::{SigningKey, SigningKeyError};
+use rustix::fs::OFlags;
 use rustix::thread::CapabilitySet;
 
 use crate::catalog::name_of_directory;
@@ -18,7 +20,7 @@ use crate::confinement::{Confinement, confine, limits};
 use crate::initrd_command::InitrdOptions;
 use crate::option_value::{appended, nfsroot};
 use crate::output_file;
-use crate::unified_image::{self, Ingredients};
+use crate::unified_image::{self, Ingredients, UnifiedImageError};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -112,7 +114,13 @@ pub(crate) fn run(args: &UkiArgs) -> Result<()> {
         stub: stub.as_deref(),
         command_line: &command_line.line,
         key: key.as_ref(),
-    })?;
+    });
+    let image = match image {
+        Err(error @ UnifiedImageError::NoStub { .. }) => {
+            return Err(error).context("no stub was named with --stub");
+        }
+        made => made?,
+    };
     output_file::write(&args.output, "the image", |to| {
         to.write_all(&image).context("the output is not complete")
     })?;
@@ -159,6 +167,17 @@ pub(crate) enum SigningFilesError {
         /// The system's error.
         source: io::Error,
     },
+    /// Machines could read the key.
+    #[error(
+        "the key {} is in {}, which machines read: keep it where nothing is served, or hide it there (--hide)",
+        key.display(), folder.display()
+    )]
+    Served {
+        /// The path of the key.
+        key: PathBuf,
+        /// The folder.
+        folder: PathBuf,
+    },
     /// They cannot sign.
     #[error("cannot sign with {} and {}", key.display(), certificate.display())]
     Key {
@@ -191,7 +210,11 @@ fn whole(path: &Path, what: &'static str) -> Result<Vec<u8>, SigningFilesError> 
         path: path.to_owned(),
         source,
     };
-    let file = File::open(path).map_err(failed)?;
+    // A FIFO is not waited for.
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let mut options = OpenOptions::new();
+    let options = options.read(true).custom_flags(flags);
+    let file = options.open(path).map_err(failed)?;
     if !file.metadata().map_err(failed)?.is_file() {
         return Err(failed(io::Error::other("it is not a regular file")));
     }
@@ -202,5 +225,24 @@ fn whole(path: &Path, what: &'static str) -> Result<Vec<u8>, SigningFilesError> 
     match bytes.len() as u64 {
         length if length > LONGEST => Err(failed(io::Error::other("it is longer than 4 MiB"))),
         _ => Ok(bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::fs::{CWD, Mode, mkfifoat};
+
+    use super::*;
+
+    #[test]
+    fn a_fifo_is_refused_and_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        mkfifoat(CWD, &path, Mode::RUSR).unwrap();
+        let error = whole(&path, "the key").unwrap_err();
+        let SigningFilesError::Read { source, .. } = error else {
+            panic!("{error}");
+        };
+        assert_eq!(source.to_string(), "it is not a regular file");
     }
 }

@@ -4,6 +4,7 @@
 //! The command line is in the file, and so the same for every machine: what differs between them comes by DHCP, the root by
 //! option 17 and the host name by option 12.
 
+use std::io;
 use std::path::PathBuf;
 
 use netroot_initramfs::{Architecture, Kernel, RootTree, RootTreeError};
@@ -42,7 +43,7 @@ pub(crate) struct Ingredients<'a> {
 pub(crate) enum UnifiedImageError {
     /// The root has no stub.
     #[error(
-        "there is no {file} in {}, with which a unified kernel image starts: install it in the root (Debian, Ubuntu: the package systemd-boot-efi; Fedora: systemd-boot-unsigned; Arch, openSUSE: systemd), or name one with --stub",
+        "there is no {file} in {}, with which a unified kernel image starts: install it in the root (Debian, Ubuntu: the package systemd-boot-efi; Fedora: systemd-boot-unsigned; Arch, openSUSE: systemd)",
         root.display()
     )]
     NoStub {
@@ -116,18 +117,14 @@ pub(crate) fn make(from: &Ingredients<'_>) -> Result<Vec<u8>, UnifiedImageError>
             &of_root
         }
     };
-    let (offset, length) = match kernel.part {
-        Some(part) => (part.offset, part.length.min(LONGEST_KERNEL)),
-        None => (0, LONGEST_KERNEL),
-    };
-    let linux = root.read_part(&kernel.path, offset, length)?;
+    let linux = whole_kernel(root, kernel)?;
     let image = assemble(&Parts {
         stub,
         kernel: &linux,
         initrd: from.initrd,
         command_line: from.command_line,
         version: &kernel.version,
-        os_release: &os_release(root)?,
+        os_release: &os_release(root, from.hidden),
     })?;
     Ok(match from.key {
         Some(key) => key.sign(image)?,
@@ -145,7 +142,7 @@ pub(crate) fn find_stub(
     hidden: &HiddenPaths,
 ) -> Result<Vec<u8>, UnifiedImageError> {
     let place = stub_of(architecture);
-    if hidden.hide(place) {
+    if hides(root, hidden, place) {
         let path = root.host_path(place);
         return Err(UnifiedImageError::Hidden { path });
     }
@@ -160,20 +157,97 @@ pub(crate) fn find_stub(
 }
 
 /// Where every distribution installs systemd's stub.
-fn stub_of(architecture: Architecture) -> &'static str {
+pub(crate) fn stub_of(architecture: Architecture) -> &'static str {
     match architecture {
         Architecture::X86_64 => "/usr/lib/systemd/boot/efi/linuxx64.efi.stub",
         Architecture::Aarch64 => "/usr/lib/systemd/boot/efi/linuxaa64.efi.stub",
     }
 }
 
-/// What the root says that it is; nothing if it does not.
-fn os_release(root: &RootTree) -> Result<Vec<u8>, RootTreeError> {
-    for place in ["/etc/os-release", "/usr/lib/os-release"] {
-        match root.read(place, LONGEST_TEXT) {
-            Err(error) if error.is_absent() => {}
-            read => return read,
-        }
+/// The kernel, and never a part of it.
+fn whole_kernel(root: &RootTree, kernel: &Kernel) -> Result<Vec<u8>, RootTreeError> {
+    let Some(part) = kernel.part else {
+        return root.read(&kernel.path, LONGEST_KERNEL);
+    };
+    let path = || root.host_path(&kernel.path);
+    if part.length > LONGEST_KERNEL {
+        return Err(RootTreeError::TooLong {
+            path: path(),
+            limit: LONGEST_KERNEL,
+        });
     }
-    Ok(Vec::new())
+    let linux = root.read_part(&kernel.path, part.offset, part.length)?;
+    match linux.len() as u64 == part.length {
+        true => Ok(linux),
+        false => Err(RootTreeError::Read {
+            path: path(),
+            source: io::ErrorKind::UnexpectedEof.into(),
+        }),
+    }
+}
+
+/// Whether nobody may see the file that this path leads to, or may not know of the path.
+fn hides(root: &RootTree, hidden: &HiddenPaths, path: &str) -> bool {
+    // Of links that lead nowhere nothing is read.
+    let real = root.real_path(path);
+    hidden.hide(path) || real.is_some_and(|real| hidden.hide(&real))
+}
+
+/// What the root says that it is; nothing if it does not, hides it, or it cannot be read. An image boots without.
+fn os_release(root: &RootTree, hidden: &HiddenPaths) -> Vec<u8> {
+    let places = ["/etc/os-release", "/usr/lib/os-release"];
+    let mut shown = places
+        .into_iter()
+        .filter(|place| !hides(root, hidden, place));
+    shown
+        .find_map(|place| root.read(place, LONGEST_TEXT).ok())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use netroot_initramfs::FilePart;
+    use netroot_nfs_export::HidePattern;
+
+    use super::*;
+
+    fn hidden(pattern: &str) -> HiddenPaths {
+        HiddenPaths::new([pattern.parse::<HidePattern>().unwrap()])
+    }
+
+    #[test]
+    fn what_is_hidden_comes_into_no_image_by_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let etc = folder.path().join("etc");
+        fs::create_dir(&etc).unwrap();
+        fs::write(etc.join("secret.key"), "secret").unwrap();
+        symlink("/etc/secret.key", etc.join("os-release")).unwrap();
+        let root = RootTree::open(folder.path()).unwrap();
+        assert_eq!(os_release(&root, &HiddenPaths::default()), b"secret");
+        assert_eq!(os_release(&root, &hidden("/etc/*.key")), b"");
+    }
+
+    #[test]
+    fn a_kernel_is_whole_or_there_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("vmlinuz"), "kernel").unwrap();
+        let root = RootTree::open(folder.path()).unwrap();
+        let kernel = |offset, length| Kernel {
+            version: "6.1".to_owned(),
+            path: "/vmlinuz".to_owned(),
+            part: Some(FilePart { offset, length }),
+            architecture: Architecture::X86_64,
+            modules: None,
+            firmware: None,
+            start: None,
+        };
+        assert_eq!(whole_kernel(&root, &kernel(2, 4)).unwrap(), b"rnel");
+        let beyond = whole_kernel(&root, &kernel(2, 5)).unwrap_err();
+        assert!(matches!(beyond, RootTreeError::Read { .. }), "{beyond}");
+        let long = whole_kernel(&root, &kernel(0, LONGEST_KERNEL + 1)).unwrap_err();
+        assert!(matches!(long, RootTreeError::TooLong { .. }), "{long}");
+    }
 }
