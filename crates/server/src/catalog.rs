@@ -261,14 +261,17 @@ impl Catalog {
         self.images().find(|image| image.name == name)
     }
 
-    /// What firmware loads before it does what it is assigned, or asks what that is.
+    /// What firmware loads before it does what it is assigned, or asks what that is. A program that is the image itself asks
+    /// nothing.
     pub(crate) fn loaders(&self, assigned: &Assigned<'_>) -> &[Loader] {
-        let image = match assigned.boots {
-            Boots::Image(image) => self.image(&image.name),
-            Boots::Menu | Boots::Wait => self.images().next(),
+        let loaders = match assigned.boots {
+            Boots::Image(image) => self
+                .image(&image.name)
+                .map(|image| image.unified_loaders.as_ref().unwrap_or(&image.loaders)),
+            Boots::Menu | Boots::Wait => self.images().next().map(|image| &image.loaders),
             Boots::Refuse => None,
         };
-        image.map(|image| &*image.loaders).unwrap_or_default()
+        loaders.map(|loaders| &**loaders).unwrap_or_default()
     }
 
     /// The machines that are configured.

@@ -185,7 +185,7 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "DIR", default_value = settings::CACHE)]
     pub(crate) cache: PathBuf,
 
-    /// Give UEFI firmware a unified kernel image in place of a boot loader, signed with this private key (PEM, RSA, without a password): for machines with Secure Boot that have its certificate enrolled. The root needs systemd's stub (Debian: systemd-boot-efi).
+    /// Give UEFI firmware a unified kernel image before any boot loader, signed with this private key (PEM, RSA, without a password): for machines with Secure Boot that have its certificate enrolled. The root needs systemd's stub (Debian: systemd-boot-efi).
     #[arg(long, value_name = "FILE", requires = "uki_cert")]
     pub(crate) uki_key: Option<PathBuf>,
 

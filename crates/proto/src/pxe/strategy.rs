@@ -394,6 +394,15 @@ impl Strategies {
         self.progressed(mac, Progress::Loaded);
     }
 
+    /// The same of a first loader that is signed, but not by those who sign the signed chain (a unified kernel image): that it
+    /// starts says nothing of what nobody signed.
+    pub fn loaded_signed_first(&mut self, mac: Mac) {
+        self.loaded(mac, LoaderChoice::First);
+        if let Some(record) = self.machines.get_mut(&mac) {
+            record.loaded_now = None;
+        }
+    }
+
     /// Records that the machine has come this far. Only what the machine itself has done may
     /// be told: a transfer to an address that is known to be its own. Returns what that shows of its Secure Boot.
     pub fn progressed(&mut self, mac: Mac, progress: Progress) -> Known {
@@ -528,6 +537,28 @@ mod tests {
         let [again, never] = [[loaded, booted, loaded, loaded], [booted; 4]];
         assert_eq!(loader(&again), LoaderChoice::Second);
         assert_eq!(loader(&never), LoaderChoice::First);
+    }
+
+    #[test]
+    fn a_signed_first_loader_shows_nothing_and_gives_way_like_another() {
+        let mut strategies = Strategies::new(8);
+        let mut boot = |number: u32, booted| {
+            let strategy = strategies.choose(MAC, number, MINUTE * number, Known::Nothing);
+            strategies.answered(MAC, auto(true));
+            match strategy.loader {
+                LoaderChoice::First => strategies.loaded_signed_first(MAC),
+                other => strategies.loaded(MAC, other),
+            }
+            let shown = match booted {
+                true => strategies.progressed(MAC, Progress::Booted),
+                false => Known::Nothing,
+            };
+            (strategy.loader, shown)
+        };
+        let nothing = (LoaderChoice::First, Known::Nothing);
+        assert_eq!(boot(1, true), nothing);
+        assert_eq!([boot(2, false), boot(3, false)], [nothing; 2]);
+        assert_eq!(boot(4, true), (LoaderChoice::Signed, Known::SignedOnly));
     }
 
     /// Firmware that boots by HTTP where that failed by PXE, and a signed chain that cannot go on by HTTP.

@@ -28,6 +28,9 @@ pub(crate) struct Image {
     pub(crate) title: Option<String>,
     /// What firmware loads before it, by platform.
     pub(crate) loaders: Arc<[Loader]>,
+    /// The same where firmware loads the image itself as one program (a unified kernel image). It is for machines that boot
+    /// this image, and not for those that ask first; `None` where there is no such program.
+    pub(crate) unified_loaders: Option<Arc<[Loader]>>,
     /// Added at the end of the command line, where it overrides what comes before.
     pub(crate) append: Option<String>,
     /// Tells its files from those that had the image's name before, in hexadecimal digits; empty where names go without.
@@ -234,6 +237,12 @@ impl Image {
             }
             RootLocation::Elsewhere(nfsroot) => nfsroot.clone(),
         })
+    }
+
+    /// Whether machines mount its root from this server.
+    pub(crate) fn is_mounted_here(&self) -> bool {
+        let location = self.root().map(|root| &root.location);
+        matches!(location, Some(RootLocation::Own { .. }))
     }
 
     /// Whether somebody at the console may get a shell before the root's own login.

@@ -22,6 +22,7 @@ pub(crate) fn image(name: &str) -> Image {
         name: name.to_owned(),
         title: None,
         loaders: Arc::from([]),
+        unified_loaders: None,
         append: None,
         tag: String::new(),
         kind: ImageKind::Root(root_image(name)),

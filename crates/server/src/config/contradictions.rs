@@ -6,7 +6,7 @@ use netroot_net::{MacPrefix, Prefix};
 use netroot_spelling::did_you_mean;
 
 use super::findings::Findings;
-use crate::settings::{Mode, NetworkSettings, Rule, Settings, doubled};
+use crate::settings::{Choice, Mode, NetworkSettings, Rule, Settings, doubled};
 
 /// Tells all such mistakes. Unless everything `is_understood`, a rule may be without a condition that could not be read,
 /// and nothing is said of which machines it is for.
@@ -15,6 +15,7 @@ pub(super) fn check(settings: &Settings, is_understood: bool, findings: &mut Fin
     ports(settings, findings);
     if is_understood {
         keys(settings, findings);
+        unified_appends(settings, findings);
         rules(settings, findings);
     }
 }
@@ -82,6 +83,41 @@ fn keys(settings: &Settings, findings: &mut Findings<'_>) {
             let about = format!("image.{}.uki", image.name.as_deref().unwrap_or_default());
             let text = "needs a key that signs the image: uki-key and uki-cert in [server]";
             findings.mistake(&place, about, text);
+        }
+    }
+}
+
+/// What machines and rules append, where their image has one command line for all.
+fn unified_appends(settings: &Settings, findings: &mut Findings<'_>) {
+    let catalog = &settings.catalog;
+    let unified = |choice: Option<&Choice>| {
+        let Choice::Image(name) = choice? else {
+            return None;
+        };
+        let mut images = catalog.images.iter();
+        let image = images.find(|image| image.name.as_ref() == Some(name))?;
+        image.source.root()?.uki.then_some(name.clone())
+    };
+    let text = |image: String| {
+        format!(
+            "does nothing where UEFI firmware is given the unified kernel image of {image}, which has one command line for \
+             all machines; append it to the image, or have that without uki"
+        )
+    };
+    for machine in catalog.machines.iter().filter(|it| it.append.is_some()) {
+        if let Some(image) = unified(machine.choice.as_ref()) {
+            let place = findings.places.key(&machine.origin, "append");
+            findings.doubt(
+                &place,
+                format!("machine.{}.append", machine.name),
+                text(image),
+            );
+        }
+    }
+    for rule in catalog.rules.iter().filter(|it| it.append.is_some()) {
+        if let Some(image) = unified(rule.choice.as_ref()) {
+            let place = findings.places.key(&rule.origin, "append");
+            findings.doubt(&place, "rule.append".to_owned(), text(image));
         }
     }
 }

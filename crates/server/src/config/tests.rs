@@ -534,6 +534,21 @@ fn networks_that_cannot_be_served_together_are_told() {
 }
 
 #[test]
+fn what_one_command_line_for_all_leaves_out_is_doubted() {
+    let server = "[server]\nuki-key = \"/etc/k\"\nuki-cert = \"/etc/c\"\n";
+    let doubts = |uki: bool| -> usize {
+        let image = format!("[image.a]\nroot = \"/srv/a\"\nuki = {uki}\nappend = \"quiet\"\n");
+        let rule = "[[rule]]\nmac = \"02\"\nboot = \"a\"\nappend = \"nomodeset\"\n";
+        let parsed = super::read(&place(), &texts(&format!("{server}{image}{rule}"), &[]));
+        assert_eq!(parsed.mistakes, []);
+        let doubts = parsed.doubts.iter().map(ToString::to_string);
+        let about = doubts.filter(|doubt| doubt.contains("rule.append: does nothing where"));
+        about.count()
+    };
+    assert_eq!([doubts(true), doubts(false)], [1, 0]);
+}
+
+#[test]
 fn what_can_never_do_anything_is_doubted_and_served() {
     let doubts = |text: &str| -> Vec<String> {
         let parsed = super::read(&place(), &texts(&format!("{text}{ONE}"), &[]));

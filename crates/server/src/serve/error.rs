@@ -19,7 +19,6 @@ use crate::serve::opened::root::OpenRootError;
 use crate::serve::privileged_helper::{HookStartError, StartError};
 use crate::serve::privileges::PrivilegeError;
 use crate::serve::service_manager::ServiceManagerError;
-use crate::serve::unified::UnifiedError;
 use crate::settings::Origin;
 use crate::uki_command::SigningFilesError;
 
@@ -72,9 +71,6 @@ pub(crate) enum ServeError {
     /// The key of unified kernel images.
     #[error(transparent)]
     SigningFiles(#[from] SigningFilesError),
-    /// A unified kernel image.
-    #[error(transparent)]
-    Unified(#[from] UnifiedError),
     /// The interface.
     #[error(transparent)]
     Interface(#[from] InterfaceError),

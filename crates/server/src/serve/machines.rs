@@ -324,6 +324,11 @@ impl Machines {
         self.strategies().loaded(mac, loader);
     }
 
+    /// The machine has loaded a unified kernel image, its first loader.
+    pub(crate) fn loaded_unified(&self, mac: Mac) {
+        self.strategies().loaded_signed_first(mac);
+    }
+
     /// The same for a request within a boot.
     pub(crate) fn current_strategy(&self, mac: Mac) -> Strategy {
         self.strategies().current(mac)

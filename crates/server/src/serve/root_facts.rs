@@ -15,6 +15,7 @@ use netroot_initramfs::{Kernel, RootTree, choose_kernel, find_kernels};
 
 use crate::serve::signed_files::{self, SignedFiles};
 use crate::settings::{InitrdSource, RootSettings};
+use crate::unified_image::stub_of;
 
 /// Tells a file from what had its name before, without reading it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +104,8 @@ pub(crate) struct Facts {
     pub(crate) given: Option<Stamp>,
     /// Shim, and what it starts, for machines with Secure Boot.
     pub(crate) signed: Vec<Option<Stamp>>,
+    /// systemd's stub, where the image is to be a unified kernel image.
+    pub(crate) stub: Option<Stamp>,
 }
 
 /// Looks at a root.
@@ -132,11 +135,14 @@ pub(crate) fn look(root: &RootTree, settings: &RootSettings) -> Facts {
         let paths = found.iter().flat_map(SignedFiles::paths);
         paths.map(|path| stamp(tree, path)).collect()
     });
+    let stub = kernel.as_ref().ok().filter(|_| settings.uki);
+    let stub = stub.and_then(|found| stamp(root, stub_of(found.kernel.architecture)));
     Facts {
         kernel,
         without_modules,
         given: given.and_then(|path| Stamp::of_path(path)),
         signed: signed.unwrap_or_default(),
+        stub,
     }
 }
 

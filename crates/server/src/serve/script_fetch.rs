@@ -44,9 +44,20 @@ impl Fetch<'_> {
         let itself = machines.is_itself(mac, self.peer, Instant::now());
         itself.then_some(mac)
     }
+
+    /// The machine that boots an image by loading `name`, which is its loader and its script in one. Not one for which
+    /// another image is ordered once by now: that one is for its next boot.
+    fn machine_of_unified(&self, name: &str) -> Option<Mac> {
+        let image = self.artifacts.image_of_unified(name)?;
+        let machines = self.timeline.machines();
+        let mac = machines.at(self.peer.address)?;
+        let once = machines.orders().of(mac).once;
+        let is_ordered = once.is_none_or(|once| once == image);
+        (is_ordered && machines.is_itself(mac, self.peer, Instant::now())).then_some(mac)
+    }
 }
 
-/// Before a script is made that is fetched over HTTP: remembers what the machine says of itself in the query, and takes
+/// Before a script is made that is fetched over HTTP, or a unified kernel image is sent: remembers what the machine says of itself in the query, and takes
 /// what is ordered for its next boot. Only the machine itself does either.
 pub(crate) async fn by_http(
     fetch: Fetch<'_>,
@@ -54,6 +65,12 @@ pub(crate) async fn by_http(
     query: Option<&str>,
     arrived: &ArrivedAt<'_>,
 ) {
+    if let Some(mac) = fetch.machine_of_unified(name) {
+        // The boot before ends first, as it does with any loader.
+        fetch.timeline.machines().orders().fetches_loader(mac);
+        let _ = begins(fetch.timeline, mac, deadline()).await;
+        return;
+    }
     let Some(mac) = fetch.machine(name) else {
         return;
     };
@@ -83,6 +100,9 @@ pub(crate) async fn before_ack(
     name: &str,
     arrived: &ArrivedAt<'_>,
 ) -> Option<Mac> {
+    if let Some(mac) = fetch.machine_of_unified(name) {
+        return Some(mac);
+    }
     let mac = fetch.machine(name)?;
     ask_hook(&fetch, mac, FetchedBy::FileName, arrived).await;
     // What is sent says already what is taken: it has to be known whether it can be.
@@ -300,6 +320,7 @@ pub(crate) async fn save_or_undo(
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
     use std::path::Path;
     use std::sync::Arc;
 
@@ -307,12 +328,16 @@ mod tests {
     use netroot_proto::dhcp::header::Header;
     use netroot_proto::dhcp::request::Request;
     use netroot_proto::dhcp::{MessageType, code};
+    use netroot_proto::pxe::arch::Platform;
     use netroot_proto::pxe::client::Client;
 
     use super::*;
+    use crate::catalog::tests::{ETH0, image, with_rules};
+    use crate::serve::artifacts::{BootFiles, Content, Unified};
     use crate::serve::counters::Counters;
     use crate::serve::events::Format;
     use crate::serve::machines::{Asks, Machines};
+    use crate::serve::report_tokens::ReportTokens;
 
     const A: Mac = Mac([2, 0, 0, 0, 0, 1]);
     const B: Mac = Mac([2, 0, 0, 0, 0, 2]);
@@ -325,6 +350,24 @@ mod tests {
         machines.orders().save().unwrap();
         let counters = Arc::new(Counters::default());
         Timeline::new(Format::Text, counters, Arc::new(machines))
+    }
+
+    /// A server of these images, all of which are unified kernel images as well.
+    fn with_unified(names: &[&str]) -> ArtifactStore {
+        let images: Vec<_> = names.iter().map(|name| image(name)).collect();
+        let catalog = Arc::new(with_rules(images.clone(), Vec::new()));
+        let tokens = Arc::new(ReportTokens::new([0; 16]));
+        let artifacts = ArtifactStore::new(catalog, 8069, None, tokens);
+        for image in images {
+            let content = || Content::Memory(hyper::body::Bytes::from_static(b"any"));
+            let files = BootFiles::new(Vec::new());
+            let unified = Unified {
+                platform: Platform::EfiX64,
+                content: content(),
+            };
+            artifacts.put_image(image, files.with_unified(Some(unified)));
+        }
+        artifacts
     }
 
     /// What is ordered for one boot, as a restarted server reads it.
@@ -394,6 +437,51 @@ mod tests {
         for transaction in [7, 7, 8] {
             assert_eq!(boots(transaction).await, None);
         }
+    }
+
+    /// Before, an order for one boot was used up by scripts alone, and an image that firmware loads by itself came again and
+    /// again.
+    #[tokio::test]
+    async fn a_unified_kernel_image_is_its_own_script() {
+        let state = tempfile::tempdir().unwrap();
+        let timeline = timeline(state.path());
+        let machines = timeline.machines();
+        let artifacts = with_unified(&["debian", "rescue"]);
+        let address = IpAddr::from([192, 0, 2, 77]);
+        let peer = Peer {
+            address,
+            on_link: false,
+            answers: true,
+        };
+        machines.learn(address, A, Duration::MAX);
+        let orders = machines.orders();
+        let fetch = Fetch {
+            artifacts: &artifacts,
+            timeline: &timeline,
+            hook: None,
+            peer: &peer,
+        };
+        orders.set_once(A, "rescue").unwrap();
+        let named = |image: &str| format!("images/{image}/program.efi");
+        let mounts = || orders.expected_by(Some(A), Client::Init, None).once;
+        by_http(fetch, &named("debian"), None, &ETH0).await;
+        assert!(
+            orders.of(A).once.is_some(),
+            "another image's is for the next boot"
+        );
+        for _ in 0..2 {
+            by_http(fetch, &named("rescue"), None, &ETH0).await;
+            assert_eq!(orders.of(A).once, None);
+            assert_eq!(mounts().as_deref(), Some("rescue"));
+        }
+        orders.asks_dhcp(A, Client::Pxe(Platform::EfiX64));
+        by_http(fetch, &named("debian"), None, &ETH0).await;
+        assert_eq!(mounts(), None, "its boot has ended");
+        assert_eq!(before_ack(fetch, &named("debian"), &ETH0).await, Some(A));
+        assert_eq!(
+            before_ack(fetch, "images/debian/vmlinuz", &ETH0).await,
+            None
+        );
     }
 
     #[tokio::test]

@@ -1,13 +1,16 @@
-//! The unified kernel images that machines are given in place of a boot loader, signed with the administrator's key.
+//! The unified kernel images that machines are given before any boot loader, signed with the administrator's key.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use netroot_initramfs::{Architecture, Kernel, RootTree};
+use netroot_nfs_export::HiddenPaths;
 use netroot_proto::pxe::arch::Platform;
 use netroot_secure_boot::SigningKey;
 
 use super::artifacts::{Content, Unified};
+use super::events::Warning;
 use crate::error_chain::with_causes;
 use crate::settings::{RootSettings, Settings};
 use crate::uki_command::{SigningFilesError, signing_key};
@@ -18,13 +21,18 @@ const LONGEST_INITRD: u64 = 1 << 30;
 
 /// Why an image has no unified kernel image.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum UnifiedError {
+enum UnifiedError {
     /// The initrd cannot be read.
     #[error("cannot read the initrd for the unified kernel image")]
     Initrd(#[source] io::Error),
     /// It cannot be made.
-    #[error("there is no unified kernel image")]
+    #[error(transparent)]
     Image(#[from] UnifiedImageError),
+    /// The server was started without a key.
+    #[error(
+        "nothing signs it: uki-key and uki-cert are read at the start alone, restart netroot serve"
+    )]
+    NoKey,
 }
 
 /// Makes them. It has the key in memory, which no file that is served has.
@@ -37,22 +45,39 @@ impl UnifiedImages {
     /// Reads the key, if there is one.
     ///
     /// # Errors
-    /// What is wrong with its files.
+    /// What is wrong with its files. One of it is that machines could read the key.
     pub(crate) fn open(settings: &Settings) -> Result<Self, SigningFilesError> {
         let files = settings.uki.as_ref();
+        if let Some(key) = files.map(|files| &files.key)
+            && let Some(folder) = served_with(settings, key)
+        {
+            let (key, folder) = (key.clone(), folder.to_owned());
+            return Err(SigningFilesError::Served { key, folder });
+        }
         let key = files.map(|files| signing_key(&files.key, &files.certificate));
         let key = key.transpose()?.map(Arc::new);
         Ok(Self { key })
     }
 
-    /// The one of this image, if it is to have one. It reads the root, and takes some tenths of a second.
-    ///
-    /// # Errors
-    /// See [`UnifiedError`].
-    pub(crate) fn of_root(&self, of: &UnifiedRequest<'_>) -> Result<Option<Unified>, UnifiedError> {
-        let Some(key) = self.key.as_ref().filter(|_| of.settings.uki) else {
-            return Ok(None);
-        };
+    /// The one of this image, if it is to have one and it can be made. It reads the root, and takes some tenths of a second.
+    pub(crate) fn of_root(&self, of: &UnifiedRequest<'_>) -> Made {
+        if !of.settings.uki {
+            return Made::default();
+        }
+        let image = of.name.to_owned();
+        match self.sign(of) {
+            Ok((unified, left_out)) => Made {
+                unified: Some(unified),
+                warning: (!left_out.is_empty())
+                    .then_some(Warning::UnifiedLeavesOut { image, left_out }),
+            },
+            Err(error) => Made::failed(image, with_causes(&error)),
+        }
+    }
+
+    /// The image, and the appended parameters that are not in it.
+    fn sign(&self, of: &UnifiedRequest<'_>) -> Result<(Unified, Vec<String>), UnifiedError> {
+        let key = self.key.as_ref().ok_or(UnifiedError::NoKey)?;
         let initrd = of.initrd.all(LONGEST_INITRD);
         let initrd = initrd.map_err(UnifiedError::Initrd)?;
         // Which root it is comes by DHCP, so that the image is the same on every interface.
@@ -67,21 +92,19 @@ impl UnifiedImages {
             command_line: &line.line,
             key: Some(key),
         })?;
-        Ok(Some(Unified {
+        let unified = Unified {
             platform: match of.kernel.architecture {
                 Architecture::X86_64 => Platform::EfiX64,
                 Architecture::Aarch64 => Platform::EfiArm64,
             },
             content: Content::Memory(image.into()),
-        }))
+        };
+        Ok((unified, line.left_out))
     }
 
     /// The same beside other work.
-    ///
-    /// # Errors
-    /// The same, as a sentence.
-    pub(crate) async fn make(&self, of: UnifiedOwned) -> Result<Option<Unified>, String> {
-        let own = self.clone();
+    pub(crate) async fn make(&self, of: UnifiedOwned) -> Made {
+        let (own, image) = (self.clone(), of.name.clone());
         let made = tokio::task::spawn_blocking(move || {
             own.of_root(&UnifiedRequest {
                 name: &of.name,
@@ -92,8 +115,57 @@ impl UnifiedImages {
                 append: of.append.as_deref(),
             })
         });
-        let made = made.await.map_err(|error| error.to_string())?;
-        made.map_err(|error| with_causes(&error))
+        let made = made.await;
+        made.unwrap_or_else(|error| Made::failed(image, error.to_string()))
+    }
+}
+
+/// The folder that machines read and this key is in, if there is one and it does not hide it.
+fn served_with<'a>(settings: &'a Settings, key: &Path) -> Option<&'a Path> {
+    // One that is not there is told when it is read.
+    let key = key.canonicalize().ok()?;
+    let inside = |folder: &Path| {
+        let folder = folder.canonicalize().ok()?;
+        key.strip_prefix(folder).ok().map(Path::to_owned)
+    };
+    let nothing = HiddenPaths::default();
+    let roots = settings.catalog.roots().map(|(_, root)| root);
+    let roots = roots.flat_map(|root| {
+        let swapped = root.swapped.iter();
+        let earlier = swapped.flat_map(|swapped| {
+            let before = swapped.before.iter().map(|(_, tree)| tree);
+            before.chain([&swapped.configured])
+        });
+        let exported = [&root.directory].into_iter().chain(earlier);
+        let exported = exported.filter(|_| root.nfsroot.is_none());
+        let exported = exported.map(|folder| (folder, &root.hidden));
+        let signed = root.secure_boot_files.iter();
+        exported.chain(signed.map(|folder| (folder, &root.hidden)))
+    });
+    let others = settings.tftp_dir.iter().chain(&settings.roots);
+    let mut all = roots.chain(others.map(|folder| (folder, &nothing)));
+    let found = all.find(|(folder, hidden)| {
+        let inside = inside(folder);
+        inside.is_some_and(|path| !hidden.hide(&format!("/{}", path.display())))
+    });
+    found.map(|(folder, _)| folder.as_path())
+}
+
+/// What came of it: an image is served without it where it cannot be made, as machines that load something else need it.
+#[derive(Debug, Default)]
+pub(crate) struct Made {
+    /// The unified kernel image.
+    pub(crate) unified: Option<Unified>,
+    /// What an administrator should know of it.
+    pub(crate) warning: Option<Warning>,
+}
+
+impl Made {
+    fn failed(image: String, error: String) -> Self {
+        Self {
+            unified: None,
+            warning: Some(Warning::NoUnified { image, error }),
+        }
     }
 }
 
@@ -123,4 +195,79 @@ pub(crate) struct UnifiedRequest<'a> {
     pub(crate) initrd: &'a Content,
     /// What is appended to its command line.
     pub(crate) append: Option<&'a str>,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::settings::UkiSettings;
+
+    fn settings(words: &[&str]) -> Settings {
+        Settings::from(crate::cli::tests::serve(words).unwrap())
+    }
+
+    #[test]
+    fn a_key_that_machines_could_read_signs_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = folder.path().join("uki.key");
+        fs::write(&key, "").unwrap();
+        let root = folder.path().to_str().unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let elsewhere = elsewhere.path().to_str().unwrap();
+        for (words, is_served) in [
+            (&[root][..], true),
+            (&[elsewhere, "--tftp-dir", root], true),
+            (&[root, "--hide", "/uki.key"], false),
+            (&[elsewhere], false),
+        ] {
+            let mut settings = settings(words);
+            settings.uki = Some(UkiSettings {
+                key: key.clone(),
+                certificate: key.clone(),
+            });
+            let error = UnifiedImages::open(&settings).unwrap_err();
+            let told = matches!(error, SigningFilesError::Served { .. });
+            assert_eq!(told, is_served, "{words:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_image_that_nothing_signs_is_a_warning() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = settings(&[folder.path().to_str().unwrap()]);
+        let root = RootTree::open(folder.path()).unwrap();
+        let kernel = Kernel {
+            version: "6.1".to_owned(),
+            path: "/vmlinuz".to_owned(),
+            part: None,
+            architecture: Architecture::X86_64,
+            modules: None,
+            firmware: None,
+            start: None,
+        };
+        let images = UnifiedImages { key: None };
+        let mut of_root = |uki| {
+            for image in &mut settings.catalog.images {
+                if let crate::settings::ImageSource::Root(root) = &mut image.source {
+                    root.uki = uki;
+                }
+            }
+            let (_, of) = settings.catalog.roots().next().unwrap();
+            images.of_root(&UnifiedRequest {
+                name: "debian",
+                root: &root,
+                settings: of,
+                kernel: &kernel,
+                initrd: &Content::Memory(hyper::body::Bytes::new()),
+                append: None,
+            })
+        };
+        assert!(of_root(false).warning.is_none());
+        let made = of_root(true);
+        assert!(made.unified.is_none());
+        let warning = made.warning.unwrap().to_string();
+        assert!(warning.contains("restart netroot serve"), "{warning}");
+    }
 }

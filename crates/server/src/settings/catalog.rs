@@ -224,7 +224,7 @@ pub struct RootSettings {
     pub hidden: HiddenPaths,
     /// Whether file systems that are mounted below the directory are served.
     pub submounts: bool,
-    /// Whether UEFI firmware is given a unified kernel image in place of a boot loader.
+    /// Whether UEFI firmware is given a unified kernel image before any boot loader.
     pub uki: bool,
     /// Which generations of a store system (Guix, NixOS) it stands for.
     pub generations: Generations,

@@ -57,7 +57,7 @@ pub(crate) struct BootFiles {
     signed: Option<Arc<SignedChain>>,
     /// What is known of that, of a root.
     signed_state: Option<Arc<SignedState>>,
-    /// What UEFI firmware loads in place of a boot loader.
+    /// What UEFI firmware loads before any boot loader.
     unified: Option<Unified>,
 }
 
@@ -321,13 +321,23 @@ impl Served {
             ImageFile::Kernel => plain(name, content, FileKind::Kernel),
             ImageFile::Initrd(_) => plain(name, content, FileKind::Initrd),
             ImageFile::Shim(_) => plain(name, content, FileKind::Loader),
-            // It is the kernel, too.
+            // Firmware loads it, and may refuse it.
             ImageFile::Program if files.unified.is_some() => {
-                plain(&named.file.to_string(), content, FileKind::Initrd)
+                plain(&named.file.to_string(), content, FileKind::Loader)
             }
             // Its type depends on the name, which may have a tag.
             file => plain(&file.to_string(), content, FileKind::Other),
         })
+    }
+
+    /// The image that this name is as one program, its unified kernel image.
+    pub(super) fn image_of_unified(&self, name: &str) -> Option<&Image> {
+        let named = file_of_image(name).filter(|named| named.file == ImageFile::Program)?;
+        let image = match named.image {
+            Some(name) => self.catalog.image(name),
+            None => self.catalog.only(),
+        };
+        image.filter(|image| image.unified_loaders.is_some())
     }
 
     /// The initrds for one network card that go with an image as it is now.
@@ -365,21 +375,33 @@ impl Served {
     }
 }
 
-/// The image with what firmware loads of its files among its loaders: a unified kernel image in the place of all others.
+/// The image with what firmware loads of its files among its loaders. A unified kernel image is the first of its platform; a
+/// machine that does not start it is given the signed chain, or the loader that is the first without it.
 fn with_own_loaders(image: Image, files: Option<&BootFiles>) -> Image {
-    let Some(unified) = files.and_then(|files| files.unified.as_ref()) else {
-        return with_signed(image, files);
-    };
-    let others = image.loaders.iter();
-    let others = others.filter(|one| one.platform != unified.platform);
-    let own = Loader {
-        platform: unified.platform,
-        first: image.newest(ImageFile::Program),
-        second: None,
-        signed: None,
-    };
-    let loaders = others.cloned().chain([own]).collect();
-    Image { loaders, ..image }
+    let image = with_signed(image, files);
+    let unified = files.and_then(|files| files.unified.as_ref());
+    let unified_loaders = unified.map(|unified| {
+        let (usual, others): (Vec<_>, Vec<_>) = image
+            .loaders
+            .iter()
+            .cloned()
+            .partition(|one| one.platform == unified.platform);
+        // That it boots is seen when it mounts a root of ours: where the root is elsewhere, nothing may be concluded from
+        // silence.
+        let usual = usual.into_iter().next().filter(|_| image.is_mounted_here());
+        let (second, signed) = usual.map_or((None, None), |one| (Some(one.first), one.signed));
+        let own = Loader {
+            platform: unified.platform,
+            first: image.newest(ImageFile::Program),
+            second,
+            signed,
+        };
+        others.into_iter().chain([own]).collect()
+    });
+    Image {
+        unified_loaders,
+        ..image
+    }
 }
 
 /// The image with what its files have for Secure Boot among its loaders. Where there is no other loader for that platform,
@@ -430,7 +452,8 @@ mod tests {
     use hyper::body::Bytes;
 
     use super::*;
-    use crate::catalog::tests::{image, one, with_rules};
+    use crate::catalog::tests::{ETH0, image, one, with_rules};
+    use crate::catalog::{Boots, KnownMachine};
 
     fn files(text: &str) -> BootFiles {
         let content = |what: &str| Content::Memory(Bytes::from(format!("{what} {text}")));
@@ -560,16 +583,30 @@ mod tests {
         assert_ne!(files.tag(), self::files("new").tag());
         served.put_image(tagged("0a"), files, Instant::now());
         served.set_loaders(&loaders);
-        let of = |served: &Served, platform| -> Vec<String> {
-            let images = served.catalog.images().flat_map(|one| one.loaders.to_vec());
-            let own = images.filter(|one| one.platform == platform);
-            own.map(|one| one.first).collect()
+        let of = |boots: Boots<'_>, platform| -> Vec<Loader> {
+            let machine = KnownMachine::default();
+            let mut assigned = served.catalog.assign(&machine, &ETH0);
+            assigned.boots = boots;
+            let loaders = served.catalog.loaders(&assigned).iter();
+            let own = loaders.filter(|one| one.platform == platform);
+            own.cloned().collect()
         };
         let name = "images/debian/program.efi";
-        assert_eq!(of(&served, Platform::EfiX64), [name]);
-        assert_eq!(of(&served, Platform::Bios), ["undionly.kpxe"]);
+        let image = served.catalog.image("debian").unwrap();
+        let [own] = &of(Boots::Image(image), Platform::EfiX64)[..] else {
+            panic!("one loader for a platform");
+        };
+        // What is tried where firmware does not start it.
+        assert_eq!(own.first, name);
+        assert_eq!(own.second.as_deref(), Some("snponly.efi"));
+        assert_eq!(of(Boots::Image(image), Platform::Bios), loaders[..1]);
+        for asks in [Boots::Menu, Boots::Wait] {
+            assert_eq!(of(asks, Platform::EfiX64), loaders[1..], "it asks first");
+        }
+        assert_eq!(served.image_of_unified(name).unwrap().name, "debian");
+        assert!(served.image_of_unified("images/debian/vmlinuz").is_none());
         let found = served.find(name).unwrap();
-        assert_eq!(found.kind, FileKind::Initrd);
+        assert_eq!(found.kind, FileKind::Loader);
         assert_eq!(found.content_type, "application/efi");
         assert_eq!(read(&served, name).unwrap(), "unified");
     }

@@ -144,6 +144,13 @@ impl ArtifactStore {
         }
     }
 
+    /// The name of the image that this file is as one program.
+    pub(crate) fn image_of_unified(&self, name: &str) -> Option<String> {
+        let served = self.served();
+        let image = served.image_of_unified(name)?;
+        Some(image.name.clone())
+    }
+
     fn served(&self) -> Arc<Served> {
         Arc::clone(&self.served.read().unwrap_or_else(PoisonError::into_inner))
     }

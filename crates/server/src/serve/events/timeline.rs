@@ -22,6 +22,7 @@ use super::wording::cut;
 use super::writer::{About, Output, Writer};
 use super::{json, text};
 use crate::advice::Advice;
+use crate::catalog::{ImageFile, file_of_image};
 use crate::serve::artifacts::signed_chain::SignedState;
 use crate::serve::artifacts::{FileKind, loaders};
 use crate::serve::counters::Counters;
@@ -121,10 +122,11 @@ impl Timeline {
     }
 
     /// What an image's root has for machines with Secure Boot. Where not all of them boot it, that is a warning as soon as
-    /// there is a machine that needs it.
-    pub(crate) fn tell_signed(&self, image: &str, state: &SignedState) {
+    /// there is a machine that needs it. No machine needs it alone where the image is a unified kernel image, too.
+    pub(crate) fn tell_signed(&self, image: &str, state: &SignedState, is_unified: bool) {
         let wrong = match state {
             SignedState::Nothing { .. } => Vec::new(),
+            SignedState::Unusable { .. } if is_unified => Vec::new(),
             SignedState::Unusable { error } => vec![format!("no machine boots it: {error}")],
             SignedState::Usable(facts) => {
                 let conditions = facts.checked.conditions.iter();
@@ -169,6 +171,10 @@ impl Timeline {
     /// Logs an event of a machine, unless it has caused too many.
     pub(crate) fn machine(&self, machine: Machine, event: Event) {
         let known = self.known(machine);
+        // What it loaded has booted, whether or not that was a loader with a script.
+        if let (Machine::Mac(mac), Event::Mounted { .. }) = (known, &event) {
+            self.machines().progressed(mac, Progress::Booted);
+        }
         self.observe(Some(Whom::new(known, machine)), &event);
         self.limited(machine, known, &event);
     }
@@ -180,8 +186,13 @@ impl Timeline {
         let booting = self.booting(machine, script_of);
         let progress = match fetch.kind {
             FileKind::Loader => {
-                if let Some(mac) = booting {
-                    self.machines().loaded(mac, loaders::chosen(&fetch.name));
+                let file = file_of_image(&fetch.name).map(|named| named.file);
+                match (booting, file) {
+                    (Some(mac), Some(ImageFile::Program)) => self.machines().loaded_unified(mac),
+                    (Some(mac), _) => {
+                        self.machines().loaded(mac, loaders::chosen(&fetch.name));
+                    }
+                    (None, _) => {}
                 }
                 None
             }

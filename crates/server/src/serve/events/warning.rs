@@ -221,6 +221,20 @@ pub(crate) enum Warning {
         /// Why.
         error: String,
     },
+    /// The unified kernel image cannot be made.
+    NoUnified {
+        /// The image's name.
+        image: String,
+        /// Why.
+        error: String,
+    },
+    /// Parameters that are to be appended are not in the unified kernel image, because what they name differs between machines.
+    UnifiedLeavesOut {
+        /// The image's name.
+        image: String,
+        /// The parameters.
+        left_out: Vec<String>,
+    },
     /// A boot loader's file was exchanged, and the new one cannot be read.
     LoadersKept {
         /// Why.

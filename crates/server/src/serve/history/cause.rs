@@ -118,6 +118,11 @@ pub(crate) enum CauseOfDeath {
         /// Of UEFI: what it is given instead.
         uefi: Option<Instead>,
     },
+    /// Firmware loaded the unified kernel image, and nothing was heard since.
+    UnifiedSilent {
+        /// Its name.
+        program: String,
+    },
     /// A boot by the root's signed files.
     SecureBoot(SignedStop),
     /// iPXE asked for an address, and not for its script.
@@ -233,6 +238,7 @@ impl CauseOfDeath {
             Self::KernelNotAsked => "kernel-not-asked",
             Self::InitrdNotAsked => "initrd-not-asked",
             Self::InitSilent { .. } => "init-silent",
+            Self::UnifiedSilent { .. } => "unified-silent",
             Self::InitStopped => "init-stopped",
             Self::MountRefused { .. } => "mount-refused",
             Self::SilentAfterMount { .. } => "silent-after-mount",

@@ -15,6 +15,7 @@ pub(super) use self::secure_boot::shim;
 use super::boot::{Boot, Outcome};
 use super::cause::{CauseOfDeath, Instead, IpxeAddress};
 use super::stage::Stage;
+use crate::catalog::{ImageFile, file_of_image};
 use crate::serve::artifacts::signed_chain::SignedState;
 use crate::serve::artifacts::{FileKind, Follows};
 use crate::serve::events::{Event, Fetch, Ignored, StopCause};
@@ -214,6 +215,10 @@ fn after_loader(boot: &Boot, signed: Option<&Arc<SignedState>>) -> CauseOfDeath 
         _ => None,
     });
     let (loader, times) = fetched.next_back().unwrap_or_default();
+    let is_unified = file_of_image(&loader).is_some_and(|named| named.file == ImageFile::Program);
+    if is_unified {
+        return CauseOfDeath::UnifiedSilent { program: loader };
+    }
     match times {
         0 | 1 => CauseOfDeath::LoaderSilent { loader, uefi },
         _ => CauseOfDeath::LoaderRefused {

@@ -155,6 +155,8 @@ fn mends(event: &Event, warning: &Warning) -> bool {
             ),
             Warning::KernelKept { image, .. }
             | Warning::NoNicInitrd { image, .. }
+            | Warning::NoUnified { image, .. }
+            | Warning::UnifiedLeavesOut { image, .. }
             | Warning::SecureBoot { image, .. },
         )
         | (

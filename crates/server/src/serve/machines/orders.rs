@@ -5,6 +5,8 @@
 //! longer has it before the script is handed out (over TFTP before it is sent behind the first ACK), so that no restart
 //! boots it twice. Where the file cannot be written, the order is not taken, and waits.
 //!
+//! A machine that is given a unified kernel image fetches no script: that image is its loader and its script in one.
+//!
 //! Until that boot ends, the machine gets the same answer however often it fetches its script: it ends when the init
 //! reports that it failed, or with what the machine itself fetches after its firmware asked DHCP again: its loader, or
 //! its script where it does not load one from here; an iPXE that had its script by the URL in an answer of DHCP, by that

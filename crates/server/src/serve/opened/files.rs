@@ -63,6 +63,7 @@ pub(crate) fn image(settings: &ImageSettings, loaders: Arc<[Loader]>) -> Image {
         name: name(settings),
         title: settings.title.clone(),
         loaders,
+        unified_loaders: None,
         append: settings.append.clone(),
         tag: String::new(),
         kind,

@@ -144,6 +144,7 @@ impl<'a> OpenRoot<'a> {
             name: self.name.clone(),
             title: self.settings.title.clone(),
             loaders,
+            unified_loaders: None,
             append: self.settings.append.clone(),
             tag: String::new(),
             kind: ImageKind::Root(RootImage {

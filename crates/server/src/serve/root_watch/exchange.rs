@@ -126,8 +126,9 @@ impl RootWatch {
             initrd: initrd.clone(),
             append: before.append.clone(),
         };
-        let unified = self.world.unified.make(request).await?;
-        let files = BootFiles::of_root(kernel, initrd, signed).with_unified(unified);
+        let made = self.world.unified.make(request).await;
+        let is_unified = made.unified.is_some();
+        let files = BootFiles::of_root(kernel, initrd, signed).with_unified(made.unified);
         let tag = files.tag();
         let mut new = before.tagged(tag);
         if new.tag == before.tag {
@@ -152,7 +153,11 @@ impl RootWatch {
         }
         let image = name.clone();
         self.say(Event::Change(Change::NewBoots { image, linux }));
-        self.world.timeline.tell_signed(&name, &signed_state);
+        if let Some(warning) = made.warning {
+            self.say(Event::Warning(warning));
+        }
+        let timeline = &self.world.timeline;
+        timeline.tell_signed(&name, &signed_state, is_unified);
         Ok(())
     }
 

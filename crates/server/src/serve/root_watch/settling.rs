@@ -246,6 +246,25 @@ mod tests {
     }
 
     #[test]
+    fn a_new_stub_is_a_change_of_an_image_that_starts_with_it() {
+        let watched = Watched::new();
+        let root = watched.folder.path();
+        let mut settings = settings(root);
+        let tree = RootTree::open(root).unwrap();
+        let before = [false, true].map(|uki| {
+            settings.uki = uki;
+            look(&tree, &settings)
+        });
+        assert_eq!(before[0], before[1]);
+        let stub = root.join("usr/lib/systemd/boot/efi");
+        fs::create_dir_all(&stub).unwrap();
+        fs::write(stub.join("linuxx64.efi.stub"), "stub").unwrap();
+        assert_ne!(look(&tree, &settings), before[1]);
+        settings.uki = false;
+        assert_eq!(look(&tree, &settings), before[0]);
+    }
+
+    #[test]
     fn an_upgrade_counts_when_it_is_whole_and_quiet() {
         let mut watched = Watched::new();
         let root = watched.folder.path().to_owned();

@@ -152,8 +152,7 @@ impl<'a> Images<'a> {
             made.insert(place, initrd.clone());
             architectures.push(open.chosen().architecture);
             let signed = open.signed_chain();
-            timeline.tell_signed(&image.name, &signed.state);
-            let one = unified.of_root(&UnifiedRequest {
+            let made = unified.of_root(&UnifiedRequest {
                 name: &image.name,
                 root: &open.root(),
                 settings: open.settings(),
@@ -161,9 +160,13 @@ impl<'a> Images<'a> {
                 initrd: &initrd,
                 append: settings.append.as_deref(),
             });
-            let one = about(settings, one)?;
+            let is_unified = made.unified.is_some();
+            timeline.tell_signed(&image.name, &signed.state, is_unified);
+            if let Some(warning) = made.warning {
+                timeline.warn(warning);
+            }
             let files = BootFiles::of_root(about(settings, open.kernel())?, initrd, signed);
-            let files = files.with_unified(one);
+            let files = files.with_unified(made.unified);
             artifacts.put_image(image.tagged(files.tag()), files);
             let (tree, directory) = (open.root(), open.root().path().to_owned());
             let options = export.and_then(|export| export.options(&directory));

@@ -262,6 +262,14 @@ pub(super) fn warnings() -> Vec<Warning> {
             nic: "8086:10d3".to_owned(),
             error: error(),
         },
+        Warning::NoUnified {
+            image: "debian".to_owned(),
+            error: "there is no linuxx64.efi.stub".to_owned(),
+        },
+        Warning::UnifiedLeavesOut {
+            image: "debian".to_owned(),
+            left_out: vec!["systemd.hostname=${name}".to_owned()],
+        },
         Warning::GenerationLeftOut {
             image: "guix@43".to_owned(),
             error: "cannot read /gnu".to_owned(),
@@ -741,6 +749,8 @@ fn is_sampled(event: &Event) -> bool {
             | Warning::RootNotFollowed { .. }
             | Warning::KernelKept { .. }
             | Warning::NoNicInitrd { .. }
+            | Warning::NoUnified { .. }
+            | Warning::UnifiedLeavesOut { .. }
             | Warning::GenerationLeftOut { .. }
             | Warning::GenerationMissing { .. }
             | Warning::ImageKept { .. }

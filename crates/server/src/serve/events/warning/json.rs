@@ -205,6 +205,16 @@ pub(in crate::serve::events) fn add_fields(fields: &mut Fields, warning: &Warnin
             fields.add("nic", nic.as_str());
             fields.add("error", error.as_str());
         }
+        Warning::NoUnified { image, error } => {
+            fields.add("warning", "no-unified-image");
+            fields.add("image", image.as_str());
+            fields.add("error", Printable(error).to_string());
+        }
+        Warning::UnifiedLeavesOut { image, left_out } => {
+            fields.add("warning", "unified-image-leaves-out");
+            fields.add("image", image.as_str());
+            fields.add("left_out", Printable(&left_out.join(" ")).to_string());
+        }
         Warning::GenerationLeftOut { image, error } => {
             fields.add("warning", "generation-left-out");
             fields.add("image", image.as_str());

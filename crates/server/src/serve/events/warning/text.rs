@@ -212,6 +212,16 @@ impl Display for Warning {
                 f,
                 "{image}: machines with the network card {nic} load the initrd for every card: {error}"
             ),
+            Self::NoUnified { image, error } => write!(
+                f,
+                "{image}: there is no unified kernel image, and machines load what they load without one: {}",
+                Printable(error)
+            ),
+            Self::UnifiedLeavesOut { image, left_out } => write!(
+                f,
+                "{image}: its unified kernel image has one command line for all machines, without {}",
+                Printable(&left_out.join(" "))
+            ),
             Self::GenerationLeftOut { image, error } => write!(
                 f,
                 "{image} is no image, the others are: {error}; it is tried again when a generation comes or goes, or by netroot reload"

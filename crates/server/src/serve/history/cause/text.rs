@@ -198,6 +198,13 @@ impl Display for CauseOfDeath {
                  the initrd have this NIC's driver, and what does the console say (append console=ttyS0 for a serial one)?",
                 of(image.as_deref())
             ),
+            Self::UnifiedSilent { program } => write!(
+                f,
+                "the unified kernel image {program} was loaded, and nothing was heard since: firmware with Secure Boot starts \
+                 it only where the certificate of its signer (uki-cert) is in db, and says Access Denied or Security Violation \
+                 otherwise; or does its initrd lack this NIC's driver, and what does the console say (append console=ttyS0 for \
+                 a serial one)?"
+            ),
             Self::InitStopped => f.write_str(
                 "the init asked for an address and mounted no root: does a DHCP server give it an address, does a firewall \
                  drop TCP port 2049, and what does its console say (append console=ttyS0 for a serial one)?",

@@ -315,6 +315,16 @@ fn what_reports_nothing_is_handed_over_and_a_menu_is_waited_for() {
 }
 
 #[test]
+fn a_unified_kernel_image_that_firmware_refuses_is_told_as_such() {
+    let program = "images/debian/program.efi";
+    let loaded = fetched(FileKind::Loader, program);
+    let found = cause(&[given(UEFI), loaded], &[]);
+    assert_eq!(found.kind(), "unified-silent");
+    let said = found.to_string();
+    assert!(said.contains(program) && said.contains("in db"), "{said}");
+}
+
+#[test]
 fn other_servers_answers_are_few_steps_and_none_of_a_stranger() {
     let history = History::new();
     let whom = Some(Whom {

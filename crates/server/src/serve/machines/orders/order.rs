@@ -49,7 +49,8 @@ pub(crate) enum FetchedBy {
     /// By iPXE's name for it, without a number: a script does that when it tries again, and an iPXE that has a script of
     /// its own.
     IpxeUrl,
-    /// By the name of a file over TFTP, or that of another loader: of any boot.
+    /// By the name of a file over TFTP, or that of another loader: of any boot. So is a unified kernel image, which is its
+    /// own script.
     FileName,
 }
 

@@ -103,6 +103,34 @@ fn a_dhcp_message_in_its_name_does_not_end_a_boot() {
     assert_eq!(elsewhere(), None);
 }
 
+/// It is loaded by firmware, and fetches no script.
+#[test]
+fn an_order_for_once_is_used_up_by_a_unified_kernel_image_and_ended_by_the_next() {
+    let orders = once();
+    let boots = || {
+        orders.asks_dhcp(A, FIRMWARE);
+        let named = orders.expected_by(Some(A), FIRMWARE, None).once;
+        orders.fetches_loader(A);
+        fetch(&orders, A);
+        // Firmware that asks by HTTP in several parts.
+        orders.fetches_loader(A);
+        fetch(&orders, A);
+        orders.asks_dhcp(A, Client::Init);
+        let mounts = orders.expected_by(Some(A), Client::Init, None).once;
+        assert_eq!(named, mounts, "the kernel and its root are one image's");
+        mounts
+    };
+    assert_eq!(boots().as_deref(), Some("rescue"));
+    assert_eq!(boots(), None);
+    // After one that a script booted, too.
+    orders.set_once(A, "rescue").unwrap();
+    orders.asks_dhcp(A, FIRMWARE);
+    orders.fetches_loader(A);
+    orders.asks_dhcp(A, IPXE);
+    assert!(fetch(&orders, A).is_some());
+    assert_eq!(boots(), None);
+}
+
 /// Before, a DISCOVER that somebody else sent in its name ended the boot as soon as its script tried again.
 #[test]
 fn what_an_answer_of_dhcp_began_ends_with_another_answer() {

@@ -63,7 +63,6 @@ impl Job {
                 initrd
             }
         };
-        self.world.timeline.tell_signed(name, &opened.signed.state);
         let request = UnifiedOwned {
             name: opened.image.name.clone(),
             root: Arc::clone(&opened.root.tree),
@@ -72,8 +71,14 @@ impl Job {
             initrd: initrd.clone(),
             append: settings.append.clone(),
         };
-        let unified = self.world.unified.make(request).await?;
-        let files = BootFiles::of_root(opened.kernel, initrd, opened.signed).with_unified(unified);
+        let made = self.world.unified.make(request).await;
+        let timeline = &self.world.timeline;
+        timeline.tell_signed(name, &opened.signed.state, made.unified.is_some());
+        if let Some(warning) = made.warning {
+            timeline.warn(warning);
+        }
+        let files = BootFiles::of_root(opened.kernel, initrd, opened.signed);
+        let files = files.with_unified(made.unified);
         Ok(ReadyImage {
             image: opened.image.tagged(files.tag()),
             files,
