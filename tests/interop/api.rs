@@ -180,7 +180,7 @@ fn every_example_of_the_documentation_works() -> Result<()> {
             follows.wait_for("retry:", "the beginning of the events", TIMEOUT)?;
             served.script()?;
             let event = format!(
-                "data: {{\"name\":\"lab-1\",\"order\":{{\"once\":null,\"image\":null}},\"configured\":{{\"address\":null,\"boot\":null}},\"mac\":\"{}\"",
+                "data: {{\"name\":\"lab-1\",\"secure_boot\":null,\"order\":{{\"once\":null,\"image\":null}},\"configured\":{{\"address\":null,\"boot\":null}},\"mac\":\"{}\"",
                 served.mac
             );
             follows.wait_for(&event, "the machine's event", TIMEOUT)?;
@@ -210,7 +210,7 @@ fn every_example_of_the_documentation_works() -> Result<()> {
         }
         run += 1;
     }
-    assert_eq!(run, 11, "examples");
+    assert_eq!(run, 12, "examples");
     Ok(())
 }
 
