@@ -42,7 +42,7 @@ fn reported(lan: &Lan, server: &NetrootServe) -> Result<Value> {
 fn a_machine_that_refuses_ipxe_is_given_shim_the_next_time() -> Result<()> {
     let lan = Lan::new("secure-boot-pxe")?;
     let root = TinyRoot::signed()?;
-    let server = lan.serve(root.path(), &[])?;
+    let mut server = lan.serve(root.path(), &[])?;
     let refused = power_on(&lan)?;
     let output = server.output();
     output.wait_for(
@@ -71,7 +71,7 @@ fn a_machine_that_refuses_ipxe_is_given_shim_the_next_time() -> Result<()> {
     drop(vm);
 
     // A server that is started anew knows it, and loses no boot to that.
-    drop(server);
+    server.terminate()?;
     let server = lan.serve(root.path(), &[])?;
     let vm = power_on(&lan)?;
     let output = server.output();
