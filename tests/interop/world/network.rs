@@ -157,12 +157,15 @@ impl Lab {
 
     /// Deletes the bridge and makes it again, as networking scripts do.
     fn remake(&self, address: &str) -> Result<()> {
+        // By one process: the server waits a moment for what was deleted, and tells it if this takes longer.
         self.net.shell(&format!(
-            "ip link del br0
-             ip link add br0 {BRIDGE}
-             ip addr add {address} dev br0
-             ip link set br0 up
-             ip link set to-eth0 master br0"
+            "ip -batch - << 'END'
+link del br0
+link add br0 {BRIDGE}
+addr add {address} dev br0
+link set br0 up
+link set to-eth0 master br0
+END"
         ))?;
         Ok(())
     }
