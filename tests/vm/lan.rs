@@ -304,3 +304,13 @@ impl Facts {
         assert_eq!(self.all("witness"), "the root's own words");
     }
 }
+
+/// Waits until the kernel says that Secure Boot has locked it down.
+pub(crate) fn wait_for_lockdown(vm: &Vm) -> Result<()> {
+    vm.wait_for(
+        "Lockdown: ",
+        "the kernel, which is locked down by Secure Boot",
+        TIMEOUT,
+    )?;
+    Ok(())
+}

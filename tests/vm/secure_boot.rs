@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use netroot_harness::{Firmware, NetrootServe, Nic, TinyRoot, Vm};
 use serde_json::{Value, json};
 
-use crate::lan::{Facts, Lan, MACHINE, SERVER, TIMEOUT};
+use crate::lan::{Facts, Lan, MACHINE, SERVER, TIMEOUT, wait_for_lockdown};
 
 fn power_on(lan: &Lan) -> Result<Vm> {
     power_on_with(lan, Firmware::SecureBoot)
@@ -57,11 +57,7 @@ fn a_machine_that_refuses_ipxe_is_given_shim_the_next_time() -> Result<()> {
         assert!(given.line.contains(word), "{}", given.line);
     }
     Facts::of(&vm)?.assert_overlay();
-    vm.wait_for(
-        "Lockdown: ",
-        "the kernel, which is locked down by Secure Boot",
-        TIMEOUT,
-    )?;
+    wait_for_lockdown(&vm)?;
     let reported = reported(&lan, &server)?;
     assert_eq!(reported["enforcing"], json!(true), "{reported}");
     let authorities = reported["authorities"].as_array().context("a list")?;

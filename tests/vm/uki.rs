@@ -8,7 +8,7 @@ use netroot_harness::{
     Firmware, NetrootServe, Nic, SignatureLists, SigningKey, TinyRoot, Vm, paths,
 };
 
-use crate::lan::{Facts, Lan, MACHINE, TIMEOUT};
+use crate::lan::{Facts, Lan, MACHINE, TIMEOUT, wait_for_lockdown};
 
 /// `netroot serve` with this key.
 fn serve(lan: &Lan, root: &Path, key: &SigningKey) -> Result<NetrootServe> {
@@ -57,11 +57,7 @@ fn firmware_with_an_own_key_boots_by_pxe_and_the_kernel_is_locked_down() -> Resu
     let server = serve(&lan, root.path(), &key)?;
     let mut vm = power_on(&lan, Firmware::SecureBoot, &key)?;
     Facts::of(&vm)?.assert_overlay();
-    vm.wait_for(
-        "Lockdown: ",
-        "the kernel, which is locked down by Secure Boot",
-        TIMEOUT,
-    )?;
+    wait_for_lockdown(&vm)?;
     vm.wait(TIMEOUT)?;
     let text = server.output().text();
     assert!(text.contains(&image(root.path())?), "{text}");

@@ -57,8 +57,8 @@ impl Fetch<'_> {
     }
 }
 
-/// Before a script is made that is fetched over HTTP, or a unified kernel image is sent: remembers what the machine says of itself in the query, and takes
-/// what is ordered for its next boot. Only the machine itself does either.
+/// Before a script is made that is fetched over HTTP, or a unified kernel image is sent: remembers what the machine says of
+/// itself in the query, and takes what is ordered for its next boot. Only the machine itself does either.
 pub(crate) async fn by_http(
     fetch: Fetch<'_>,
     name: &str,
