@@ -20,7 +20,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The user ID for [`as_a_user`]: an arbitrary one, without any of root's rights.
 const USER: u32 = 1000;
@@ -33,6 +33,10 @@ const KERNEL_LOG: &str = "/dev/kmsg";
 const NONBLOCK: i32 = 0o4000;
 /// The kernel's message before it runs the first program (`run_init_process`, `init/main.c`).
 const RUN_INIT: &str = "Run /init as init process";
+/// The first argument of the process by which netroot's init uploads its boot report.
+const UPLOADER: &str = "@netroot-report";
+/// How long to wait for it: longer than it tries.
+const UPLOAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// What a root's init writes into the kernel's log first.
 const BEGUN: &str = "facts: begun";
 
@@ -135,6 +139,7 @@ fn main() {
     if let Some(server) = words.find_map(|word| word.strip_prefix("facts.reach=")) {
         say("reach", &reach(server));
     }
+    wait_for_upload();
     say("end", "");
     // While the machine stays up, the kernel and the renewer log at their own levels.
     let _ = std::fs::write(CONSOLE_LEVEL, shown);
@@ -193,6 +198,21 @@ fn reach(server: &str) -> String {
         read.map(|_| said).map_err(|error| error.to_string())
     };
     said().unwrap_or_else(|error: String| format!("failed: {error}"))
+}
+
+/// Waits until the boot report is uploaded, or given up: a root that switches its machine off takes longer than this one.
+fn wait_for_upload() {
+    let began = Instant::now();
+    let is_uploader = |process: &String| {
+        let command = std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
+        command.starts_with(UPLOADER.as_bytes())
+    };
+    while names("/proc").iter().any(is_uploader) {
+        if began.elapsed() > UPLOAD_TIMEOUT {
+            return say("upload", "still running");
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// Runs this program as a user other than root, to whom more checks apply.
