@@ -178,7 +178,7 @@ fn a_driver_without_a_signature_is_told_of_where_the_kernel_takes_none() -> Resu
         let refused =
             format!("netroot: warning: cannot load the module virtio_net: {why} ({errno}); ");
         vm.wait_for(&refused, "the driver that is refused", TIMEOUT)?;
-        let sentence = format!("virtio_net for PCI device 1af4:1000: {why}; use the module of");
+        let sentence = format!("virtio_net for virtio device 1af4:0001: {why}; use the module of");
         vm.wait_for(&sentence, "the failure", TIMEOUT)?;
     }
     Ok(())

@@ -4,6 +4,7 @@ use std::time::Duration;
 use netroot_proto::root::NoRoot;
 use nfs3_client::RpcError;
 
+use super::cards::Bus;
 use super::*;
 use crate::failure::Failure;
 use crate::net::lease::LeaseError;
@@ -17,6 +18,7 @@ const OWN: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 9));
 
 fn card(modules: &[&str]) -> UnclaimedCard {
     UnclaimedCard {
+        bus: Bus::Pci,
         id: "8086:15f3".into(),
         modalias: "pci:v00008086d000015F3".into(),
         modules: modules.iter().map(|&module| module.into()).collect(),
@@ -128,6 +130,16 @@ fn each_cause_has_its_sentence_and_advice() {
             }]),
             "igc for PCI device 8086:15f3: it has no signature that the kernel trusts",
             "mokutil",
+        ),
+        (
+            no_nic(vec![UnclaimedCard {
+                bus: Bus::Virtio,
+                id: "1af4:0001".into(),
+                modalias: "virtio:d00000001v00001AF4".into(),
+                ..card(&[])
+            }]),
+            "no driver for virtio device 1af4:0001 (virtio:d00000001v00001AF4)",
+            "--modules netboot",
         ),
         (
             Failure::Lease(LeaseError::NoCarrier {
