@@ -55,6 +55,9 @@ pub enum Echo {
     Raw,
 }
 
+/// How long a search lets more arrive before it looks again: a serial line's characters come one by one.
+const MORE_TO_COME: Duration = Duration::from_millis(5);
+
 /// How long a search waits for the rest of the line once its text has arrived.
 const REST_OF_LINE: Duration = Duration::from_secs(2);
 
@@ -203,7 +206,8 @@ impl Transcript {
         timeout: Duration,
     ) -> Option<(usize, Seen)> {
         let deadline = Instant::now() + timeout;
-        let mut state = self.lock();
+        let longest = texts.iter().map(|text| text.len()).max().unwrap_or(0);
+        let (mut begin, mut state) = (begin, self.lock());
         loop {
             let found = texts
                 .iter()
@@ -217,7 +221,11 @@ impl Transcript {
             if state.ended || left.is_zero() {
                 return None;
             }
+            begin = begin.max(state.end_of_search(longest));
             state = self.wait(state, left);
+            drop(state);
+            std::thread::sleep(MORE_TO_COME);
+            state = self.lock();
         }
     }
 
@@ -290,6 +298,13 @@ impl State {
             at,
             end,
         })
+    }
+
+    /// Where a text of at most `longest` bytes begins at the earliest that has not arrived whole yet.
+    fn end_of_search(&self, longest: usize) -> usize {
+        let end = self.text.len().saturating_sub(longest.saturating_sub(1));
+        let is_start = |place: &usize| self.text.is_char_boundary(*place);
+        (0..=end).rev().find(is_start).unwrap_or(0)
     }
 
     /// When the character at `position` arrived.
@@ -381,6 +396,37 @@ mod tests {
             .to_string();
         assert!(error.contains("the login prompt"), "{error}");
         assert!(error.contains("| kernel panic"), "{error}");
+    }
+
+    #[test]
+    fn a_text_is_waited_for_although_its_beginning_has_arrived() {
+        let transcript = transcript_of(&["the prompt is lo", "gi"]);
+        let waiting = transcript.clone();
+        let search = std::thread::spawn(move || {
+            waiting.wait_for_any(0, &["panic", "login:"], Duration::from_secs(600))
+        });
+        for piece in ["\u{e9}\u{e9}log", "i", "n", ": root\n"] {
+            // The search looks at each state, or at several pieces at once.
+            std::thread::sleep(2 * MORE_TO_COME);
+            transcript.push(piece.as_bytes());
+        }
+        let (which, seen) = search.join().unwrap().unwrap();
+        assert_eq!(which, 1);
+        assert_eq!(seen.line, "the prompt is logi\u{e9}\u{e9}login: root");
+    }
+
+    #[test]
+    fn a_search_goes_on_where_no_text_can_begin_before() {
+        let end = |text: &str, longest| {
+            let transcript = transcript_of(&[text]);
+            transcript.lock().end_of_search(longest)
+        };
+        assert_eq!(end("abcdef", 3), 4);
+        assert_eq!(end("abcdef", 1), 6);
+        assert_eq!(end("ab", 9), 0);
+        // Two bytes each.
+        assert_eq!(end("\u{e9}\u{e9}", 2), 2);
+        assert_eq!(end("", 0), 0);
     }
 
     #[test]
