@@ -6,6 +6,7 @@ mod architecture;
 mod bench;
 mod build;
 mod circles;
+mod control_group;
 mod demo;
 mod fuzz;
 mod initrd;

@@ -2,8 +2,10 @@
 //!
 //! Some only translate a machine's instructions, others only wait. So it is not a number that says how many run at a time,
 //! but the processors: the next one starts when they are idle. The logs of failed tests are printed at the end. The kernel
-//! kills the tests when this process ends, however that happens.
+//! kills the tests when this process ends, however that happens. What each costs of the processors is counted by a control
+//! group of its own, which is also the end of whatever it left running.
 
+mod costs;
 mod kernels;
 mod one_test;
 mod order;
@@ -27,6 +29,7 @@ pub(crate) use self::processors::Processors;
 use self::processors::available_memory_mib;
 use self::running::Running;
 use crate::build;
+use crate::control_group::ControlGroup;
 use crate::privileges::needs_root;
 use crate::run::output;
 use crate::setup::distribution_kernels::FetchedKernel;
@@ -115,7 +118,7 @@ impl RootTests {
         });
     }
 
-    /// Waits for all of them, and prints the slowest.
+    /// Waits for all of them, and prints the slowest and the costliest.
     ///
     /// # Errors
     /// When the thread that runs them panicked.
@@ -133,6 +136,7 @@ impl RootTests {
         for done in slowest(&all) {
             println!("  {:>4} s  {}", done.took.as_secs(), done.test.title());
         }
+        print!("{}", costs::text(&all));
         Ok(Summary(all))
     }
 }
@@ -164,7 +168,11 @@ impl Summary {
             }
         }
         ensure!(failed.is_empty(), "failed: {}", failed.join(", "));
-        Ok(format!("{} tests", self.0.len()))
+        Ok(format!(
+            "{} tests, {:.0} s of a processor",
+            self.0.len(),
+            costs::sum(&self.0).as_secs_f64()
+        ))
     }
 
     /// How each went with each kernel.
@@ -296,14 +304,17 @@ fn start_one(
     std::thread::spawn(move || {
         let start = Instant::now();
         let lacks_it = package == Some(Package::NotMade) && test.name.starts_with(OF_THE_PACKAGE);
+        let group = ControlGroup::make(&test.title());
         let result = match lacks_it {
             true => Err(anyhow!("FAILED (not run: the Debian package was not made)")),
-            false => run_one(&test, &log, accel),
+            false => run_one(&test, &log, accel, group.as_ref()),
         };
         let took = start.elapsed();
+        let used = group.and_then(ControlGroup::end);
         let done = Done {
             test,
             took,
+            used,
             log,
             result,
         };
@@ -312,9 +323,9 @@ fn start_one(
     });
 }
 
-fn run_one(test: &Test, log: &Path, accel: Accel) -> Result<()> {
+fn run_one(test: &Test, log: &Path, accel: Accel, group: Option<&ControlGroup>) -> Result<()> {
     let file = File::create(log).with_context(|| format!("create {}", log.display()))?;
-    let mut command = Command::new("setpriv");
+    let mut command = group.map_or_else(|| Command::new("env"), ControlGroup::command);
     if let Some(kernel) = &test.kernel {
         let logs = paths::all_logs().join("kernels");
         command
@@ -322,7 +333,7 @@ fn run_one(test: &Test, log: &Path, accel: Accel) -> Result<()> {
             .env("NETROOT_LOGS", logs.join(&kernel.version));
     }
     let mut child = command
-        .args(["--pdeathsig", "KILL", "--"])
+        .args(["setpriv", "--pdeathsig", "KILL", "--"])
         .arg(&test.program)
         .args(["--include-ignored", "--exact", &test.name, "--nocapture"])
         .env("NETROOT_ACCEL", accel.name())

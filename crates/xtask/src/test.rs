@@ -15,6 +15,7 @@ use netroot_harness::paths;
 pub(crate) use self::aarch64_server::show as aarch64_server;
 use self::check::{Check, CheckResult, Outcome, cargo, passed, run_check, sum_up};
 use crate::architecture::Architecture;
+use crate::control_group::OwnGroup;
 use crate::privileges::needs_root;
 use crate::root_tests::{Processors, RootTests, Which, table};
 use crate::run::{output, run};
@@ -69,6 +70,7 @@ const BESIDE: [(&str, Check); 14] = [
 /// When a check failed.
 pub(crate) fn quick() -> Result<()> {
     let (began, processors) = (Instant::now(), Processors::now());
+    let _counted = OwnGroup::enter();
     let results = QUICK.map(|(name, check)| run_check(name, check));
     sum_up(&results, began, &processors)
 }
@@ -79,6 +81,7 @@ pub(crate) fn quick() -> Result<()> {
 /// When a check failed.
 pub(crate) fn all() -> Result<()> {
     let (began, processors) = (Instant::now(), Processors::now());
+    let _counted = OwnGroup::enter();
     let kernels = KERNELS.map(|(_, kernel)| kernel);
     let mut results = vec![
         run_check("formatting", style::formatting),
@@ -99,7 +102,11 @@ pub(crate) fn all() -> Result<()> {
         let rest = the_rest_of_the_set_up();
         (build.join(), rest)
     });
-    results.extend(rest);
+    // What it used is told with the build.
+    results.extend(rest.into_iter().map(|check| CheckResult {
+        used: None,
+        ..check
+    }));
     results.push(build.map_err(|_| anyhow!("a thread panicked"))?);
     if results
         .iter()
@@ -123,6 +130,8 @@ pub(crate) fn all() -> Result<()> {
     results.push(CheckResult {
         took: start.elapsed(),
         idle: meanwhile.idle(),
+        // Theirs is in the text.
+        used: None,
         ..waited
     });
     sum_up(&results, began, &processors)

@@ -32,6 +32,8 @@ impl Test {
 pub(super) struct Done {
     pub(super) test: Test,
     pub(super) took: Duration,
+    /// The processor time of all its programs, where it is known.
+    pub(super) used: Option<Duration>,
     /// The file with what it printed.
     pub(super) log: PathBuf,
     pub(super) result: Result<()>,
@@ -44,6 +46,9 @@ impl Done {
             Err(error) => format!("{error:#}"),
         };
         let (title, seconds) = (self.test.title(), self.took.as_secs());
-        format!("test {title} ... {how}, {seconds} s")
+        let used = self.used.map_or_else(String::new, |used| {
+            format!(", {:.1} s of a processor", used.as_secs_f64())
+        });
+        format!("test {title} ... {how}, {seconds} s{used}")
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use netroot_harness::paths;
 
+use crate::control_group::used_by_own;
 use crate::root_tests::Processors;
 
 pub(super) type Check = fn() -> Result<Outcome>;
@@ -22,6 +23,8 @@ pub(super) struct CheckResult {
     pub(super) took: Duration,
     /// The share of that time in which the processors had nothing to do.
     pub(super) idle: f64,
+    /// The processor time of this program and of what it started meanwhile, but the tests that need root, where it is known.
+    pub(super) used: Option<Duration>,
     pub(super) result: Result<Outcome>,
 }
 
@@ -31,11 +34,15 @@ pub(super) fn run_check(
 ) -> CheckResult {
     println!("\n== {name}");
     let (start, processors) = (Instant::now(), Processors::now());
+    let before = used_by_own();
     let result = check();
     let result = CheckResult {
         name,
         took: start.elapsed(),
         idle: processors.idle(),
+        used: used_by_own()
+            .zip(before)
+            .map(|(now, before)| now.saturating_sub(before)),
         result,
     };
     println!("{}", result.line());
@@ -50,8 +57,12 @@ impl CheckResult {
             Ok(Outcome::NotDone(why)) => ("NOT DONE", why.clone()),
             Err(error) => ("FAILED", format!("{error:#}")),
         };
+        let used = match self.used {
+            Some(used) => format!("{:.0} s", used.as_secs_f64()),
+            None => "-".to_owned(),
+        };
         format!(
-            "{word:<8} {took:>6.1} s {idle:>3.0} % idle  {}  {more}",
+            "{word:<8} {took:>6.1} s {idle:>3.0} % idle {used:>7} of a processor  {}  {more}",
             self.name
         )
         .trim_end()
@@ -59,7 +70,8 @@ impl CheckResult {
     }
 }
 
-/// Prints every result again, the total time, and how much of the processors' since then was not used.
+/// Prints every result again, the total time, how much of the processors' since then was not used, and how much the
+/// checks used.
 ///
 /// # Errors
 /// When a check failed.
@@ -72,8 +84,14 @@ pub(super) fn sum_up(
     for result in results {
         println!("{}", result.line());
     }
+    let used = used_by_own().map_or_else(String::new, |used| {
+        format!(
+            "; {:.0} s of a processor but for the tests that need root",
+            used.as_secs_f64()
+        )
+    });
     println!(
-        "total {:.0} s, of which the processors were idle for {:.0} %",
+        "total {:.0} s, of which the processors were idle for {:.0} %{used}",
         began.elapsed().as_secs_f64(),
         processors.idle() * 100.0
     );
