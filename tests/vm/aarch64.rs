@@ -2,6 +2,8 @@
 //! init for aarch64, which the same server carries. QEMU emulates the processor wherever the tests run, so there are few,
 //! each of which shows several things.
 
+mod secure_boot;
+
 use std::path::Path;
 
 use anyhow::Result;

@@ -23,7 +23,7 @@ fn power_on_with(lan: &Lan, firmware: Firmware) -> Result<Vm> {
 }
 
 /// What the machine's last boot reported, once it has.
-fn reported(lan: &Lan, server: &NetrootServe) -> Result<Value> {
+pub(crate) fn reported(lan: &Lan, server: &NetrootServe) -> Result<Value> {
     let mounted = "root mounted ";
     server
         .output()

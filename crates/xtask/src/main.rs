@@ -64,6 +64,10 @@ enum Task {
         /// takes half an hour on two processors.
         #[arg(long, conflicts_with_all = ["quick", "only_root_tests", "long", "kernels"])]
         aarch64_server: bool,
+        /// Run only the tests that boot Debian's root for arm64 under Secure Boot to its login: by PXE and by UEFI HTTP boot
+        /// with shim and GRUB, and as a unified kernel image. The processor is emulated, which takes minutes for each.
+        #[arg(long, conflicts_with_all = ["quick", "only_root_tests", "long", "kernels", "aarch64_server"])]
+        aarch64_secure_boot: bool,
     },
     /// Check that the modules of each crate depend on each other in no circle.
     Circles,
@@ -122,7 +126,7 @@ enum Task {
         /// Unpack only the programs of Debian 13 that tests make roots of other distributions from.
         #[arg(long, conflicts_with_all = ["debian_root_only", "tests_layer_only", "kernels_only", "arm64_only"])]
         distributions_only: bool,
-        /// Unpack only the boot loaders of Debian 13 that machines with Secure Boot are tested with.
+        /// Unpack only the boot loaders that machines with Secure Boot are tested with: Debian 13's and iPXE 2.0.
         #[arg(long, conflicts_with_all = ["debian_root_only", "tests_layer_only", "kernels_only", "arm64_only", "distributions_only"])]
         signed_loaders_only: bool,
     },
@@ -160,6 +164,10 @@ fn run(task: Task) -> Result<()> {
             aarch64_server: true,
             ..
         } => test::aarch64_server(),
+        Task::Test {
+            aarch64_secure_boot: true,
+            ..
+        } => test::aarch64_secure_boot(),
         Task::Test {
             only_root_tests: true,
             ..

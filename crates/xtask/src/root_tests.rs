@@ -46,8 +46,6 @@ const ENDED: Duration = Duration::from_millis(100);
 const SILENCE: Duration = Duration::from_secs(5 * 60);
 /// How many of the slowest tests are told.
 const SLOWEST: usize = 12;
-/// The tests of a server on aarch64, which is built on demand.
-const OF_AARCH64_SERVERS: &str = "aarch64_server::";
 /// The tests that install the Debian package.
 const OF_THE_PACKAGE: &str = "installed::";
 
@@ -58,12 +56,33 @@ pub(crate) enum Which {
     All(Vec<FetchedKernel>),
     /// Those that boot machines with Debian's kernel, with each of these instead.
     Kernels(Vec<FetchedKernel>),
-    /// Those of a server on aarch64, which no other run has: `cargo xtask test --aarch64-server` builds it.
-    Aarch64Server,
+    /// Those that no other run has.
+    OnDemand(OnDemand),
     /// Those that wait for minutes (`#[ignore]`).
     Waiting,
     /// All others.
     Others,
+}
+
+/// Tests that would take longer than all others: each group has an option of `cargo xtask test` of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnDemand {
+    /// Of a server on aarch64, which is built for them.
+    Aarch64Server,
+    /// Of Debian's root for arm64 under Secure Boot, on an emulated processor.
+    Aarch64SecureBoot,
+}
+
+impl OnDemand {
+    const ALL: [Self; 2] = [Self::Aarch64Server, Self::Aarch64SecureBoot];
+
+    /// Whether the test is one of them, by the beginning of its name.
+    fn has(self, test: &Test) -> bool {
+        test.name.starts_with(match self {
+            Self::Aarch64Server => "aarch64_server::",
+            Self::Aarch64SecureBoot => "aarch64::secure_boot::login::",
+        })
+    }
 }
 
 /// Why a test has to fail with its kernel, if it has to.
@@ -198,11 +217,14 @@ fn slowest(all: &[Done]) -> Vec<&Done> {
 }
 
 fn list(which: &Which) -> Result<Vec<Test>> {
-    let is_of_aarch64_servers = |test: &Test| test.name.starts_with(OF_AARCH64_SERVERS);
-    let (on_aarch64, all): (Vec<Test>, Vec<Test>) =
-        every_test()?.into_iter().partition(is_of_aarch64_servers);
+    let is_on_demand = |test: &Test| OnDemand::ALL.iter().any(|group| group.has(test));
+    let (on_demand, all): (Vec<Test>, Vec<Test>) =
+        every_test()?.into_iter().partition(is_on_demand);
     let tests: Vec<Test> = match which {
-        Which::Aarch64Server => on_aarch64,
+        Which::OnDemand(group) => {
+            let chosen = on_demand.into_iter().filter(|test| group.has(test));
+            chosen.collect()
+        }
         Which::All(kernels) => {
             let mut few = kernels::each_with(kernels, &all, kernels::is_one_of_the_few)?;
             few.retain(|test| match known_difference(test) {

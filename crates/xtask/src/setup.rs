@@ -230,6 +230,22 @@ pub(crate) fn run_for_aarch64_server() -> Result<()> {
     take(steps)
 }
 
+/// What `cargo xtask test --aarch64-secure-boot` needs.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_for_aarch64_secure_boot() -> Result<()> {
+    let mut steps = missing()?;
+    if let Some(step) = packages::missing_for_aarch64()? {
+        steps.push(Box::new(step));
+    }
+    steps.extend(arm64_root::missing());
+    if let Some(step) = signed_loaders::missing() {
+        steps.push(Box::new(step));
+    }
+    take(steps)
+}
+
 /// What builds the server for another architecture.
 fn for_cross_compiling(other: Architecture) -> Result<Vec<Box<dyn InstallStep>>> {
     if other != Architecture::Arm64 {

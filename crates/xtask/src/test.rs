@@ -17,7 +17,7 @@ use self::check::{Check, CheckResult, Outcome, cargo, passed, run_check, sum_up}
 use crate::architecture::Architecture;
 use crate::control_group::OwnGroup;
 use crate::privileges::needs_root;
-use crate::root_tests::{Processors, RootTests, Which, table};
+use crate::root_tests::{OnDemand, Processors, RootTests, Which, table};
 use crate::run::{output, run};
 use crate::setup::distribution_kernels::{DistributionKernel, FetchedKernel, LinuxVersion};
 use crate::{build, fuzz, kernel, package, setup};
@@ -42,7 +42,7 @@ const KERNELS: [(&str, DistributionKernel); 2] = [
 /// Some of the tests that need root install it.
 const PACKAGE: (&str, Check) = ("Debian package", debian_package);
 /// What runs alongside the tests that need root, many of which wait.
-const BESIDE: [(&str, Check); 14] = [
+const BESIDE: [(&str, Check); 15] = [
     (
         "netroot, init for both processors, their sizes",
         sizes::init,
@@ -62,6 +62,11 @@ const BESIDE: [(&str, Check); 14] = [
     }),
     ("kernel without modules", kernel_without_modules),
     ("server on aarch64", aarch64_server::on_demand),
+    ("arm64's root under Secure Boot, to its login", || {
+        let how =
+            "on demand: `cargo xtask test --aarch64-secure-boot` boots it on an emulated processor";
+        Ok(Outcome::NotDone(how.to_owned()))
+    }),
 ];
 
 /// Runs the quick checks, even after one has failed, and sums up.
@@ -226,6 +231,18 @@ pub(crate) fn long() -> Result<()> {
     setup::run_for_tests(&[])?;
     build::root_tests()?;
     println!("{}", RootTests::start(Which::Waiting)?.finish()?.judge()?);
+    Ok(())
+}
+
+/// Runs only the tests that boot Debian's root for arm64 to its login under Secure Boot.
+///
+/// # Errors
+/// As [`long`].
+pub(crate) fn aarch64_secure_boot() -> Result<()> {
+    setup::run_for_aarch64_secure_boot()?;
+    build::root_tests()?;
+    let tests = RootTests::start(Which::OnDemand(OnDemand::Aarch64SecureBoot))?;
+    println!("{}", tests.finish()?.judge()?);
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! Network cards of virtual machines.
 
 use crate::net::Tap;
+use crate::processor::Processor;
 use crate::switch::Port;
 
 /// The boot ROM on a network card.
@@ -80,8 +81,8 @@ impl Nic {
         format!("n{index}")
     }
 
-    /// QEMU's arguments for the machine's card number `index`.
-    pub(crate) fn arguments(&self, index: usize) -> Vec<String> {
+    /// QEMU's arguments for card number `index` of a machine with this processor.
+    pub(crate) fn arguments(&self, index: usize, processor: Processor) -> Vec<String> {
         let cable = Self::cable_name(index);
         let cable = match &self.cable {
             Cable::Tap(tap) => {
@@ -102,9 +103,15 @@ impl Nic {
                 Rom::None => ",romfile=",
                 Rom::Ipxe => "",
             };
-            let (cable, order) = (Self::cable_name(index), index + 1);
+            let order = match processor {
+                Processor::X86_64 => format!(",bootindex={}", index + 1),
+                // AAVMF connects nothing but what is in an order: not the source of randomness, without which edk2 since 2024 has
+                // no network.
+                Processor::Aarch64 => String::new(),
+            };
+            let cable = Self::cable_name(index);
             let (model, mac) = (&self.model, &self.mac);
-            format!("{model},netdev={cable},mac={mac},bootindex={order}{rom}")
+            format!("{model},netdev={cable},mac={mac}{order}{rom}")
         };
         vec!["-netdev".into(), cable, "-device".into(), device]
     }

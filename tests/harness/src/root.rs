@@ -56,6 +56,27 @@ impl TinyRoot {
         Ok(root)
     }
 
+    /// A root for aarch64 with shim and GRUB of Debian 13, where their packages have them.
+    ///
+    /// # Errors
+    /// As [`TinyRoot::make`], or when these are missing too.
+    pub fn signed_for_aarch64() -> Result<Self> {
+        let root = Self::make_for(Processor::Aarch64)?;
+        root.add_from_loaders("shimaa64.efi.signed", "usr/lib/shim")?;
+        root.add_from_loaders("grubnetaa64.efi.signed", "usr/lib/grub/arm64-efi-signed")?;
+        Ok(root)
+    }
+
+    /// The same with systemd's stub of Debian 13.
+    ///
+    /// # Errors
+    /// As [`TinyRoot::make`], or when it is missing too.
+    pub fn with_stub_for_aarch64() -> Result<Self> {
+        let root = Self::make_for(Processor::Aarch64)?;
+        root.add_from_loaders("linuxaa64.efi.stub", "usr/lib/systemd/boot/efi")?;
+        Ok(root)
+    }
+
     /// The same with systemd's stub, as `systemd-boot-efi` has it.
     ///
     /// # Errors
@@ -68,12 +89,23 @@ impl TinyRoot {
 
     fn add_from_layer(&self, files: &[&str]) -> Result<()> {
         for file in files {
-            let (from, to) = (paths::tests_layer().join(file), self.path().join(file));
-            if let Some(folder) = to.parent() {
-                std::fs::create_dir_all(folder)?;
-            }
-            std::fs::copy(&from, &to).with_context(|| format!("copy {}", from.display()))?;
+            self.add(&paths::tests_layer().join(file), file)?;
         }
+        Ok(())
+    }
+
+    /// Of the loaders for aarch64.
+    fn add_from_loaders(&self, name: &str, folder: &str) -> Result<()> {
+        let from = paths::signed_loaders().join("arm64").join(name);
+        self.add(&from, &format!("{folder}/{name}"))
+    }
+
+    fn add(&self, from: &Path, place: &str) -> Result<()> {
+        let to = self.path().join(place);
+        if let Some(folder) = to.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        std::fs::copy(from, &to).with_context(|| format!("copy {}", from.display()))?;
         Ok(())
     }
 

@@ -1,5 +1,5 @@
-//! Later boot loaders for machines with Secure Boot than the Debian root's own, and firmware for those with arm64: unpacked
-//! by `signed-loaders.sh` in `.cache/`.
+//! Later boot loaders for machines with Secure Boot than the Debian root's own, and firmware and systemd's stub for those
+//! with arm64: unpacked by `signed-loaders.sh` in `.cache/`.
 
 use std::path::PathBuf;
 
@@ -35,7 +35,8 @@ impl InstallStep for SignedLoaders {
             "tests boot machines with Secure Boot by them: about 60 MB to fetch, 12 MB on disk"
         };
         vec![format!(
-            "shim and GRUB of Debian 13, for x86_64 and arm64, firmware with Secure Boot for arm64, and iPXE 2.0, in {}: {why}",
+            "shim and GRUB of Debian 13, for x86_64 and arm64, firmware with Secure Boot and systemd's stub for arm64, and iPXE 2.0, \
+             in {}: {why}",
             paths::signed_loaders().display()
         )]
     }

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::check::{Outcome, cargo, passed, run_check, sum_up};
 use crate::architecture::Architecture;
-use crate::root_tests::{Processors, RootTests, Which};
+use crate::root_tests::{OnDemand, Processors, RootTests, Which};
 use crate::run::run;
 use crate::{build, package, setup};
 
@@ -48,7 +48,7 @@ pub(crate) fn show() -> Result<()> {
         }));
         results.push(run_check("a machine that serves", || {
             build::root_tests()?;
-            let tests = RootTests::start(Which::Aarch64Server)?;
+            let tests = RootTests::start(Which::OnDemand(OnDemand::Aarch64Server))?;
             Ok(Outcome::Passed(tests.finish()?.judge()?))
         }));
     }

@@ -261,7 +261,7 @@ impl<'net> VmBuilder<'net> {
         argv.extend(self.processor.hardware().iter().map(|&word| word.into()));
         argv.extend(self.hardware.iter().cloned());
         for (index, nic) in self.nics.iter().enumerate() {
-            argv.extend(nic.arguments(index));
+            argv.extend(nic.arguments(index, self.processor));
         }
         if let Some((kernel, initrd, command_line)) = &self.kernel {
             argv.extend(["-kernel".into(), kernel.display().to_string()]);

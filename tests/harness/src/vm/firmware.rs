@@ -1,12 +1,13 @@
 //! Firmware, and the files that it is.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
 use super::variable_store::{self, Variable};
+use crate::paths;
 use crate::processor::Processor;
 
 /// A machine's firmware.
@@ -19,7 +20,7 @@ pub enum Firmware {
     Uefi,
     /// The same without PXE, so that it tries HTTP boot at once.
     UefiHttp,
-    /// OVMF with Microsoft's keys, and with Secure Boot on: it starts only what they, or what they have signed, signed.
+    /// edk2 with Microsoft's keys, and with Secure Boot on: it starts only what they, or what they have signed, signed.
     SecureBoot,
     /// The same without PXE, so that it tries HTTP boot at once.
     SecureBootHttp,
@@ -49,22 +50,20 @@ impl Firmware {
         let Some((code, variables)) = self.edk2(processor)? else {
             return Ok(Vec::new());
         };
-        copy_sparse(&variables, own)
-            .with_context(|| format!("copy {} to {}", variables.display(), own.display()))?;
-        if !changes.is_empty() {
-            let mut store = fs::read(own)?;
-            for (variable, data) in changes {
-                variable_store::write(&mut store, *variable, data)
-                    .with_context(|| format!("write variables to {}", own.display()))?;
-            }
-            fs::write(own, store)?;
+        let mut store =
+            fs::read(&variables).with_context(|| format!("read {}", variables.display()))?;
+        for (variable, data) in changes {
+            variable_store::write(&mut store, *variable, data)
+                .with_context(|| format!("change {}", variables.display()))?;
         }
+        write_sparse(&store, own).with_context(|| format!("write {}", own.display()))?;
         let drive = |unit: u8, more: &str, file: &Path| {
             let file = file.display();
             format!("if=pflash,format=raw,unit={unit},{more}file={file}")
         };
         let mut flash = Vec::new();
-        if self.is_secure() {
+        // An aarch64 machine has no such mode: its kernel could write to the store, and does not.
+        if self.is_secure() && processor == Processor::X86_64 {
             for setting in [
                 // Only system management mode may write to its variables.
                 ["-machine", "smm=on"],
@@ -86,62 +85,57 @@ impl Firmware {
 
     /// The files of edk2: its code, and a variable store that nothing was written to since it was made.
     fn edk2(self, processor: Processor) -> Result<Option<(PathBuf, PathBuf)>> {
-        let (folder, files, package): (_, &[(&str, &str)], _) = match (processor, self) {
+        let (folder, files, source): (PathBuf, &[(&str, &str)], _) = match (processor, self) {
             (Processor::X86_64, Self::Bios) => return Ok(None),
             (Processor::Aarch64, Self::Bios) => bail!("an aarch64 machine has no BIOS"),
             (Processor::X86_64, Self::SecureBoot | Self::SecureBootHttp) => (
-                "/usr/share/OVMF",
+                "/usr/share/OVMF".into(),
                 &[
                     ("OVMF_CODE_4M.secboot.fd", "OVMF_VARS_4M.ms.fd"),
                     ("OVMF_CODE.secboot.fd", "OVMF_VARS.ms.fd"),
                 ],
-                "ovmf",
+                "install the package ovmf, or run `cargo xtask setup`",
             ),
-            (Processor::Aarch64, Self::SecureBoot | Self::SecureBootHttp) => {
-                bail!("Debian's AAVMF has no variable store with Microsoft's keys")
-            }
+            // Debian 12's package has no variable store with Microsoft's keys.
+            (Processor::Aarch64, Self::SecureBoot | Self::SecureBootHttp) => (
+                paths::signed_loaders().join("firmware"),
+                &[("AAVMF_CODE.secboot.fd", "AAVMF_VARS.ms.fd")],
+                "run `cargo xtask setup --signed-loaders-only`",
+            ),
             (Processor::X86_64, _) => (
-                "/usr/share/OVMF",
+                "/usr/share/OVMF".into(),
                 // The 4 MiB build if the distribution has one.
                 &[
                     ("OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd"),
                     ("OVMF_CODE.fd", "OVMF_VARS.fd"),
                 ],
-                "ovmf",
+                "install the package ovmf, or run `cargo xtask setup`",
             ),
             (Processor::Aarch64, _) => (
-                "/usr/share/AAVMF",
+                "/usr/share/AAVMF".into(),
                 &[("AAVMF_CODE.fd", "AAVMF_VARS.fd")],
-                "qemu-efi-aarch64",
+                "install the package qemu-efi-aarch64, or run `cargo xtask setup`",
             ),
         };
-        let folder = Path::new(folder);
         let mut files = files
             .iter()
             .map(|(code, variables)| (folder.join(code), folder.join(variables)));
         let found = files.find(|(code, variables)| code.exists() && variables.exists());
-        found.map(Some).with_context(|| {
-            format!(
-                "no firmware in {}: install the package {package}, or run `cargo xtask setup`",
-                folder.display()
-            )
-        })
+        found
+            .map(Some)
+            .with_context(|| format!("no firmware in {}: {source}", folder.display()))
     }
 }
 
-/// Copies a file without its zeros: AAVMF's variable store has 64 MiB, and less than one of content.
-fn copy_sparse(from: &Path, to: &Path) -> io::Result<()> {
-    let (mut from, mut to) = (File::open(from)?, File::create(to)?);
-    let length = from.metadata()?.len();
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        let read = from.read(&mut buffer)?;
-        match buffer.get(..read).unwrap_or_default() {
-            [] => return to.set_len(length),
-            zeros if zeros.iter().all(|byte| *byte == 0) => {
-                to.seek_relative(i64::try_from(read).unwrap_or_default())?;
-            }
-            content => to.write_all(content)?,
+/// Writes a file without its zeros: AAVMF's variable store has 64 MiB, and less than one of content.
+fn write_sparse(content: &[u8], to: &Path) -> io::Result<()> {
+    let mut to = File::create(to)?;
+    for piece in content.chunks(64 * 1024) {
+        if piece.iter().all(|byte| *byte == 0) {
+            to.seek_relative(i64::try_from(piece.len()).unwrap_or_default())?;
+        } else {
+            to.write_all(piece)?;
         }
     }
+    to.set_len(u64::try_from(content.len()).unwrap_or_default())
 }
