@@ -46,7 +46,8 @@ const ARCHITECTURES: [Architecture; 2] = [
 ];
 
 /// The sources of the init, relative to the workspace.
-const SOURCES: [&str; 10] = [
+const SOURCES: [&str; 11] = [
+    "crates/efi",
     "crates/init",
     "crates/kmod",
     "crates/net",
