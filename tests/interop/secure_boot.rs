@@ -1,12 +1,12 @@
 //! Debian's own signed files, and what is wrong with them when somebody changed them.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use netroot_harness::{Net, NetrootServe, TinyRoot, certificates_entry, paths, with_signatures};
 use netroot_proto::dhcp::{MessageType, code};
-use netroot_secure_boot::{Architecture, Authority, Binary, ChainError, Part, check};
+use netroot_secure_boot::{Architecture, Authority, Binary, ChainError, Part, SigningKey, check};
 use serde_json::json;
 
 use crate::firmware::{MACHINE, ask, message};
@@ -378,4 +378,92 @@ fn a_folder_without_a_shim_or_without_its_grub_is_told_of() -> Result<()> {
     let shim = paths::signed_loaders().join("x64/shimx64.efi.signed");
     fs::copy(shim, folder.path().join("shimx64.efi.signed"))?;
     tells("and no signed GRUB beside it; copy shim and the GRUB")
+}
+
+/// A shim that starts iPXE, and the iPXE that it trusts: they go before the root's GRUB, as long as they start one another.
+#[test]
+fn ipxes_own_signed_files_are_given_under_the_names_that_are_asked_for_while_they_are_right()
+-> Result<()> {
+    let net = Net::new("signed-ipxe-names")?;
+    let bridge = net.bridge("br0", "10.77.0.1/24")?;
+    let machine = Net::new("signed-ipxe-names-machine")?;
+    net.cable(&bridge, &machine, "eth0", "10.77.0.66/24")?;
+    let (root, folder) = (TinyRoot::signed()?, tempfile::tempdir()?);
+    let made = paths::ipxe_shim();
+    let read = |file: &str| fs::read(made.join(file)).with_context(|| file.to_owned());
+    let vendor = SigningKey::from_pem(&read("vendor.key")?, &read("vendor.pem")?)?;
+    let unsigned = fs::read(paths::signed_loaders().join("ipxe/snponly.efi"))?;
+    let ipxe = folder.path().join("snponly.efi");
+    fs::write(&ipxe, vendor.sign(unsigned.clone())?)?;
+    // Who signed the shim is no matter here.
+    let shim = folder.path().join("snponly-shimx64.efi");
+    fs::write(&shim, vendor.sign(read("shimx64.efi")?)?)?;
+
+    let named = folder.path().display().to_string();
+    let range = ["--interface", "br0", "--dhcp", "10.77.0.100-10.77.0.199"];
+    let more = ["--ipxe", &named, "--secure-boot", "always"];
+    let server = NetrootServe::start(&net, root.path(), &[&range[..], &more].concat())?;
+    assert_eq!(offered(&machine)?, "x86_64-sb/ipxe-shim.efi");
+    let get = |path: &str| {
+        let url = format!("http://10.77.0.1:8069/{path}");
+        machine.run(&["curl", "-sS", "--max-time", "60", &url])
+    };
+    let length = |path: &str| {
+        let url = format!("http://10.77.0.1:8069/{path}");
+        let length = "%{http_code} %{size_download}";
+        let curl = ["curl", "-sS", "--max-time", "60", "-o", "/dev/null", "-w"];
+        machine.run(&[&curl[..], &[length, &url]].concat())
+    };
+    let size = |path: &Path| fs::metadata(path).map(|it| format!("200 {}", it.len()));
+    for (path, file) in [
+        ("x86_64-sb/ipxe-shim.efi", &shim),
+        // As iPXE's own shim asks, this one, and a shim over HTTP.
+        ("x86_64-sb/ipxe.efi", &ipxe),
+        ("x86_64-sb/snponly.efi", &ipxe),
+        ("x86_64-sb//snponly.efi", &ipxe),
+        // Without Secure Boot.
+        ("snponly.efi", &ipxe),
+        ("kernelshim.efi", &root.path().join(TinyRoot::SIGNED[0])),
+    ] {
+        assert_eq!(length(path)?, size(file)?, "{path}");
+    }
+    assert!(length("x86_64-sb/mmx64.efi")?.starts_with("404 "));
+    let first = get("x86_64-sb/autoexec.ipxe")?;
+    assert!(first.contains("\nchain --replace http://"), "{first}");
+    let script = format!("boot/{}.ipxe", MACHINE.to_string().replace(':', "-"));
+    let image = root.path().file_name().context("a name")?.to_string_lossy();
+    let by_shim = format!("\nshim http://10.77.0.1:8069/images/{image}/kernelshim.efi-");
+    let boots = get(&script)?;
+    assert!(boots.contains(&by_shim), "{boots}");
+    let netroot = paths::netroot()?.display().to_string();
+    let directory = root.path().display().to_string();
+    let check = [
+        &netroot,
+        "check",
+        "br0",
+        &directory,
+        "--offline",
+        "--ipxe",
+        &named,
+    ];
+    let checked = net.shell(&format!("{} || true", check.join(" ")))?;
+    for part in [
+        "iPXE's signed files start its kernel by the root's shim",
+        "shim is signed under Stand-in for iPXE's signer",
+    ] {
+        assert!(checked.contains(part), "{part}: {checked}");
+    }
+
+    // The root's own are given meanwhile.
+    fs::write(&ipxe, &unsigned)?;
+    let wrong = format!("the boot loader is not signed ({})", ipxe.display());
+    let output = server.output();
+    let told = output.wait_for(&wrong, "what is wrong with it", TIMEOUT)?;
+    assert_eq!(offered(&machine)?, format!("images/{image}/shimx64.efi"));
+    assert!(!get(&script)?.contains("\nshim "));
+    fs::write(&ipxe, vendor.sign(unsigned)?)?;
+    let replaced = "\"loader\":\"x86_64-sb/ipxe.efi\"";
+    output.wait_after(told.end, replaced, "that it is served again", TIMEOUT)?;
+    assert_eq!(offered(&machine)?, "x86_64-sb/ipxe-shim.efi");
+    Ok(())
 }

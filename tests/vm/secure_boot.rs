@@ -4,6 +4,7 @@
 mod authorities;
 mod debian_13;
 mod failures;
+mod signed_ipxe;
 mod signer;
 
 use anyhow::{Context, Result};

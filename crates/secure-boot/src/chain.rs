@@ -39,7 +39,7 @@ pub struct Chain {
     pub vendors: Vec<String>,
     /// What must have been enrolled on a machine that is to boot them.
     pub conditions: Vec<Condition>,
-    /// The loader's generations: a machine whose least ones are higher refuses it.
+    /// The loader's generations: a machine whose least ones are higher refuses it. Empty where there is none.
     pub loader: Sbat,
 }
 
@@ -143,6 +143,34 @@ impl ChainError {
 /// # Errors
 /// The first of them that every machine would refuse, and why.
 pub fn check(shim: &Binary, loader: &Binary, kernel: Option<&Binary>) -> Result<Chain, ChainError> {
+    let mut chain = beginning(shim)?;
+    let condition = starts(shim, Part::Loader, loader, &chain.vendors)?;
+    chain.conditions.extend(condition);
+    if loader.sbat.is_empty() {
+        return Err(ChainError::NoSbat);
+    }
+    chain.loader = loader.sbat.clone();
+    if let Some(kernel) = kernel {
+        let condition = starts(shim, Part::Kernel, kernel, &chain.vendors)?;
+        chain.conditions.extend(condition);
+    }
+    Ok(chain)
+}
+
+/// Checks that firmware starts `shim`, and that one `kernel`, as where iPXE starts a kernel by its distribution's shim. There
+/// is no loader between them, and a kernel says no generation: iPXE has shim look for none.
+///
+/// # Errors
+/// As of [`check`].
+pub fn check_kernel(shim: &Binary, kernel: &Binary) -> Result<Chain, ChainError> {
+    let mut chain = beginning(shim)?;
+    let condition = starts(shim, Part::Kernel, kernel, &chain.vendors)?;
+    chain.conditions.extend(condition);
+    Ok(chain)
+}
+
+/// The chain up to `shim`, which firmware starts.
+fn beginning(shim: &Binary) -> Result<Chain, ChainError> {
     require_signature(Part::Shim, shim)?;
     if shim.authorized.is_empty() {
         return Err(ChainError::NoShim);
@@ -159,20 +187,12 @@ pub fn check(shim: &Binary, loader: &Binary, kernel: Option<&Binary>) -> Result<
         let issuer = signature.map(super::Signature::issuer).unwrap_or_default();
         conditions.push(Condition::NotMicrosoft { issuer });
     }
-    let vendors = vendors(&shim.authorized);
-    conditions.extend(starts(shim, Part::Loader, loader, &vendors)?);
-    if loader.sbat.is_empty() {
-        return Err(ChainError::NoSbat);
-    }
-    if let Some(kernel) = kernel {
-        conditions.extend(starts(shim, Part::Kernel, kernel, &vendors)?);
-    }
     Ok(Chain {
         architecture: shim.architecture,
         authorities,
-        vendors,
+        vendors: vendors(&shim.authorized),
         conditions,
-        loader: loader.sbat.clone(),
+        loader: Sbat::default(),
     })
 }
 

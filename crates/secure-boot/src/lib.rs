@@ -28,7 +28,7 @@ mod signing;
 pub use self::authority::Authority;
 pub use self::binary::{Architecture, Binary, BinaryError};
 pub use self::certificate::Certificate;
-pub use self::chain::{Chain, ChainError, Condition, Part, check};
+pub use self::chain::{Chain, ChainError, Condition, Part, check, check_kernel};
 pub use self::signature::{Signature, SignatureError};
 pub use self::signature_list::{Listed, signature_list};
 pub use self::signing::{SignError, SigningKey, SigningKeyError};

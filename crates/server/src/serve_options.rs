@@ -165,11 +165,11 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "DIR")]
     pub(crate) tftp_dir: Option<PathBuf>,
 
-    /// The directory of iPXE's binaries [default: where distributions install them].
+    /// The directory of iPXE's binaries, and of its signed shim and iPXE for machines with Secure Boot [default: where distributions install them].
     #[arg(long, value_name = "DIR")]
     pub(crate) ipxe: Option<PathBuf>,
 
-    /// When machines are given the root's shim, GRUB and kernel, which its distribution signed, instead of iPXE: auto for those that refuse iPXE or report that Secure Boot is on; always; never.
+    /// When machines are given what is signed (iPXE's own shim and iPXE, or the root's shim and GRUB) instead of iPXE alone: auto for those that refuse iPXE or report that Secure Boot is on; always; never.
     #[arg(long, value_name = "MODE", default_value = "auto", value_parser = secure_boot)]
     pub(crate) secure_boot: SecureBootMode,
 

@@ -129,6 +129,9 @@ enum Task {
         /// Unpack only the boot loaders that machines with Secure Boot are tested with: Debian 13's and iPXE 2.0.
         #[arg(long, conflicts_with_all = ["debian_root_only", "tests_layer_only", "kernels_only", "arm64_only", "distributions_only"])]
         signed_loaders_only: bool,
+        /// Build only the shim that starts iPXE where tests have it signed.
+        #[arg(long, conflicts_with_all = ["debian_root_only", "tests_layer_only", "kernels_only", "arm64_only", "distributions_only", "signed_loaders_only"])]
+        ipxe_shim_only: bool,
     },
 }
 
@@ -232,6 +235,10 @@ fn run(task: Task) -> Result<()> {
             signed_loaders_only: true,
             ..
         } => setup::unpack_signed_loaders(),
+        Task::Setup {
+            ipxe_shim_only: true,
+            ..
+        } => setup::build_ipxe_shim(),
         Task::Setup { .. } => setup::run(),
     }
 }

@@ -10,6 +10,7 @@ mod debian_root;
 pub(crate) mod distribution_kernels;
 mod distributions;
 mod install_step;
+mod ipxe_shim;
 pub(crate) mod kernel_source;
 mod layer;
 mod packages;
@@ -101,6 +102,9 @@ fn missing_for_tests_alone() -> Result<Vec<Box<dyn InstallStep>>> {
         steps.push(Box::new(step));
     }
     if let Some(step) = signed_loaders::missing() {
+        steps.push(Box::new(step));
+    }
+    if let Some(step) = ipxe_shim::missing() {
         steps.push(Box::new(step));
     }
     Ok(steps)
@@ -380,6 +384,20 @@ pub(crate) fn unpack_signed_loaders() -> Result<()> {
     match signed_loaders::missing() {
         None => {
             println!("set-up: the boot loaders for Secure Boot are complete");
+            Ok(())
+        }
+        Some(step) => step.run(),
+    }
+}
+
+/// Builds the shim that starts iPXE alone, for the same user.
+///
+/// # Errors
+/// When its source cannot be fetched, or does not build.
+pub(crate) fn build_ipxe_shim() -> Result<()> {
+    match ipxe_shim::missing() {
+        None => {
+            println!("set-up: the shim that starts iPXE is complete");
             Ok(())
         }
         Some(step) => step.run(),

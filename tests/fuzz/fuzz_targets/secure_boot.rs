@@ -2,7 +2,7 @@
 #![no_main]
 
 use netroot_efi::{SecureBoot, common_name};
-use netroot_secure_boot::{Binary, check, signature_list};
+use netroot_secure_boot::{Binary, check, check_kernel, signature_list};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let _ = signature_list(bytes);
@@ -16,5 +16,8 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     // Nobody here has a key of Microsoft's.
     if let Ok(chain) = check(&binary, &binary, Some(&binary)) {
         assert!(chain.authorities.is_empty());
+    }
+    if let Ok(chain) = check_kernel(&binary, &binary) {
+        assert!(chain.authorities.is_empty() && chain.loader.is_empty());
     }
 });

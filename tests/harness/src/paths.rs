@@ -62,6 +62,11 @@ pub fn signed_loaders() -> PathBuf {
     cache().join("signed-loaders")
 }
 
+/// A shim that starts iPXE, and the key of who signs iPXE for it. `cargo xtask test` builds it.
+pub fn ipxe_shim() -> PathBuf {
+    cache().join("ipxe-shim")
+}
+
 /// The boot server as `cargo xtask` builds it.
 ///
 /// # Errors

@@ -36,7 +36,7 @@ fn signed_under(authorities: &[Authority]) -> Result<Vec<u8>> {
 }
 
 /// A `db` with these certificates, which are inside the signatures that were made under them.
-fn trusting(authorities: &[Authority]) -> Result<SignatureLists> {
+pub(super) fn trusting(authorities: &[Authority]) -> Result<SignatureLists> {
     let binary = Binary::parse(&shim()?)?;
     let certificates = binary.valid_signatures().flat_map(|it| it.certificates());
     let of = certificates

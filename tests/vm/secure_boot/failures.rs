@@ -27,7 +27,7 @@ use crate::lan::{Lan, MACHINE, RANGE, TIMEOUT, write};
 const PACKAGES: &str = "apt install shim-signed grub-efi-amd64-signed linux-image-amd64`";
 
 /// A root of Debian with its signed files.
-fn debian() -> Result<TinyRoot> {
+pub(super) fn debian() -> Result<TinyRoot> {
     let root = TinyRoot::signed()?;
     write(&root.path().join("etc/os-release"), "ID=debian\n")?;
     Ok(root)
@@ -41,7 +41,7 @@ fn grub(root: &TinyRoot) -> PathBuf {
     root.path().join(TinyRoot::SIGNED[1])
 }
 
-fn kernel(root: &TinyRoot) -> Result<PathBuf> {
+pub(super) fn kernel(root: &TinyRoot) -> Result<PathBuf> {
     let (version, _) = paths::debian_kernel()?;
     Ok(root.path().join(format!("boot/vmlinuz-{version}")))
 }
@@ -85,7 +85,12 @@ impl Site {
     }
 }
 
-fn assert_told(server: &NetrootServe, machine: &str, cause: &str, words: &[&str]) -> Result<()> {
+pub(super) fn assert_told(
+    server: &NetrootServe,
+    machine: &str,
+    cause: &str,
+    words: &[&str],
+) -> Result<()> {
     let start = format!("\"kind\":\"boot-stopped\",\"machine\":\"{machine}\"");
     let told = server
         .output()

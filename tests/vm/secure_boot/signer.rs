@@ -31,7 +31,12 @@ impl Signer {
             "-out",
             "certificate.pem",
         ])?;
-        signer.run(&[
+        signer.convert()?;
+        Ok(signer)
+    }
+
+    fn convert(&self) -> Result<()> {
+        self.run(&[
             "openssl",
             "x509",
             "-outform",
@@ -40,14 +45,28 @@ impl Signer {
             "certificate.pem",
             "-out",
             "certificate.der",
-        ])?;
+        ])
+    }
+
+    /// The one with this key and this certificate, in PEM.
+    pub(super) fn of(key: &Path, certificate: &Path) -> Result<Self> {
+        let signer = Self(tempfile::tempdir()?);
+        for (from, to) in [(key, "key.pem"), (certificate, "certificate.pem")] {
+            let copied = std::fs::copy(from, signer.0.path().join(to));
+            copied.with_context(|| format!("copy {}", from.display()))?;
+        }
+        signer.convert()?;
         Ok(signer)
+    }
+
+    /// The certificate, in DER.
+    pub(super) fn certificate(&self) -> Result<Vec<u8>> {
+        Ok(std::fs::read(self.0.path().join("certificate.der"))?)
     }
 
     /// What firmware has in `db` that trusts this signer alone.
     pub(super) fn db(&self) -> Result<SignatureLists> {
-        let certificate = std::fs::read(self.0.path().join("certificate.der"))?;
-        Ok(SignatureLists::default().certificate(&certificate))
+        Ok(SignatureLists::default().certificate(&self.certificate()?))
     }
 
     /// Signs a file that nobody has signed.

@@ -31,6 +31,8 @@ pub(crate) struct Image {
     /// The same where firmware loads the image itself as one program (a unified kernel image). It is for machines that boot
     /// this image, and not for those that ask first; `None` where there is no such program.
     pub(crate) unified_loaders: Option<Arc<[Loader]>>,
+    /// iPXE is to start its kernel by the shim of its distribution, where Secure Boot is on.
+    pub(crate) kernel_shim: bool,
     /// Added at the end of the command line, where it overrides what comes before.
     pub(crate) append: Option<String>,
     /// Tells its files from those that had the image's name before, in hexadecimal digits; empty where names go without.

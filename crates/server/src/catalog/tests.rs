@@ -23,6 +23,7 @@ pub(crate) fn image(name: &str) -> Image {
         title: None,
         loaders: Arc::from([]),
         unified_loaders: None,
+        kernel_shim: false,
         append: None,
         tag: String::new(),
         kind: ImageKind::Root(root_image(name)),

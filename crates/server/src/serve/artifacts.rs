@@ -16,6 +16,7 @@ mod recently_cached;
 pub(crate) mod script;
 mod served;
 pub(crate) mod signed_chain;
+pub(crate) mod signed_ipxe;
 mod store;
 
 pub(crate) use artifact::{Artifact, Chosen, FileKind, Follows};

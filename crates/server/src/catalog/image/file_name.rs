@@ -19,6 +19,8 @@ pub(crate) enum ImageFile {
     Iso,
     /// The signed shim for this processor.
     Shim(Architecture),
+    /// The same shim for iPXE, whose command `shim` starts the kernel by it.
+    KernelShim,
     /// The signed GRUB, under the name that shim asks for beside itself: one for each processor, or of openSUSE's the same
     /// for all.
     SignedGrub(Option<Architecture>),
@@ -70,6 +72,7 @@ impl ImageFile {
             "program.efi" => Self::Program,
             "disk.img" => Self::Disk,
             "cd.iso" => Self::Iso,
+            "kernelshim.efi" => Self::KernelShim,
             "shimx64.efi" => Self::Shim(Architecture::X64),
             "shimaa64.efi" => Self::Shim(Architecture::Arm64),
             "grubx64.efi" => Self::SignedGrub(Some(Architecture::X64)),
@@ -94,6 +97,7 @@ impl Display for ImageFile {
             Self::Program => "program.efi",
             Self::Disk => "disk.img",
             Self::Iso => "cd.iso",
+            Self::KernelShim => "kernelshim.efi",
             Self::Shim(Architecture::X64) => "shimx64.efi",
             Self::Shim(Architecture::Arm64) => "shimaa64.efi",
             Self::SignedGrub(Some(Architecture::X64)) => "grubx64.efi",
@@ -212,6 +216,10 @@ mod tests {
             (
                 "images/a/mmx64.efi",
                 Some((Some("a"), ImageFile::BesideShim("mmx64.efi"), "")),
+            ),
+            (
+                "images/a/kernelshim.efi-0a",
+                Some((Some("a"), ImageFile::KernelShim, "0a")),
             ),
             ("images/a/fbx64.efi", None),
             ("vmlinuz-", None),

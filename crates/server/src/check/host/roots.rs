@@ -13,7 +13,7 @@ use crate::check::subject::Subject;
 use crate::check_kernel;
 use crate::initrd_command::UNSIGNED;
 use crate::live_folder;
-use crate::serve::artifacts::loaders;
+use crate::serve::artifacts::{loaders, signed_ipxe};
 use crate::serve::events::Warning;
 use crate::serve::opened::Opened;
 use crate::settings::{ImageSettings, InitrdSource, RootSettings};
@@ -28,6 +28,13 @@ pub(super) fn loaders(subject: &Subject) -> Vec<Finding> {
     let mut findings = Vec::new();
     if !names.is_empty() {
         findings.push(Finding::ok("loader", format!("found {}", names.join(", "))));
+    }
+    for pair in found.signed.iter().flatten() {
+        findings.push(Finding::ok("loader", pair.description()));
+    }
+    for error in signed_ipxe::faults(&found.signed) {
+        let text = Warning::SignedIpxe { error }.to_string();
+        findings.push(Finding::warning("loader", text));
     }
     findings.extend(found.missed(&architectures(subject)).map(|missing| {
         let text = Warning::from(missing).to_string();

@@ -4,6 +4,7 @@
 //! that signed shim refuses it, and says "Security Violation" at most.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use netroot_net::Mac;
 use netroot_proto::pxe::strategy::{Known, SecureBootMode};
@@ -12,7 +13,8 @@ use netroot_secure_boot::Authority;
 use super::roots;
 use crate::check::finding::Finding;
 use crate::check::subject::Subject;
-use crate::serve::artifacts::signed_chain::SignedState;
+use crate::serve::artifacts::loaders;
+use crate::serve::artifacts::signed_chain::{SecondStage, SignedState};
 use crate::serve::machines::secure_boot::{SecureBoot, remembered};
 use crate::serve::opened::Opened;
 
@@ -31,6 +33,7 @@ pub(super) fn look(subject: &Subject) -> Vec<Finding> {
         findings.push(Finding::note("secure-boot", text));
         BTreeMap::new()
     });
+    let pairs = loaders::find(settings.ipxe.as_deref()).signed;
     let catalog = &settings.catalog;
     let is_always = |mode: Option<SecureBootMode>| mode == Some(SecureBootMode::Always);
     let is_wanted = is_always(Some(catalog.secure_boot))
@@ -40,7 +43,13 @@ pub(super) fn look(subject: &Subject) -> Vec<Finding> {
     for image in roots.filter(|image| image.source.root().is_some()) {
         // What else is wrong with it is found elsewhere.
         if let Ok(Opened::Root(root)) = Opened::open(image) {
-            let mut found = look_at(&root.signed_chain().state, &known, is_wanted);
+            let found = root.signed_chain();
+            let mut pairs = pairs.iter().flatten();
+            let state = match pairs.find(|pair| pair.is_for(&found)) {
+                Some(pair) => Arc::new(pair.state_with(&found)),
+                None => Arc::clone(&found.state),
+            };
+            let mut found = look_at(&state, &known, is_wanted);
             roots::named(image, &mut found);
             findings.extend(found);
         }
@@ -56,8 +65,15 @@ fn look_at(
     match state {
         SignedState::Usable(facts) => {
             let checked = &facts.checked;
-            let mut found = vec![Finding::ok("secure-boot", starts(&checked.authorities))];
-            let conditions = checked.conditions.iter();
+            let ok = starts(facts.second, &checked.authorities);
+            let mut found = match &facts.no_kernel {
+                None => vec![Finding::ok("secure-boot", ok)],
+                Some(why) => {
+                    let text = format!("no machine with Secure Boot boots it: {why}");
+                    vec![Finding::warning("secure-boot", text)]
+                }
+            };
+            let conditions = facts.conditions_of_image();
             found.extend(conditions.map(|it| Finding::warning("secure-boot", it.to_string())));
             found.extend(lost(known, &checked.authorities, &facts.cure));
             found
@@ -74,14 +90,15 @@ fn look_at(
 }
 
 /// Which firmware starts a chain.
-fn starts(authorities: &[Authority]) -> String {
+fn starts(second: SecondStage, authorities: &[Authority]) -> String {
     let names: Vec<String> = authorities.iter().map(ToString::to_string).collect();
+    let whole = match second {
+        SecondStage::Grub => "shim, GRUB and kernel start one another",
+        SecondStage::Ipxe => "iPXE's signed files start its kernel by the root's shim",
+    };
     match names.is_empty() {
-        true => "shim, GRUB and kernel start one another".to_owned(),
-        false => format!(
-            "shim, GRUB and kernel start one another, where firmware has {} in db",
-            names.join(" or ")
-        ),
+        true => whole.to_owned(),
+        false => format!("{whole}, where firmware has {} in db", names.join(" or ")),
     }
 }
 

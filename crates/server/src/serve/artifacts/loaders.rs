@@ -1,4 +1,4 @@
-//! iPXE's binaries, from the distribution's package.
+//! iPXE's binaries, from the distribution's package, or those that iPXE itself publishes.
 //!
 //! netroot ships no boot loader: distributions build and patch them. A missing one is reported with the package's name
 //! and with the machines that will not boot.
@@ -11,6 +11,7 @@ use netroot_proto::pxe::inputs::Loader;
 use netroot_proto::pxe::strategy::LoaderChoice;
 
 use super::content::Content;
+use super::signed_ipxe::{self, FoundPair};
 use crate::catalog::{ImageFile, file_of_image};
 
 /// A platform's loaders: the name that machines request, and the file names in packages, below [`FOLDERS`]: those of
@@ -85,6 +86,7 @@ pub(crate) fn chosen(name: &str) -> LoaderChoice {
     let file = file_of_image(name).map(|named| named.file);
     match file {
         Some(ImageFile::Shim(_)) => LoaderChoice::Signed,
+        _ if signed_ipxe::is_shim(name) => LoaderChoice::Signed,
         _ if second.any(|(second, _)| second == name) => LoaderChoice::Second,
         _ => LoaderChoice::First,
     }
@@ -108,8 +110,10 @@ pub(crate) struct MissingLoader {
 pub(crate) struct Loaders {
     /// What firmware loads, by platform.
     pub(crate) by_platform: Vec<Loader>,
-    /// Each file with the name that machines ask for.
+    /// Each file with the name that machines ask for, but for those of signed pairs.
     pub(crate) files: Vec<(&'static str, Content)>,
+    /// iPXE's own signed pairs.
+    pub(crate) signed: Vec<FoundPair>,
     /// Those that were not found.
     pub(crate) missing: Vec<MissingLoader>,
 }
@@ -125,9 +129,12 @@ impl Loaders {
     }
 }
 
-/// The name of every loader, and the paths that its file may have in `folder`, or where packages install them.
+/// The name of every loader, and the paths that its file may have in `folder`, or where packages install them. Of signed pairs
+/// those alone that are there, since both files are from one folder.
 pub(crate) fn paths(folder: Option<&Path>) -> Vec<(&'static str, Vec<PathBuf>)> {
     let folders = folders(folder);
+    let pairs = signed_ipxe::paths(&folders);
+    let pairs = pairs.into_iter().map(|(name, path)| (name, vec![path]));
     let all = LOADERS
         .iter()
         .flat_map(|line| [Some(line.first), line.second]);
@@ -138,6 +145,7 @@ pub(crate) fn paths(folder: Option<&Path>) -> Vec<(&'static str, Vec<PathBuf>)> 
                 .flat_map(|folder| files.iter().map(move |file| folder.join(file)));
             (name, paths.collect())
         })
+        .chain(pairs)
         .collect()
 }
 
@@ -148,37 +156,51 @@ fn folders(folder: Option<&Path>) -> Vec<PathBuf> {
     }
 }
 
-/// What firmware loads, by platform, where the loaders with these names are there.
-pub(crate) fn by_platform(names: &[&str]) -> Vec<Loader> {
+/// What firmware loads, by platform, where the loaders with these names are there, and these signed pairs.
+pub(crate) fn by_platform(names: &[&str], pairs: &[FoundPair]) -> Vec<Loader> {
     let has = |name: &str| names.contains(&name).then(|| name.to_owned());
     let loaders = LOADERS.iter().filter_map(|line| {
         let first = has(line.first.0);
         let second = line.second.and_then(|(name, _)| has(name));
         let platform = line.platform;
-        // The second loader is better than none.
-        let (first, second) = match first {
-            Some(first) => (first, second),
-            None => (second?, None),
+        let mut pairs = pairs.iter().flatten();
+        let pair = pairs.find(|pair| pair.platform() == platform);
+        let signed = pair.map(|pair| pair.as_loader());
+        // The second loader is better than none, and so is the signed one, which starts everywhere.
+        let (first, second) = match (first, second, &signed) {
+            (Some(first), second, _) => (first, second),
+            (None, Some(second), _) => (second, None),
+            (None, None, signed) => (signed.as_ref()?.file.clone(), None),
         };
         Some(Loader {
             platform,
             first,
             second,
-            signed: None,
+            signed,
         })
     });
     loaders.collect()
 }
 
+/// The signed pairs in `folder`, or where packages install loaders, checked; `files` has the files by their names.
+pub(crate) fn pairs<'a>(
+    folder: Option<&Path>,
+    files: impl Fn(&str) -> Option<&'a Content>,
+) -> Vec<FoundPair> {
+    signed_ipxe::check(&folders(folder), files)
+}
+
 /// Looks for every loader in `folder`, or where packages install them.
 pub(crate) fn find(folder: Option<&Path>) -> Loaders {
-    let found = paths(folder).into_iter().filter_map(|(name, paths)| {
-        let content = paths.iter().find_map(|path| Content::open(path).ok())?;
-        Some((name, content))
-    });
-    let files: Vec<_> = found.collect();
+    let mut files = open(folder);
+    let file = |wanted: &str| {
+        let mut files = files.iter();
+        files.find_map(|(name, content)| (*name == wanted).then_some(content))
+    };
+    let signed = pairs(folder, file);
+    files.retain(|(name, _)| !signed_ipxe::is_of_pair(name));
     let names: Vec<&str> = files.iter().map(|(name, _)| *name).collect();
-    let by_platform = by_platform(&names);
+    let by_platform = by_platform(&names, &signed);
     let missing = LOADERS.iter().filter_map(|line| {
         let found = by_platform.iter().any(|one| one.platform == line.platform);
         (!found).then(|| MissingLoader {
@@ -192,7 +214,17 @@ pub(crate) fn find(folder: Option<&Path>) -> Loaders {
         missing: missing.collect(),
         by_platform,
         files,
+        signed,
     }
+}
+
+/// Every file of [`paths`] that is there, open.
+pub(crate) fn open(folder: Option<&Path>) -> Vec<(&'static str, Content)> {
+    let found = paths(folder).into_iter().filter_map(|(name, paths)| {
+        let content = paths.iter().find_map(|path| Content::open(path).ok())?;
+        Some((name, content))
+    });
+    found.collect()
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use super::folder::Folder;
 use super::nic_initrds::NicInitrds;
 use super::raspberry_pi;
 use super::signed_chain::{FoundChain, SignedChain, SignedState};
+use super::signed_ipxe::{self, FoundPair, SignedIpxe};
 use crate::catalog::{Catalog, Image, ImageFile, file_of_image};
 use crate::serve::root_facts::Stamp;
 
@@ -41,6 +42,8 @@ pub(super) struct Served {
     earlier: Vec<Earlier>,
     /// What firmware loads, beside the Raspberry Pi's own.
     by_platform: Arc<[Loader]>,
+    /// iPXE's own signed files, by processor.
+    signed_ipxe: Vec<Arc<SignedIpxe>>,
     /// `--tftp-dir`.
     pub(super) folder: Option<Arc<Folder>>,
     /// The `/boot/firmware` of roots with files for a Raspberry Pi, by the image's name.
@@ -53,10 +56,8 @@ pub(crate) struct BootFiles {
     files: Vec<(ImageFile, Content)>,
     /// The initrds for one network card, for the same kernel.
     nics: Arc<NicInitrds>,
-    /// What starts that kernel on machines with Secure Boot.
-    signed: Option<Arc<SignedChain>>,
-    /// What is known of that, of a root.
-    signed_state: Option<Arc<SignedState>>,
+    /// What starts that kernel on machines with Secure Boot, of a root.
+    signed: Option<FoundChain>,
     /// What UEFI firmware loads before any boot loader.
     unified: Option<Unified>,
 }
@@ -74,8 +75,7 @@ impl BootFiles {
     /// A root's kernel, the initrd for it, and what starts them on machines with Secure Boot.
     pub(crate) fn of_root(kernel: Content, initrd: Content, signed: FoundChain) -> Self {
         Self {
-            signed: signed.chain.map(Arc::new),
-            signed_state: Some(signed.state),
+            signed: Some(signed),
             ..Self::new(vec![
                 (ImageFile::Kernel, kernel),
                 (ImageFile::INITRD, initrd),
@@ -94,7 +94,6 @@ impl BootFiles {
             files,
             nics: Arc::default(),
             signed: None,
-            signed_state: None,
             unified: None,
         }
     }
@@ -105,11 +104,25 @@ impl BootFiles {
         self.files.iter().map(|(file, _)| *file).collect()
     }
 
+    /// The root's own shim, GRUB and what is beside them, if they start its kernel.
+    fn chain(&self) -> Option<&SignedChain> {
+        self.signed.as_ref()?.chain.as_deref()
+    }
+
+    /// The shim by which iPXE starts the kernel.
+    fn kernel_shim(&self) -> Option<&Content> {
+        let kernel = &self.signed.as_ref()?.kernel;
+        kernel.shim.as_ref().filter(|_| kernel.starts.is_ok())
+    }
+
     fn get(&self, file: ImageFile) -> Option<&Content> {
+        if file == ImageFile::KernelShim {
+            return self.kernel_shim();
+        }
         if let (ImageFile::Program, Some(unified)) = (file, &self.unified) {
             return Some(&unified.content);
         }
-        let signed = self.signed.iter().flat_map(|signed| &signed.files);
+        let signed = self.chain().into_iter().flat_map(|signed| &signed.files);
         let mut files = self.files.iter().chain(signed);
         files.find_map(|(name, content)| (*name == file).then_some(content))
     }
@@ -123,10 +136,10 @@ impl BootFiles {
     /// A tag for names: the same for the same files, also after a restart.
     pub(crate) fn tag(&self) -> String {
         let mut hash = DefaultHasher::new();
-        let signed = self.signed.iter().flat_map(|signed| &signed.files);
+        let signed = self.chain().into_iter().flat_map(|signed| &signed.files);
         let unified = self.unified.iter().map(|unified| &unified.content);
         let files = self.files.iter().chain(signed).map(|(_, content)| content);
-        for content in files.chain(unified) {
+        for content in files.chain(unified).chain(self.kernel_shim()) {
             content.identify(&mut hash);
         }
         if self.files.is_empty() {
@@ -167,6 +180,7 @@ impl Served {
             boots: BTreeMap::new(),
             earlier: Vec::new(),
             by_platform: Arc::from([]),
+            signed_ipxe: Vec::new(),
             folder: None,
             firmware: BTreeMap::new(),
         }
@@ -177,9 +191,18 @@ impl Served {
         self.loaders.insert(name.to_owned(), artifact);
     }
 
-    /// What firmware loads from now on, beside the Raspberry Pi's own.
-    pub(super) fn set_loaders(&mut self, by_platform: &[Loader]) {
+    /// What firmware loads from now on, beside the Raspberry Pi's own, and what of it iPXE itself has signed.
+    pub(super) fn set_loaders(&mut self, by_platform: &[Loader], signed: Vec<FoundPair>) {
         self.by_platform = Arc::from(by_platform);
+        self.loaders
+            .retain(|name, _| !signed_ipxe::is_of_pair(name));
+        self.signed_ipxe = signed.into_iter().flatten().collect();
+        for pair in &self.signed_ipxe {
+            for (name, kind, content) in &pair.files {
+                let file = plain(name, content.clone(), *kind);
+                self.loaders.insert(name.clone(), file);
+            }
+        }
         let mut catalog = Arc::clone(&self.catalog);
         for image in self.catalog.images() {
             let own = image
@@ -192,7 +215,7 @@ impl Served {
                 ..image.clone()
             };
             let files = self.boots.get(&image.name);
-            catalog = Arc::new(catalog.with(with_own_loaders(image, files)));
+            catalog = Arc::new(catalog.with(with_own_loaders(image, files, &self.signed_ipxe)));
         }
         self.catalog = catalog;
     }
@@ -203,7 +226,7 @@ impl Served {
         let tag = before.map(|before| before.tag.clone()).unwrap_or_default();
         let changed = tag != image.tag;
         let name = image.name.clone();
-        let image = with_own_loaders(image, Some(&files));
+        let image = with_own_loaders(image, Some(&files), &self.signed_ipxe);
         self.catalog = Arc::new(self.catalog.with(image));
         let before = self.boots.insert(name.clone(), files);
         if let Some(files) = before.filter(|_| changed) {
@@ -247,7 +270,8 @@ impl Served {
             gone.extend(old.filter(|_| !same).map(|old| (name, old)));
         }
         for image in Arc::clone(&self.catalog).images() {
-            let image = with_own_loaders(image.clone(), self.boots.get(&image.name));
+            let files = self.boots.get(&image.name);
+            let image = with_own_loaders(image.clone(), files, &self.signed_ipxe);
             self.catalog = Arc::new(self.catalog.with(image));
         }
         for (name, files) in gone {
@@ -345,9 +369,19 @@ impl Served {
         self.boots.get(image).map(|files| &files.nics)
     }
 
-    /// What an image's root has for machines with Secure Boot.
+    /// What machines with Secure Boot boot an image's root by.
     pub(super) fn signed_state(&self, image: &str) -> Option<Arc<SignedState>> {
-        self.boots.get(image)?.signed_state.clone()
+        let found = self.boots.get(image)?.signed.as_ref()?;
+        Some(self.signed_state_of(found))
+    }
+
+    /// The same of a root in which this was found.
+    pub(super) fn signed_state_of(&self, found: &FoundChain) -> Arc<SignedState> {
+        let mut pairs = self.signed_ipxe.iter();
+        match pairs.find(|pair| pair.is_for(found)) {
+            Some(pair) => Arc::new(pair.state_with(found)),
+            None => Arc::clone(&found.state),
+        }
     }
 
     /// Whether an image is as it is served now.
@@ -377,8 +411,8 @@ impl Served {
 
 /// The image with what firmware loads of its files among its loaders. A unified kernel image is the first of its platform; a
 /// machine that does not start it is given the signed chain, or the loader that is the first without it.
-fn with_own_loaders(image: Image, files: Option<&BootFiles>) -> Image {
-    let image = with_signed(image, files);
+fn with_own_loaders(image: Image, files: Option<&BootFiles>, pairs: &[Arc<SignedIpxe>]) -> Image {
+    let image = with_signed(image, files, pairs);
     let unified = files.and_then(|files| files.unified.as_ref());
     let unified_loaders = unified.map(|unified| {
         let (usual, others): (Vec<_>, Vec<_>) = image
@@ -404,10 +438,12 @@ fn with_own_loaders(image: Image, files: Option<&BootFiles>) -> Image {
     }
 }
 
-/// The image with what its files have for Secure Boot among its loaders. Where there is no other loader for that platform,
-/// it is the first.
-fn with_signed(image: Image, files: Option<&BootFiles>) -> Image {
-    let signed = files.and_then(|files| files.signed.as_ref());
+/// The image with what its files have for Secure Boot among its loaders, where iPXE's own signed files are not given instead.
+/// Where there is no other loader for that platform, it is the first.
+fn with_signed(image: Image, files: Option<&BootFiles>, pairs: &[Arc<SignedIpxe>]) -> Image {
+    let found = files.and_then(|files| files.signed.as_ref());
+    let by_ipxe = found.is_some_and(|found| pairs.iter().any(|pair| pair.is_for(found)));
+    let signed = files.and_then(BootFiles::chain).filter(|_| !by_ipxe);
     let own = signed.map(|signed| {
         let shim = ImageFile::Shim(signed.facts.checked.architecture);
         let loader = SignedLoader {
@@ -419,7 +455,9 @@ fn with_signed(image: Image, files: Option<&BootFiles>) -> Image {
     });
     let of = |platform| {
         let own = own.as_ref().filter(|(it, _)| *it == platform);
-        own.map(|(_, loader)| loader.clone())
+        let mut pairs = pairs.iter().filter(|pair| pair.platform() == platform);
+        let own = own.map(|(_, loader)| loader.clone());
+        own.or_else(|| pairs.next().map(|pair| pair.as_loader()))
     };
     // One that is there for want of another is made again.
     let others = image.loaders.iter().filter(|loader| {
@@ -431,18 +469,23 @@ fn with_signed(image: Image, files: Option<&BootFiles>) -> Image {
         ..loader.clone()
     });
     let mut loaders: Vec<Loader> = others.collect();
-    if let Some((platform, loader)) = &own
-        && !loaders.iter().any(|one| one.platform == *platform)
-    {
-        loaders.push(Loader {
-            platform: *platform,
-            first: loader.file.clone(),
-            second: None,
-            signed: Some(loader.clone()),
-        });
+    let platforms = own.iter().map(|(platform, _)| *platform);
+    for platform in platforms.chain(pairs.iter().map(|pair| pair.platform())) {
+        if let Some(loader) = of(platform)
+            && !loaders.iter().any(|one| one.platform == platform)
+        {
+            loaders.push(Loader {
+                platform,
+                first: loader.file.clone(),
+                second: None,
+                signed: Some(loader),
+            });
+        }
     }
+    let has_shim = files.and_then(BootFiles::kernel_shim).is_some();
     Image {
         loaders: loaders.into(),
+        kernel_shim: by_ipxe && has_shim,
         ..image
     }
 }
@@ -582,7 +625,7 @@ mod tests {
         let files = files("new").with_unified(Some(unified));
         assert_ne!(files.tag(), self::files("new").tag());
         served.put_image(tagged("0a"), files, Instant::now());
-        served.set_loaders(&loaders);
+        served.set_loaders(&loaders, Vec::new());
         let of = |boots: Boots<'_>, platform| -> Vec<Loader> {
             let machine = KnownMachine::default();
             let mut assigned = served.catalog.assign(&machine, &ETH0);

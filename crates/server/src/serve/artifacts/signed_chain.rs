@@ -11,13 +11,15 @@ use std::sync::Arc;
 
 use netroot_initramfs::{Kernel, RootTree, RootTreeError};
 use netroot_proto::pxe::arch::Platform;
-use netroot_secure_boot::{Architecture, Binary, BinaryError, ChainError, Part};
+use netroot_secure_boot::{
+    Architecture, Binary, BinaryError, Chain, ChainError, Part, check_kernel,
+};
 
-pub(crate) use self::state::{ChainFacts, SignedState};
+pub(crate) use self::state::{ChainFacts, SecondStage, SignedState};
 use super::content::Content;
 use crate::catalog::ImageFile;
 use crate::error_chain::with_causes;
-use crate::serve::signed_files;
+use crate::serve::signed_files::{self, SignedFiles};
 use crate::settings::RootSettings;
 
 /// More bytes than any shim or GRUB has, and than any kernel.
@@ -109,9 +111,24 @@ enum SignedChainError {
 #[derive(Debug, Clone)]
 pub(crate) struct FoundChain {
     /// What they boot, if they can.
-    pub(super) chain: Option<SignedChain>,
+    pub(super) chain: Option<Arc<SignedChain>>,
     /// The same for sentences.
     pub(crate) state: Arc<SignedState>,
+    /// What starts the kernel where something else than that GRUB loads it.
+    pub(super) kernel: Arc<KernelStart>,
+}
+
+/// What starts a root's kernel where iPXE's own signed files load it: the shim of its distribution.
+#[derive(Debug, Clone)]
+pub(crate) struct KernelStart {
+    /// The processor.
+    pub(super) architecture: Architecture,
+    /// The shim, if there is one.
+    pub(super) shim: Option<Content>,
+    /// Who starts whom, or why nobody starts the kernel, and what to do.
+    pub(super) starts: Result<Chain, String>,
+    /// What installs both: a clause that begins with a verb.
+    pub(super) cure: String,
 }
 
 #[cfg(test)]
@@ -119,9 +136,16 @@ impl FoundChain {
     /// That of a root without them.
     pub(super) fn none() -> Self {
         let cure = "run `chroot /srv/debian apt install shim-signed`".to_owned();
+        let nothing = || cure.clone();
         Self {
             chain: None,
-            state: Arc::new(SignedState::Nothing { cure }),
+            state: Arc::new(SignedState::Nothing { cure: nothing() }),
+            kernel: Arc::new(KernelStart {
+                architecture: Architecture::X64,
+                shim: None,
+                starts: Err(nothing()),
+                cure: nothing(),
+            }),
         }
     }
 }
@@ -133,12 +157,26 @@ pub(crate) fn find(root: &RootTree, kernel: &Kernel, settings: &RootSettings) ->
         netroot_initramfs::Architecture::Aarch64 => Architecture::Arm64,
     };
     let cure = signed_files::advice(root, architecture, settings);
-    let (chain, state) = match usable(root, kernel, architecture, settings, &cure) {
+    let beginning = beginning(root, kernel, architecture, settings);
+    let starts = match &beginning {
+        Ok(Some(found)) => kernel_start(found, root, kernel).map_err(|error| error.to_string()),
+        Ok(None) => Err("the root has no shim of its distribution".to_owned()),
+        Err(error) => Err(with_causes(error)),
+    };
+    let shim = match &beginning {
+        Ok(Some(found)) => Some(found.shim.content.clone()),
+        _ => None,
+    };
+    let chain = beginning.and_then(|found| {
+        let found = found.map(|found| with_grub(found, root, kernel, &cure));
+        found.transpose()
+    });
+    let (chain, state) = match chain {
         Ok(Some(chain)) => {
             let state = SignedState::Usable(Arc::clone(&chain.facts));
-            (Some(chain), state)
+            (Some(Arc::new(chain)), state)
         }
-        Ok(None) => (None, SignedState::Nothing { cure }),
+        Ok(None) => (None, SignedState::Nothing { cure: cure.clone() }),
         Err(error) => {
             let error = format!("{}; {cure}", with_causes(&error));
             (None, SignedState::Unusable { error })
@@ -147,20 +185,34 @@ pub(crate) fn find(root: &RootTree, kernel: &Kernel, settings: &RootSettings) ->
     FoundChain {
         chain,
         state: Arc::new(state),
+        kernel: Arc::new(KernelStart {
+            architecture,
+            shim,
+            starts: starts.map_err(|why| format!("{why}; {cure}")),
+            cure,
+        }),
     }
 }
 
-/// The same; `None` if there is no such folder, and no shim in the root.
+/// Shim and kernel, with where the others are.
+struct Beginning {
+    /// What `files` are in; `None` for the root.
+    folder: Option<RootTree>,
+    files: SignedFiles,
+    shim: Read,
+    linux: Read,
+}
+
+/// The shim and the kernel; `None` if there is no such folder, and no shim in the root.
 ///
 /// # Errors
-/// There is one, and a machine with Secure Boot would stop at it or after it.
-fn usable(
+/// One cannot be read.
+fn beginning(
     root: &RootTree,
     kernel: &Kernel,
     architecture: Architecture,
     settings: &RootSettings,
-    cure: &str,
-) -> Result<Option<SignedChain>, SignedChainError> {
+) -> Result<Option<Beginning>, SignedChainError> {
     let folder = signed_files::folder(settings)?;
     let found = signed_files::found(root, settings, folder.as_ref());
     let mut found = found.into_iter();
@@ -174,17 +226,63 @@ fn usable(
             }),
         };
     };
-    let tree = folder.as_ref().unwrap_or(root);
-    let Some(grub_path) = &files.grub else {
-        let shim = tree.host_path(&files.shim);
-        return Err(SignedChainError::NoGrub { shim });
-    };
     let part_of_kernel = |whole: Content| match kernel.part {
         Some(part) => whole.part(part.offset, part.length),
         None => whole,
     };
     let linux = read(root, &kernel.path, LONGEST_KERNEL, part_of_kernel)?;
+    let tree = folder.as_ref().unwrap_or(root);
     let shim = read(tree, &files.shim, LONGEST_LOADER, |whole| whole)?;
+    Ok(Some(Beginning {
+        folder,
+        files,
+        shim,
+        linux,
+    }))
+}
+
+/// Whether that shim starts that kernel with no loader between them.
+///
+/// # Errors
+/// A machine with Secure Boot would stop there.
+fn kernel_start(
+    found: &Beginning,
+    root: &RootTree,
+    kernel: &Kernel,
+) -> Result<Chain, SignedChainError> {
+    let checked = check_kernel(&found.shim.binary, &found.linux.binary);
+    checked.map_err(|error| {
+        let tree = found.folder.as_ref().unwrap_or(root);
+        let path = match error.part() {
+            Part::Kernel => root.host_path(&kernel.path),
+            Part::Shim | Part::Loader => tree.host_path(&found.files.shim),
+        };
+        SignedChainError::Chain { path, error }
+    })
+}
+
+/// The same with GRUB between them, which loads the kernel.
+///
+/// # Errors
+/// There is none, or a machine with Secure Boot would stop at a file.
+fn with_grub(
+    found: Beginning,
+    root: &RootTree,
+    kernel: &Kernel,
+    cure: &str,
+) -> Result<SignedChain, SignedChainError> {
+    let Beginning {
+        folder,
+        files,
+        shim,
+        linux,
+    } = found;
+    let architecture = files.architecture;
+    let tree = folder.as_ref().unwrap_or(root);
+    let Some(grub_path) = &files.grub else {
+        let shim = tree.host_path(&files.shim);
+        return Err(SignedChainError::NoGrub { shim });
+    };
     let grub = read(tree, grub_path, LONGEST_LOADER, |whole| whole)?;
     let checked = netroot_secure_boot::check(&shim.binary, &grub.binary, Some(&linux.binary));
     let checked = checked.map_err(|error| {
@@ -202,9 +300,12 @@ fn usable(
     }
     let facts = ChainFacts {
         checked,
+        second: SecondStage::Grub,
         over_http: has(HTTP_HEADER),
         by_proxy: has(PROXY_OFFER),
         cure: cure.to_owned(),
+        kernel_cure: cure.to_owned(),
+        no_kernel: None,
     };
     let asked = grub_name(architecture, shim.binary.default_loader.as_deref());
     let mut served = vec![
@@ -215,10 +316,10 @@ fn usable(
     for (file, path) in mok_manager.iter().chain(&files.beside) {
         served.push((*file, open(tree, path)?));
     }
-    Ok(Some(SignedChain {
+    Ok(SignedChain {
         files: served,
         facts: Arc::new(facts),
-    }))
+    })
 }
 
 /// The name under which a shim asks for GRUB, which has `asks` inside if that was found. One that asks for no GRUB's name is

@@ -22,7 +22,8 @@ use super::artifact::{Artifact, FileKind, content_type, plain};
 use super::content::Content;
 use super::folder::Folder;
 use super::served::{BootFiles, Exchange, Served};
-use super::signed_chain::SignedState;
+use super::signed_chain::{FoundChain, SignedState};
+use super::signed_ipxe::{self, FoundPair};
 use super::{raspberry_pi, script};
 use crate::catalog::{ArrivedAt, Catalog, Image, ImageFile, file_of_image};
 use crate::serve::look_requests::Looks;
@@ -199,24 +200,36 @@ impl ArtifactStore {
         Ok(again.transpose()?.map(|folder| folder.hiding(images)))
     }
 
-    /// Adds a loader under its name, or puts it in another one's place.
+    /// Adds a file under its name, or puts it in another one's place.
+    #[cfg(test)]
     pub(crate) fn put(&self, name: &str, content: Content, kind: FileKind) {
         self.change(|served| served.put(name, plain(name, content, kind)));
     }
 
-    /// Puts these loaders in the place of those with their names. `by_platform` is what firmware loads from now on.
-    pub(crate) fn put_loaders(&self, files: Vec<(&str, Content)>, by_platform: &[Loader]) {
+    /// Puts these loaders in the place of those with their names. `by_platform` is what firmware loads from now on, and
+    /// `signed` what of that iPXE itself has signed.
+    pub(crate) fn put_loaders(
+        &self,
+        files: Vec<(&str, Content)>,
+        by_platform: &[Loader],
+        signed: Vec<FoundPair>,
+    ) {
         self.change(|served| {
             for (name, content) in files {
                 served.put(name, plain(name, content, FileKind::Loader));
             }
-            served.set_loaders(by_platform);
+            served.set_loaders(by_platform, signed);
         });
     }
 
-    /// What an image's root has for machines with Secure Boot; `None` of what is no root.
+    /// What machines with Secure Boot boot an image's root by; `None` of what is no root.
     pub(crate) fn signed_state(&self, image: &str) -> Option<Arc<SignedState>> {
         self.served().signed_state(image)
+    }
+
+    /// The same of a root in which this was found.
+    pub(crate) fn signed_state_of(&self, found: &FoundChain) -> Arc<SignedState> {
+        self.served().signed_state_of(found)
     }
 
     /// The names that are always there, for the status page.
@@ -238,6 +251,11 @@ impl ArtifactStore {
             return found(artifact);
         }
         let catalog = &served.catalog;
+        // iPXE asks for its first script beside itself.
+        let name = match signed_ipxe::without_folder(name) {
+            Some(script::AUTOEXEC) => script::AUTOEXEC,
+            _ => name,
+        };
         match name {
             script::AUTOEXEC => {
                 return found(self.autoexec(catalog, arrived));

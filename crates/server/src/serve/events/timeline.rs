@@ -129,8 +129,10 @@ impl Timeline {
             SignedState::Unusable { .. } if is_unified => Vec::new(),
             SignedState::Unusable { error } => vec![format!("no machine boots it: {error}")],
             SignedState::Usable(facts) => {
-                let conditions = facts.checked.conditions.iter();
-                conditions.map(ToString::to_string).collect()
+                let conditions = facts.conditions_of_image().map(ToString::to_string);
+                let no_kernel = facts.no_kernel.iter().filter(|_| !is_unified);
+                let no_kernel = no_kernel.map(|why| format!("no machine boots it: {why}"));
+                conditions.chain(no_kernel).collect()
             }
         };
         let secure_boots = self.machines().secure_boots();

@@ -110,6 +110,11 @@ pub(crate) enum Warning {
         /// Where it was looked for.
         searched: Vec<PathBuf>,
     },
+    /// iPXE's own signed pair, a shim and an iPXE, boots no machine, or not all.
+    SignedIpxe {
+        /// Which file, why, and what to do.
+        error: String,
+    },
     /// What a root has for machines with Secure Boot boots none of them, or not all.
     SecureBoot {
         /// The image's name.

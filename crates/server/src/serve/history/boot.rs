@@ -147,6 +147,8 @@ pub(crate) struct Boot {
     pub(crate) asked: bool,
     /// The machine has begun another one, and was booting files that start it anew where they fail.
     pub(crate) started_again: bool,
+    /// It had the initrd, and came for its script again.
+    pub(crate) came_back: bool,
     /// Its cause of death has been logged.
     pub(crate) told: bool,
 }
@@ -171,6 +173,7 @@ impl Boot {
             nfs_of_boot: NfsUse::default(),
             asked: false,
             started_again: false,
+            came_back: false,
             told: false,
         }
     }

@@ -11,7 +11,7 @@ use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::{Answer, BootFile, Reason};
 use netroot_proto::pxe::probe::OtherServer;
 
-pub(super) use self::secure_boot::shim;
+pub(super) use self::secure_boot::begins_anew;
 use super::boot::{Boot, Outcome};
 use super::cause::{CauseOfDeath, Instead, IpxeAddress};
 use super::stage::Stage;
@@ -56,7 +56,8 @@ pub(super) fn judge(
     now: Duration,
 ) -> Verdict {
     let silent = now.saturating_sub(boot.heard);
-    let is_over = boot.started_again || silent >= patience(boot.stage);
+    let is_over =
+        boot.started_again || secure_boot::is_refused_again(boot) || silent >= patience(boot.stage);
     if boot.outcome != Outcome::Booting || !is_over {
         return Verdict::Wait;
     }
@@ -71,10 +72,12 @@ pub(super) fn judge(
     let others: Vec<OtherServer> = overheard.iter().cloned().chain(far).collect();
     let others = others.as_slice();
     let follows = boot.follows();
-    let stopped = |otherwise| {
+    let by_signed = || {
         let is_elsewhere = is_proxied(boot) || address_from(boot).is_some();
-        let by_signed = || secure_boot::stopped(boot, signed.map(Arc::as_ref), is_elsewhere);
-        let by_signed = || by_signed().map(CauseOfDeath::SecureBoot);
+        let stopped = secure_boot::stopped(boot, signed.map(Arc::as_ref), is_elsewhere);
+        stopped.map(CauseOfDeath::SecureBoot)
+    };
+    let stopped = |otherwise| {
         stopped_transfer(boot)
             .or_else(by_signed)
             .unwrap_or(otherwise)
@@ -95,10 +98,10 @@ pub(super) fn judge(
             mount_refused(boot).unwrap_or(CauseOfDeath::InitStopped)
         }
         Stage::Initrd if matches!(follows, Follows::Kernel { .. }) => return Verdict::HandedOver,
-        Stage::Initrd => CauseOfDeath::InitSilent {
+        Stage::Initrd => by_signed().unwrap_or_else(|| CauseOfDeath::InitSilent {
             image: boot.image_name().map(str::to_owned),
             reports: follows == Follows::Root { reports: true },
-        },
+        }),
         Stage::Init => CauseOfDeath::InitStopped,
         Stage::Mount | Stage::Reads => CauseOfDeath::SilentAfterMount { silent },
         Stage::Running => return Verdict::Wait,

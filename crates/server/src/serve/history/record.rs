@@ -140,6 +140,8 @@ impl Record {
         {
             boot.chosen = Some(Arc::clone(chosen));
         }
+        // iPXE's script tries again after a failure.
+        boot.came_back |= boot.stage == Stage::Initrd && stage == Some(Stage::Script);
         boot.add(event, now.now);
         let mut changed = Changed {
             shown: true,
@@ -274,9 +276,9 @@ impl Record {
 
     fn begin(&mut self, now: Moment) {
         self.count += 1;
-        // The configuration that GRUB is given starts the machine anew where its kernel is refused, long before silence would tell.
+        // GRUB's configuration, or a shim, starts the machine anew where its kernel is refused, long before silence would tell.
         if let Some(before) = self.boots.back_mut() {
-            before.started_again = before.stage <= Stage::Kernel && judge::shim(before).is_some();
+            before.started_again = judge::begins_anew(before);
         }
         if self.boots.len() >= BOOTS {
             self.boots.pop_front();

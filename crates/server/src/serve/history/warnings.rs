@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::view::utc;
 use crate::advice::Advice;
+use crate::serve::artifacts::signed_ipxe;
 use crate::serve::clock::Moment;
 use crate::serve::events::{Change, Event, InterfaceChange, Warning};
 
@@ -174,6 +175,9 @@ fn mends(event: &Event, warning: &Warning) -> bool {
             Warning::RootGone { root } | Warning::RootNotFollowed { root, .. },
         ) => now == root,
         (Event::Change(Change::LoaderReplaced { .. }), Warning::LoadersKept { .. }) => true,
+        (Event::Change(Change::LoaderReplaced { loader }), Warning::SignedIpxe { .. }) => {
+            signed_ipxe::is_of_pair(loader)
+        }
         (Event::LeasesRecovered { file: now }, Warning::LeasesUnwritable { file, .. }) => {
             now == file
         }

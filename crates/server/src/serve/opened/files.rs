@@ -64,6 +64,7 @@ pub(crate) fn image(settings: &ImageSettings, loaders: Arc<[Loader]>) -> Image {
         title: settings.title.clone(),
         loaders,
         unified_loaders: None,
+        kernel_shim: false,
         append: settings.append.clone(),
         tag: String::new(),
         kind,
@@ -121,6 +122,7 @@ fn objection(file: ImageFile, content: &Content) -> Option<&'static str> {
         ImageFile::Kernel
         | ImageFile::Initrd(_)
         | ImageFile::Shim(_)
+        | ImageFile::KernelShim
         | ImageFile::SignedGrub(_)
         | ImageFile::BesideShim(_) => None,
         ImageFile::Program => {

@@ -145,6 +145,7 @@ impl<'a> OpenRoot<'a> {
             title: self.settings.title.clone(),
             loaders,
             unified_loaders: None,
+            kernel_shim: false,
             append: self.settings.append.clone(),
             tag: String::new(),
             kind: ImageKind::Root(RootImage {

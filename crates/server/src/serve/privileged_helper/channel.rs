@@ -13,7 +13,7 @@ use rustix::net::{
 /// The longest message, in bytes.
 pub(super) const MOST_BYTES: usize = 4096;
 /// The most descriptors in one.
-pub(super) const MOST_FILES: usize = 8;
+pub(super) const MOST_FILES: usize = 16;
 
 /// A message as it was received.
 #[derive(Debug)]

@@ -146,7 +146,7 @@ impl<'a> Files<'a> {
     }
 
     fn loaders(&self) -> Answer {
-        let found = loaders::find(self.settings.ipxe.as_deref()).files;
+        let found = loaders::open(self.settings.ipxe.as_deref());
         let opened = found.into_iter().filter_map(|(name, content)| {
             let file = content.descriptor().ok()?;
             Some((name, file))

@@ -113,7 +113,7 @@ impl RootWatch {
             .await
         };
         let (kernel, signed) = opened.map_err(|error| error.to_string())??;
-        let signed_state = Arc::clone(&signed.state);
+        let signed_state = self.world.artifacts.signed_state_of(&signed);
         let catalog = self.world.artifacts.catalog();
         let Some(before) = catalog.images().find(|one| one.name == name) else {
             return Ok(());

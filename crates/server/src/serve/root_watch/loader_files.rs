@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::settling::{Counts, Quiet};
 use super::world::World;
-use crate::serve::artifacts::{Content, loaders};
+use crate::serve::artifacts::{Content, loaders, signed_ipxe};
 use crate::serve::events::{Change, Event, Warning};
 use crate::serve::root_facts::Stamp;
 
@@ -80,11 +80,26 @@ impl LoaderFiles {
             let loader = (*name).to_owned();
             Event::Change(Change::LoaderReplaced { loader })
         });
-        let events = events.collect();
+        let mut events: Vec<Event> = events.collect();
+        let changed = changed.into_iter();
+        let changed = changed.filter(|(name, _)| !signed_ipxe::is_of_pair(name));
+        // What is wrong with a pair is told when it is there first, and when it has changed.
+        let is_other_pair = events.len() > changed.clone().count();
+        let folder = self.folder.clone();
+        let checked = tokio::task::spawn_blocking(move || {
+            loaders::pairs(folder.as_deref(), |name| files.get(name))
+        });
+        let pairs = checked.await.unwrap_or_default();
+        if is_other_pair {
+            let faults = signed_ipxe::faults(&pairs).into_iter();
+            events.extend(faults.map(|error| Event::Warning(Warning::SignedIpxe { error })));
+        }
         let names: Vec<&str> = now.keys().copied().collect();
-        world
-            .artifacts
-            .put_loaders(changed, &loaders::by_platform(&names));
+        world.artifacts.put_loaders(
+            changed.collect(),
+            &loaders::by_platform(&names, &pairs),
+            pairs,
+        );
         self.served = now;
         events
     }

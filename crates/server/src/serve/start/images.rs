@@ -11,9 +11,11 @@ use super::left_out::about;
 use crate::catalog::Catalog;
 use crate::confinement::identity::Identity;
 use crate::serve::artifacts::loaders::{self, Loaders};
-use crate::serve::artifacts::{ArtifactStore, BootFiles, Content, FileKind, Folder, raspberry_pi};
+use crate::serve::artifacts::{
+    ArtifactStore, BootFiles, Content, Folder, raspberry_pi, signed_ipxe,
+};
 use crate::serve::error::ServeError;
-use crate::serve::events::Timeline;
+use crate::serve::events::{Timeline, Warning};
 use crate::serve::initrd::InitrdBuild;
 use crate::serve::nfs::Prepared;
 use crate::serve::opened::Opened;
@@ -121,6 +123,8 @@ impl<'a> Images<'a> {
         timeline: &Timeline,
     ) -> Result<FollowedRoots, ServeError> {
         let settings = self.settings;
+        let mut loaders = self.loaders;
+        put_loaders(artifacts, &mut loaders, timeline);
         let mut followed = FollowedRoots::new(settings.ipxe.clone(), settings.cache.clone());
         let written = &settings.catalog;
         let configured = written.images.iter().zip(catalog.images());
@@ -161,7 +165,8 @@ impl<'a> Images<'a> {
                 append: settings.append.as_deref(),
             });
             let is_unified = made.unified.is_some();
-            timeline.tell_signed(&image.name, &signed.state, is_unified);
+            let state = artifacts.signed_state_of(&signed);
+            timeline.tell_signed(&image.name, &state, is_unified);
             if let Some(warning) = made.warning {
                 timeline.warn(warning);
             }
@@ -183,25 +188,20 @@ impl<'a> Images<'a> {
         for (image, folder) in firmware {
             artifacts.put_firmware(&image.name, folder);
         }
-        put_loaders(artifacts, self.loaders, &architectures, timeline);
+        for missing in loaders.missed(&architectures) {
+            timeline.warn(missing.into());
+        }
         Ok(followed)
     }
 }
 
-/// `images`: the processors that the images' kernels are for.
-fn put_loaders(
-    artifacts: &ArtifactStore,
-    mut loaders: Loaders,
-    images: &[Architecture],
-    timeline: &Timeline,
-) {
-    artifacts.put_loaders(Vec::new(), &loaders.by_platform);
-    for (name, content) in std::mem::take(&mut loaders.files) {
-        artifacts.put(name, content, FileKind::Loader);
+fn put_loaders(artifacts: &ArtifactStore, loaders: &mut Loaders, timeline: &Timeline) {
+    let signed = std::mem::take(&mut loaders.signed);
+    for error in signed_ipxe::faults(&signed) {
+        timeline.warn(Warning::SignedIpxe { error });
     }
-    for missing in loaders.missed(images) {
-        timeline.warn(missing.into());
-    }
+    let files = std::mem::take(&mut loaders.files);
+    artifacts.put_loaders(files, &loaders.by_platform, signed);
 }
 
 /// `--tftp-dir`, without what the images hide.

@@ -108,6 +108,9 @@ kernel {kernel} {} || goto no_kernel
         let url = url(server, image, *file);
         let _ = writeln!(script, "initrd --name {file} {url} || goto {label}");
     }
+    if image.kernel_shim {
+        script += &by_shim(&url(server, image, ImageFile::KernelShim));
+    }
     let _ = write!(
         script,
         "\
@@ -132,6 +135,19 @@ echo netroot: the kernel was loaded but does not start: is it built for this mac
 goto again
 ";
     script + &end(image, to)
+}
+
+/// Has iPXE start the kernel by the shim of its distribution, if firmware does not start it otherwise: whoever has signed
+/// iPXE has not signed that kernel. Without Secure Boot iPXE does not load the shim. One that is older than 1.21.1+ (2023) does
+/// not know the command, and goes on.
+fn by_shim(shim: &str) -> String {
+    format!(
+        "\
+iseq ${{platform}} efi || goto start_kernel
+shim {shim} || echo netroot: without {shim} no kernel starts where Secure Boot is on (the line above says why it is missing)
+:start_kernel
+"
+    )
 }
 
 fn label(file: ImageFile) -> String {

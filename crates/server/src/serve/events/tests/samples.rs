@@ -183,6 +183,9 @@ pub(super) fn warnings() -> Vec<Warning> {
             machines: "UEFI machines",
             searched: vec!["/usr/lib/ipxe".into(), "/usr/share/ipxe".into()],
         },
+        Warning::SignedIpxe {
+            error: "the boot loader is not signed".to_owned(),
+        },
         Warning::SecureBoot {
             image: "debian".to_owned(),
             error: "shim is not signed".to_owned(),
@@ -729,6 +732,7 @@ fn is_sampled(event: &Event) -> bool {
             | Warning::RangeNotAllowed { .. }
             | Warning::OtherProxy { .. }
             | Warning::MissingLoader { .. }
+            | Warning::SignedIpxe { .. }
             | Warning::SecureBoot { .. }
             | Warning::OrdersUnreadable { .. }
             | Warning::OrdersUnwritable { .. }

@@ -86,6 +86,10 @@ pub(in crate::serve::events) fn add_fields(fields: &mut Fields, warning: &Warnin
             fields.add("warning", "other-proxy");
             fields.add("server", server.to_string());
         }
+        Warning::SignedIpxe { error } => {
+            fields.add("warning", "signed-ipxe");
+            fields.add("error", Printable(error).to_string());
+        }
         Warning::SecureBoot { image, error } => {
             fields.add("warning", "secure-boot");
             fields.add("image", image.as_str());

@@ -120,6 +120,9 @@ impl Display for Warning {
                     }
                 }
             ),
+            Self::SignedIpxe { error } => {
+                write!(f, "iPXE's signed files: {}", Printable(error))
+            }
             Self::SecureBoot { image, error } => {
                 write!(f, "{image} with Secure Boot: {}", Printable(error))
             }

@@ -42,6 +42,15 @@ pub(crate) enum SignedStage {
         /// GRUB's file.
         name: String,
     },
+    /// Shim started, and did not load iPXE.
+    IpxeNotAsked,
+    /// Shim loaded iPXE, which asked for nothing.
+    IpxeRefused {
+        /// iPXE's file.
+        name: String,
+        /// Shim asked for MokManager, which it starts where it may not start iPXE.
+        is_certain: bool,
+    },
     /// GRUB asked for a file that is not served, and for nothing that is.
     GrubLacksFile {
         /// The file.
@@ -51,6 +60,11 @@ pub(crate) enum SignedStage {
     KernelNotAsked,
     /// GRUB loaded the kernel, and did not go on to the initrd.
     KernelRefused {
+        /// The kernel's file.
+        name: String,
+    },
+    /// iPXE loaded kernel and initrd, and the kernel was not started.
+    KernelNotStarted {
         /// The kernel's file.
         name: String,
     },
@@ -67,7 +81,9 @@ impl SignedStage {
             Self::GrubAsksElsewhere { .. } => "grub-asks-elsewhere",
             Self::GrubLacksFile { .. } => "grub-lacks-file",
             Self::KernelNotAsked => "kernel-not-asked",
-            Self::KernelRefused { .. } => "kernel-refused",
+            Self::KernelRefused { .. } | Self::KernelNotStarted { .. } => "kernel-refused",
+            Self::IpxeNotAsked => "ipxe-not-asked",
+            Self::IpxeRefused { .. } => "ipxe-refused",
         }
     }
 }
@@ -90,7 +106,10 @@ impl SignedStop {
     fn cure(&self, of: Part) -> String {
         let install = self.facts.as_ref().map_or_else(
             || "install the distribution's newest signed files in the root".to_owned(),
-            |facts| facts.cure.clone(),
+            |facts| match of {
+                Part::Kernel => facts.kernel_cure.clone(),
+                Part::Shim | Part::Loader => facts.cure.clone(),
+            },
         );
         match self.condition(of) {
             Some(_) if of == Part::Shim => {
@@ -131,7 +150,12 @@ impl Display for SignedStop {
                 "{shim} was started and never asked for GRUB: its screen says why; does a firewall drop UDP between high ports \
                  (TFTP)?"
             ),
-            SignedStage::GrubRefused { name, is_certain } => {
+            SignedStage::IpxeNotAsked => write!(
+                f,
+                "{shim} was started and never asked for iPXE: its screen says why; does a firewall drop UDP between high ports \
+                 (TFTP)?"
+            ),
+            SignedStage::GrubRefused { name, is_certain } | SignedStage::IpxeRefused { name, is_certain } => {
                 match is_certain {
                     true => write!(f, "shim loaded {name} and refused it: ")?,
                     false => write!(
@@ -164,6 +188,17 @@ impl Display for SignedStop {
             SignedStage::KernelNotAsked => f.write_str(
                 "GRUB has its configuration and never asked for the kernel: its screen says why; does somebody sit at its menu?",
             ),
+            SignedStage::KernelNotStarted { name } => {
+                write!(f, "iPXE loaded the kernel {name}, which was not started where Secure Boot is on: ")?;
+                if let Some(why) = facts.as_ref().and_then(|facts| facts.no_kernel.as_ref()) {
+                    return f.write_str(why);
+                }
+                match self.condition(Part::Kernel) {
+                    Some(condition) => write!(f, "{condition}")?,
+                    None => f.write_str("the machine has revoked it, or who signed it; its screen says why")?,
+                }
+                write!(f, "; {}", self.cure(Part::Kernel))
+            }
             SignedStage::KernelRefused { name } => {
                 write!(f, "GRUB loaded the kernel {name} and nothing after it: shim refuses that kernel (bad shim signature): ")?;
                 match self.condition(Part::Kernel) {
@@ -182,7 +217,7 @@ pub(super) fn instead(signed: Option<&SignedState>, why_not: Option<&str>) -> St
     const OFF: &str = "switch Secure Boot off in the firmware's setup";
     match (signed, why_not) {
         (Some(SignedState::Usable(_)), None) => {
-            "boot once more: the root's signed shim is offered then".to_owned()
+            "boot once more: a signed shim is offered then".to_owned()
         }
         (Some(SignedState::Usable(_)), Some(why_not)) => {
             format!("{OFF} (the root's signed files are not for it: {why_not})")

@@ -1,17 +1,18 @@
-//! Where a boot by signed files stopped: firmware loads shim, shim loads GRUB, GRUB loads its configuration and the kernel.
+//! Where a boot by signed files stopped: firmware loads shim, shim loads GRUB or iPXE, and that its configuration and the kernel.
 //! Who refuses a file says so on the screen alone; what is seen here is what was asked for, and what was not.
 
 use std::sync::Arc;
 
 use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::strategy::LoaderChoice;
+use netroot_secure_boot::Part;
 
 use super::super::boot::Boot;
 use super::super::cause::secure_boot::{SignedStage, SignedStop};
 use super::super::stage::Stage;
 use crate::catalog::{ImageFile, file_of_image};
-use crate::serve::artifacts::signed_chain::SignedState;
-use crate::serve::artifacts::{FileKind, loaders, script};
+use crate::serve::artifacts::signed_chain::{ChainFacts, SignedState};
+use crate::serve::artifacts::{FileKind, loaders, script, signed_ipxe};
 use crate::serve::events::{Event, Fetch, Ignored};
 
 /// What shim asks for and can do without: lists of what is revoked, and certificates.
@@ -20,13 +21,32 @@ const OPTIONAL: [&str; 2] = ["revocations", "shim_certificate"];
 const MOK_MANAGER: [&str; 3] = ["mmx64.efi", "mmaa64.efi", "MokManager.efi"];
 
 /// The shim that firmware loaded in this boot.
-pub(in crate::serve::history) fn shim(boot: &Boot) -> Option<&str> {
+fn shim(boot: &Boot) -> Option<&str> {
     let mut loaded = boot.events().filter_map(fetched);
     loaded.find_map(|fetch| {
         let is_shim =
             fetch.kind == FileKind::Loader && loaders::chosen(&fetch.name) == LoaderChoice::Signed;
         is_shim.then_some(fetch.name.as_str())
     })
+}
+
+/// Whether a machine that begins another boot was in one whose files start it anew where they fail.
+pub(in crate::serve::history) fn begins_anew(boot: &Boot) -> bool {
+    match shim(boot) {
+        Some(shim) if signed_ipxe::is_shim(shim) => boot.stage <= Stage::Initrd,
+        Some(_) => boot.stage <= Stage::Kernel,
+        None => false,
+    }
+}
+
+/// Whether iPXE's script has come to its end, since the kernel was not started. It tries again for ever, and is never silent.
+pub(super) fn is_refused_again(boot: &Boot) -> bool {
+    boot.came_back && boot.stage == Stage::Initrd && is_by_ipxe(boot)
+}
+
+/// Whether firmware has loaded the shim that starts iPXE.
+fn is_by_ipxe(boot: &Boot) -> bool {
+    shim(boot).is_some_and(signed_ipxe::is_shim)
 }
 
 /// Where it stopped; `None` if it was not one by signed files, or went on to the init. `is_elsewhere`: its address is another
@@ -42,10 +62,12 @@ pub(super) fn stopped(
         _ => None,
     };
     let at = match boot.stage {
+        Stage::Loader if is_by_ipxe(boot) => before_ipxe(boot),
         Stage::Loader => {
             let asks_elsewhere = is_elsewhere && facts.is_none_or(|facts| !facts.by_proxy);
             before_configuration(boot, asks_elsewhere)
         }
+        Stage::Initrd if is_by_ipxe(boot) => kernel_not_started(boot, facts)?,
         // Whoever boots otherwise after all has another loader's script.
         Stage::Script | Stage::Kernel if !boot.events().filter_map(fetched).any(is_grubs) => {
             return None;
@@ -72,6 +94,48 @@ pub(super) fn stopped(
     })
 }
 
+/// iPXE has kernel and initrd. Whether the kernel was started is known if something is wrong with it, or if iPXE's script tries
+/// again; a shim that refuses it waits for somebody to read that.
+fn kernel_not_started(boot: &Boot, facts: Option<&Arc<ChainFacts>>) -> Option<SignedStage> {
+    let is_wrong = facts.is_some_and(|facts| {
+        let mut conditions = facts.checked.conditions.iter();
+        facts.no_kernel.is_some() || conditions.any(|it| it.part() == Part::Kernel)
+    });
+    if !is_wrong && !boot.came_back {
+        return None;
+    }
+    let mut kernels = boot.events().filter_map(fetched);
+    let kernel = kernels.find(|fetch| fetch.kind == FileKind::Kernel)?;
+    Some(SignedStage::KernelNotStarted {
+        name: kernel.name.clone(),
+    })
+}
+
+/// Firmware, or the shim that starts iPXE, came no further.
+fn before_ipxe(boot: &Boot) -> SignedStage {
+    let mut loaded = boot.events().filter_map(fetched);
+    let ipxe = loaded.find(|fetch| signed_ipxe::is_loader(&fetch.name));
+    match ipxe.map(|ipxe| ipxe.name.clone()) {
+        Some(name) => SignedStage::IpxeRefused {
+            name,
+            is_certain: asks_for_mok_manager(boot),
+        },
+        None if not_served(boot).next().is_none() => SignedStage::ShimRefused,
+        None => match not_served(boot).find(is_needed) {
+            Some(name) => SignedStage::ShimLacksFile {
+                name: name.to_owned(),
+            },
+            None => SignedStage::IpxeNotAsked,
+        },
+    }
+}
+
+/// Whether shim cannot do without this file.
+fn is_needed(name: &&str) -> bool {
+    let file = last(name);
+    file.ends_with(".efi") && !OPTIONAL.iter().any(|start| file.starts_with(start))
+}
+
 /// Firmware, shim or GRUB came no further.
 fn before_configuration(boot: &Boot, asks_elsewhere: bool) -> SignedStage {
     let mut loaded = boot.events().filter_map(fetched);
@@ -95,16 +159,10 @@ fn before_configuration(boot: &Boot, asks_elsewhere: bool) -> SignedStage {
             },
         },
         None if not_served(boot).next().is_none() => SignedStage::ShimRefused,
-        None => {
-            let is_needed = |name: &&str| {
-                let file = last(name);
-                file.ends_with(".efi") && !OPTIONAL.iter().any(|start| file.starts_with(start))
-            };
-            match missing.find(is_needed) {
-                Some(name) => SignedStage::ShimLacksFile { name: owned(name) },
-                None => SignedStage::GrubNotAsked,
-            }
-        }
+        None => match missing.find(is_needed) {
+            Some(name) => SignedStage::ShimLacksFile { name: owned(name) },
+            None => SignedStage::GrubNotAsked,
+        },
     }
 }
 

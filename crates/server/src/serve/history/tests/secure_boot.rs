@@ -4,7 +4,7 @@ use netroot_secure_boot::sbat::Sbat;
 use netroot_secure_boot::{Architecture, Authority, Chain, Condition, Part};
 
 use super::*;
-use crate::serve::artifacts::signed_chain::{ChainFacts, SignedState};
+use crate::serve::artifacts::signed_chain::{ChainFacts, SecondStage, SignedState};
 
 const SHIM: &str = "images/debian/shimx64.efi";
 const CURE: &str = "run `chroot /srv/debian apt install shim-signed`";
@@ -20,7 +20,10 @@ fn facts(conditions: Vec<Condition>) -> ChainFacts {
         },
         over_http: false,
         by_proxy: true,
+        second: SecondStage::Grub,
         cure: CURE.to_owned(),
+        kernel_cure: CURE.to_owned(),
+        no_kernel: None,
     }
 }
 
@@ -259,4 +262,121 @@ fn a_machine_that_starts_again_after_its_kernel_is_told_of_at_once() {
         assert_eq!(*cause, "kernel-refused");
         assert_eq!(history.take_deaths(), []);
     }
+}
+
+const IPXE_SHIM: &str = "x86_64-sb/ipxe-shim.efi";
+
+fn by_ipxe(more: &[Event]) -> Vec<Event> {
+    let start = [
+        asks(UEFI),
+        offered(UEFI, IPXE_SHIM),
+        fetched(FileKind::Loader, IPXE_SHIM),
+    ];
+    [&start, more].concat()
+}
+
+fn ipxe_facts(conditions: Vec<Condition>, no_kernel: Option<&str>) -> ChainFacts {
+    ChainFacts {
+        second: SecondStage::Ipxe,
+        over_http: true,
+        cure: "unpack ipxeboot.tar.gz".to_owned(),
+        no_kernel: no_kernel.map(str::to_owned),
+        ..facts(conditions)
+    }
+}
+
+#[test]
+fn each_end_of_a_boot_by_ipxes_own_files_names_its_file_and_its_cure() {
+    let good = || ipxe_facts(Vec::new(), None);
+    let optional = || unknown("x86_64-sb/revocations_sku.efi");
+    let ipxe = || fetched(FileKind::Other, "x86_64-sb/ipxe.efi");
+    let loaded = |more: &[Event]| {
+        let loads = [optional(), ipxe(), script(), kernel(), initrd()];
+        [&loads, more].concat()
+    };
+    for (more, facts, kind, words) in [
+        (
+            vec![],
+            good(),
+            "shim-refused",
+            vec![IPXE_SHIM, "2023", "unpack ipxeboot.tar.gz"],
+        ),
+        (
+            vec![unknown("x86_64-sb/grubx64.efi")],
+            good(),
+            "shim-lacks-file",
+            vec!["x86_64-sb/grubx64.efi, which is not served"],
+        ),
+        (vec![optional()], good(), "ipxe-not-asked", vec![IPXE_SHIM]),
+        (
+            vec![optional(), ipxe()],
+            good(),
+            "ipxe-refused",
+            vec!["x86_64-sb/ipxe.efi was loaded and asked for nothing"],
+        ),
+        (
+            vec![optional(), ipxe(), unknown("x86_64-sb/mmx64.efi")],
+            ipxe_facts(vec![stranger(Part::Loader)], None),
+            "ipxe-refused",
+            vec![
+                "refused it: the boot loader is signed by somebody",
+                "unpack",
+            ],
+        ),
+        (
+            loaded(&[]),
+            ipxe_facts(vec![stranger(Part::Kernel)], None),
+            "kernel-refused",
+            vec!["iPXE loaded the kernel vmlinuz", "signed by somebody", CURE],
+        ),
+        (
+            loaded(&[]),
+            ipxe_facts(Vec::new(), Some("the root has no shim; install it")),
+            "kernel-refused",
+            vec!["the root has no shim; install it"],
+        ),
+        (
+            loaded(&[script()]),
+            good(),
+            "kernel-refused",
+            vec!["its screen says why", CURE],
+        ),
+        // What the kernel does is told as without Secure Boot.
+        (
+            loaded(&[]),
+            good(),
+            "init-silent",
+            vec!["kernel and initrd"],
+        ),
+    ] {
+        let cause = cause(&by_ipxe(&more), Some(&usable(facts)));
+        assert_eq!(cause.kind(), kind, "{more:?}");
+        let sentence = cause.to_string();
+        for word in words {
+            assert!(sentence.contains(word), "{word}: {sentence}");
+        }
+    }
+}
+
+/// iPXE's script tries again for ever.
+#[test]
+fn a_kernel_that_ipxe_cannot_start_is_told_of_without_silence() {
+    let history = History::new();
+    let whom = Some(Whom {
+        machine: Machine::Mac(MAC),
+        address: None,
+    });
+    for event in by_ipxe(&[script(), kernel(), initrd()]) {
+        history.happened(whom, &event);
+    }
+    assert_eq!(history.take_deaths(), []);
+    history.happened(whom, &script());
+    let deaths = history.take_deaths();
+    let [death] = deaths.as_slice() else {
+        panic!("{deaths:?}");
+    };
+    let Event::BootStopped { cause, .. } = &death.event else {
+        panic!("{death:?}");
+    };
+    assert_eq!(*cause, "kernel-refused");
 }

@@ -73,7 +73,8 @@ impl Job {
         };
         let made = self.world.unified.make(request).await;
         let timeline = &self.world.timeline;
-        timeline.tell_signed(name, &opened.signed.state, made.unified.is_some());
+        let signed = self.world.artifacts.signed_state_of(&opened.signed);
+        timeline.tell_signed(name, &signed, made.unified.is_some());
         if let Some(warning) = made.warning {
             timeline.warn(warning);
         }

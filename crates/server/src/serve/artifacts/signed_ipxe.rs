@@ -1,0 +1,362 @@
+//! iPXE's own signed pair: the shim that Microsoft signed for iPXE, and the iPXE that this shim starts.
+//!
+//! iPXE publishes both (`ipxeboot.tar.gz` of its releases since 2.0); they are looked for where iPXE's other binaries are. Machines
+//! with Secure Boot that are given them have all that iPXE can do, which the root's GRUB has not: menus with disks and discs,
+//! an initrd for their own network card, asking again. What starts the root's kernel is then the shim of its
+//! distribution, by iPXE's command `shim`, since iPXE's own trusts nobody but iPXE.
+
+mod files;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use netroot_proto::pxe::arch::Platform;
+use netroot_proto::pxe::inputs::SignedLoader;
+use netroot_secure_boot::{Architecture, Authority, Binary, BinaryError, Chain, ChainError, Part};
+
+pub(super) use self::files::paths;
+use self::files::{PAIRS, Pair};
+use super::FileKind;
+use super::content::Content;
+use super::signed_chain::{ChainFacts, FoundChain, SecondStage, SignedState};
+use crate::error_chain::with_causes;
+
+/// More bytes than any shim or iPXE has.
+const LONGEST: u64 = 16 << 20;
+/// An option of iPXE's command `shim`. Without that command iPXE starts no kernel that firmware would not start itself.
+const SHIM_COMMAND: &[u8] = b"allow-sbat";
+/// Names of iPXE beside its shim: the one that iPXE's own asks for, and those that shims are usually built with.
+const BESIDE: [&str; 4] = ["ipxe.efi", "snponly.efi", "grubx64.efi", "grubaa64.efi"];
+/// What mends a pair: a clause that begins with a verb.
+const CURE: &str = "unpack the newest ipxeboot.tar.gz of https://github.com/ipxe/ipxe/releases into the folder of --ipxe, whose shim \
+                    and iPXE belong together";
+
+/// A pair that firmware can be given.
+#[derive(Debug, Clone)]
+pub(crate) struct SignedIpxe {
+    /// The processor that it is for.
+    pub(crate) architecture: Architecture,
+    /// Who starts what, and where alone.
+    pub(crate) checked: Chain,
+    /// iPXE has the command that starts a distribution's kernel.
+    has_shim_command: bool,
+    /// Where the shim's file is, and iPXE's.
+    shim: PathBuf,
+    loader: PathBuf,
+    /// Each file with the name that firmware or shim asks for.
+    pub(super) files: Vec<(String, FileKind, Content)>,
+}
+
+/// What was found for a processor.
+pub(crate) type FoundPair = Result<Arc<SignedIpxe>, SignedIpxeError>;
+
+/// Why a pair is given to no machine.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SignedIpxeError {
+    /// A file cannot be read.
+    #[error("{} cannot be read", path.display())]
+    File {
+        /// Where it is.
+        path: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// A file cannot be started by any firmware.
+    #[error("{}: {error}; {CURE}", path.display())]
+    Binary {
+        /// Where it is.
+        path: PathBuf,
+        /// Why not.
+        error: BinaryError,
+    },
+    /// There is a shim, and nothing that it starts.
+    #[error("there is a shim ({}), and no iPXE beside it (snponly.efi); {CURE}", shim.display())]
+    NoLoader {
+        /// Where the shim is.
+        shim: PathBuf,
+    },
+    /// It is a shim for another loader.
+    #[error("the shim {} starts a file called {name}, which is no name of iPXE's; {CURE}", path.display())]
+    Name {
+        /// Where the shim is.
+        path: PathBuf,
+        /// What it asks for.
+        name: String,
+    },
+    /// The shim is for another processor than its name and place say.
+    #[error("the shim {} is for {found}, not for {expected}; {CURE}", path.display())]
+    Architecture {
+        /// Where the shim is.
+        path: PathBuf,
+        /// Its processor.
+        found: Architecture,
+        /// That of its place.
+        expected: Architecture,
+    },
+    /// They do not start one another.
+    #[error("{error} ({}); {CURE}", path.display())]
+    Chain {
+        /// Where the file is that is not started.
+        path: PathBuf,
+        /// Why not.
+        error: ChainError,
+    },
+}
+
+impl SignedIpxe {
+    /// The platform whose firmware loads it.
+    pub(crate) fn platform(&self) -> Platform {
+        match self.architecture {
+            Architecture::X64 => Platform::EfiX64,
+            Architecture::Arm64 => Platform::EfiArm64,
+        }
+    }
+
+    /// It as a loader.
+    pub(super) fn as_loader(&self) -> SignedLoader {
+        SignedLoader {
+            file: Pair::of(self.architecture).shim.to_owned(),
+            // iPXE loads what follows by HTTP, from the server that its script or DHCP names.
+            over_http: true,
+            by_proxy: true,
+        }
+    }
+
+    /// Whether machines that boot a root with these files are given the pair, and not the root's own shim and GRUB. Who starts
+    /// those must start the pair, too: firmware may trust one of Microsoft's authorities alone. A pair that Microsoft did not
+    /// sign is the administrator's own, whose machines trust it.
+    pub(crate) fn is_for(&self, found: &FoundChain) -> bool {
+        if found.kernel.architecture != self.architecture {
+            return false;
+        }
+        let Some(own) = &found.chain else {
+            return true;
+        };
+        let own: &[Authority] = &own.facts.checked.authorities;
+        let pair = &self.checked.authorities;
+        pair.is_empty() || own.iter().all(|authority| pair.contains(authority))
+    }
+
+    /// What is known of it together with what starts a root's kernel.
+    pub(crate) fn state_with(&self, found: &FoundChain) -> SignedState {
+        let kernel = &found.kernel;
+        let mut checked = self.checked.clone();
+        let mut no_kernel = None;
+        match &kernel.starts {
+            Ok(chain) => {
+                let of_kernel = chain.conditions.iter();
+                let of_kernel = of_kernel.filter(|condition| condition.part() == Part::Kernel);
+                checked.conditions.extend(of_kernel.cloned());
+            }
+            Err(why) => no_kernel = Some(why.clone()),
+        }
+        if !self.has_shim_command {
+            no_kernel = Some(format!(
+                "{} is older than iPXE's command `shim`, which starts a distribution's kernel; {CURE}",
+                self.loader.display()
+            ));
+        }
+        SignedState::Usable(Arc::new(ChainFacts {
+            checked,
+            second: SecondStage::Ipxe,
+            over_http: true,
+            by_proxy: true,
+            cure: CURE.to_owned(),
+            kernel_cure: kernel.cure.clone(),
+            no_kernel,
+        }))
+    }
+
+    /// What it is, in a clause.
+    pub(crate) fn description(&self) -> String {
+        let authorities: Vec<String> = self
+            .checked
+            .authorities
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let where_ = match authorities.is_empty() {
+            true => String::new(),
+            false => format!(", where firmware has {} in db", authorities.join(" or ")),
+        };
+        format!(
+            "found iPXE's signed files for {}: shim and iPXE start one another{where_}",
+            self.architecture
+        )
+    }
+
+    /// What is wrong with it for some machines, each a sentence with what to do.
+    pub(crate) fn conditions(&self) -> Vec<String> {
+        let conditions = self.checked.conditions.iter();
+        let conditions = conditions.map(|condition| {
+            let file = match condition.part() {
+                Part::Shim => &self.shim,
+                Part::Loader | Part::Kernel => &self.loader,
+            };
+            format!("{condition} ({}); {CURE}", file.display())
+        });
+        conditions.collect()
+    }
+}
+
+/// Checks the pairs that are among the loaders' files, each with the name of [`paths`]. A processor without a shim has none.
+pub(super) fn check<'a>(
+    folders: &[PathBuf],
+    files: impl Fn(&str) -> Option<&'a Content>,
+) -> Vec<FoundPair> {
+    let found = PAIRS.iter().filter_map(|pair| {
+        let shim = files(pair.shim)?;
+        let (shim_path, loader_path) = pair.found_in(folders)?;
+        let loader = files(pair.loader).zip(loader_path);
+        Some(checked(pair, (shim, &shim_path), loader).map(Arc::new))
+    });
+    found.collect()
+}
+
+fn checked(
+    pair: &Pair,
+    (shim, shim_path): (&Content, &Path),
+    loader: Option<(&Content, PathBuf)>,
+) -> Result<SignedIpxe, SignedIpxeError> {
+    let (_, shim_binary) = read(shim, shim_path)?;
+    if shim_binary.architecture != pair.architecture {
+        return Err(SignedIpxeError::Architecture {
+            path: shim_path.to_owned(),
+            found: shim_binary.architecture,
+            expected: pair.architecture,
+        });
+    }
+    let Some((loader, loader_path)) = loader else {
+        let shim = shim_path.to_owned();
+        return Err(SignedIpxeError::NoLoader { shim });
+    };
+    let (bytes, loader_binary) = read(loader, &loader_path)?;
+    let checked = netroot_secure_boot::check(&shim_binary, &loader_binary, None);
+    let checked = checked.map_err(|error| {
+        let path = match error.part() {
+            Part::Shim => shim_path.to_owned(),
+            Part::Loader | Part::Kernel => loader_path.clone(),
+        };
+        SignedIpxeError::Chain { path, error }
+    })?;
+    let mut names = vec![pair.loader.to_owned()];
+    // iPXE's own shim asks for a name that is made from its own. Others ask for the one that they were built with.
+    if let Some(name) = shim_binary.default_loader {
+        if !BESIDE.contains(&name.as_str()) {
+            let path = shim_path.to_owned();
+            return Err(SignedIpxeError::Name { path, name });
+        }
+        let beside = pair.beside(&name);
+        if !names.contains(&beside) {
+            names.push(beside);
+        }
+    }
+    let names = names.into_iter();
+    let loaders = names.map(|name| (name, FileKind::Other, loader.clone()));
+    let first = (pair.shim.to_owned(), FileKind::Loader, shim.clone());
+    Ok(SignedIpxe {
+        architecture: pair.architecture,
+        checked,
+        has_shim_command: contains(&bytes, SHIM_COMMAND),
+        files: std::iter::once(first).chain(loaders).collect(),
+        shim: shim_path.to_owned(),
+        loader: loader_path,
+    })
+}
+
+fn read(content: &Content, path: &Path) -> Result<(Vec<u8>, Binary), SignedIpxeError> {
+    let bytes = content.all(LONGEST);
+    let bytes = bytes.map_err(|source| SignedIpxeError::File {
+        path: path.to_owned(),
+        source,
+    })?;
+    let binary = Binary::parse(&bytes).map_err(|error| SignedIpxeError::Binary {
+        path: path.to_owned(),
+        error,
+    })?;
+    Ok((bytes, binary))
+}
+
+fn contains(bytes: &[u8], text: &[u8]) -> bool {
+    bytes.windows(text.len()).any(|window| window == text)
+}
+
+/// What is wrong with the pairs that were found, each a sentence with what to do.
+pub(crate) fn faults(found: &[FoundPair]) -> Vec<String> {
+    let faults = found.iter().flat_map(|pair| match pair {
+        Ok(pair) => pair.conditions(),
+        Err(error) => vec![with_causes(error)],
+    });
+    faults.collect()
+}
+
+/// Whether it is the name of a pair's shim.
+pub(crate) fn is_shim(name: &str) -> bool {
+    PAIRS.iter().any(|pair| pair.shim == name)
+}
+
+/// Whether it is a name of a pair's iPXE.
+pub(crate) fn is_loader(name: &str) -> bool {
+    let folder_and_file = name.rsplit_once('/');
+    folder_and_file.is_some_and(|(folder, file)| {
+        PAIRS.iter().any(|pair| pair.folder == folder) && BESIDE.contains(&file)
+    })
+}
+
+/// Whether it is the name of a pair's file.
+pub(crate) fn is_of_pair(name: &str) -> bool {
+    is_shim(name) || is_loader(name)
+}
+
+/// A name without the folder of a pair, from which iPXE asks for its first script.
+pub(super) fn without_folder(name: &str) -> Option<&str> {
+    let (folder, file) = name.split_once('/')?;
+    let is_pairs = PAIRS.iter().any(|pair| pair.folder == folder);
+    is_pairs.then_some(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_a_pair_are_told_from_others() {
+        for (name, shim, loader) in [
+            ("x86_64-sb/ipxe-shim.efi", true, false),
+            ("arm64-sb/ipxe-shim.efi", true, false),
+            ("x86_64-sb/ipxe.efi", false, true),
+            ("x86_64-sb/snponly.efi", false, true),
+            ("snponly.efi", false, false),
+            ("images/x86_64-sb/ipxe.efi", false, false),
+            ("x86_64-sb/vmlinuz", false, false),
+        ] {
+            assert_eq!((is_shim(name), is_loader(name)), (shim, loader), "{name}");
+        }
+        assert_eq!(
+            without_folder("arm64-sb/autoexec.ipxe"),
+            Some("autoexec.ipxe")
+        );
+        assert_eq!(without_folder("images/autoexec.ipxe"), None);
+    }
+
+    #[test]
+    fn a_file_that_is_no_program_is_named_with_what_mends_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let shim = folder.path().join("snponly-shimx64.efi");
+        std::fs::write(&shim, "no program").unwrap();
+        let content = Content::open(&shim).unwrap();
+        let found = check(&[folder.path().to_owned()], |name| {
+            (name == "x86_64-sb/ipxe-shim.efi").then_some(&content)
+        });
+        let [fault] = &faults(&found)[..] else {
+            panic!("{found:?}");
+        };
+        for part in [
+            &*shim.display().to_string(),
+            "not an EFI binary",
+            "ipxeboot.tar.gz",
+        ] {
+            assert!(fault.contains(part), "{fault}");
+        }
+    }
+}
