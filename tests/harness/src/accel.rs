@@ -54,7 +54,8 @@ impl Accel {
         match (self, processor) {
             (Self::Kvm, _) => "host",
             // `max` enables features that are slow to emulate (five-level page tables, pointer authentication).
-            (Self::Tcg, Processor::X86_64) => "qemu64",
+            // Without virtualisation, for which Debian would load KVM.
+            (Self::Tcg, Processor::X86_64) => "qemu64,-svm",
             (Self::Tcg, Processor::Aarch64) => "cortex-a57",
         }
     }

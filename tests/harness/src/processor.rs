@@ -38,8 +38,9 @@ impl Processor {
 
     pub(crate) fn machine(self) -> &'static str {
         match self {
-            // Without graphics SeaBIOS and the boot ROMs use the serial line.
-            Self::X86_64 => "q35,graphics=off,i8042=off",
+            // Without graphics SeaBIOS and the boot ROMs use the serial line. The others are without drivers that Debian
+            // would load for them.
+            Self::X86_64 => "q35,graphics=off,i8042=off,sata=off,smbus=off",
             Self::Aarch64 => "virt",
         }
     }
