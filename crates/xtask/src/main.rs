@@ -59,7 +59,7 @@ enum Task {
         /// to target/kernels.md. By default a few of them run with those two.
         #[arg(long, value_name = "VERSION", num_args = 0.., conflicts_with_all = ["quick", "only_root_tests", "long"])]
         kernels: Option<Vec<LinuxVersion>>,
-        /// Run only what shows the server on aarch64: the unit tests, by QEMU's user mode; the package for arm64; and a
+        /// Run only what shows the server on aarch64: the unit tests that QEMU's user mode can run; the package for arm64; and a
         /// machine with that processor that serves the package's program. Builds it by Debian's cross compiler, and
         /// takes half an hour on two processors.
         #[arg(long, conflicts_with_all = ["quick", "only_root_tests", "long", "kernels"])]

@@ -12,21 +12,17 @@ use crate::{build, package, setup};
 
 const ARM64: Architecture = Architecture::Arm64;
 
-/// The crates of the server. The others are the init's, which machines with that processor boot in `tests/vm/aarch64.rs`, and
-/// the tests' own.
-const CRATES: [&str; 13] = [
-    "netroot",
+/// The crates of the server whose tests QEMU's user mode can run. It has no `openat2`, by which the others open what is beneath
+/// a root, and emulates some of the socket options and file handles of `netroot-sys` otherwise than Linux.
+const CRATES: [&str; 9] = [
     "netroot-efi",
-    "netroot-initramfs",
     "netroot-kmod",
     "netroot-limits",
     "netroot-net",
-    "netroot-nfs-export",
     "netroot-printable",
     "netroot-proto",
     "netroot-secure-boot",
     "netroot-spelling",
-    "netroot-sys",
     "netroot-uki",
 ];
 
@@ -41,7 +37,10 @@ pub(crate) fn show() -> Result<()> {
         Ok(passed())
     })];
     if results.iter().all(|set_up| set_up.result.is_ok()) {
-        results.push(run_check("unit tests, by QEMU's user mode", unit_tests));
+        results.push(run_check(
+            "unit tests without files, by QEMU's user mode",
+            unit_tests,
+        ));
         results.push(run_check("Debian package for arm64", || {
             let file = package::make(ARM64)?;
             Ok(Outcome::Passed(file.display().to_string()))
@@ -58,7 +57,7 @@ pub(crate) fn show() -> Result<()> {
 /// What `cargo xtask test` says of them: building it takes longer than the other checks together.
 pub(super) fn on_demand() -> Result<Outcome> {
     Ok(Outcome::NotDone(
-        "on demand: `cargo xtask test --aarch64-server` builds it, and runs its unit tests and a machine that serves"
+        "on demand: `cargo xtask test --aarch64-server` builds it, and runs those of its unit tests that QEMU can and a machine that serves"
             .to_owned(),
     ))
 }
@@ -73,7 +72,7 @@ fn unit_tests() -> Result<Outcome> {
     ]);
     tests.args(CRATES.iter().flat_map(|name| ["-p", name]));
     // What is built only for tests of programs that start others needs no translation.
-    tests.args(["--lib", "--bins", "--test", "sim", "--test", "limits"]);
+    tests.args(["--lib", "--test", "sim"]);
     build::cross(&mut tests, ARM64);
     run(tests
         .env(
