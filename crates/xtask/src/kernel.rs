@@ -6,6 +6,7 @@ mod configure;
 mod fragments;
 mod kconfig;
 mod without;
+mod without_table;
 
 use std::num::NonZeroUsize;
 
@@ -15,6 +16,7 @@ use netroot_harness::{BareExport, paths};
 
 pub(crate) use self::configure::{Base, Recipe, nothing_lost};
 pub(crate) use self::fragments::Arch;
+use self::without::Symbols;
 
 use crate::build as programs;
 use crate::privileges::needs_root;
@@ -28,8 +30,13 @@ Examples:
       Only whether every fragment stands in tinyconfig and in defconfig, for x86_64 and arm64; nothing is built.
   cargo xtask kernel --base defconfig --fragment nics --fragment secure
       A kernel for real machines, harder to attack; it takes half an hour on two cores.
+  cargo xtask kernel --arch arm64
+      The same for arm64, built by Debian's cross compiler and booted in QEMU's machine `virt`.
   cargo xtask kernel --without NFS_V3 --without PACKET
-      Two kernels, one without each: what a machine says, beside what `netroot check-kernel` says of such a kernel.";
+      Two kernels, one without each: what a machine says, beside what `netroot check-kernel` says of such a kernel.
+  cargo xtask kernel --without-each
+      One kernel after the other, each without one essential symbol, into the table kernel-config/without.md. What has
+      a row there is not done again.";
 
 /// Build a kernel that needs no modules, and boot it with an initrd that holds init alone.
 ///
@@ -44,7 +51,7 @@ pub(crate) struct Kernel {
     /// What the fragments are merged into.
     #[arg(long, value_enum, default_value_t = Base::Tinyconfig)]
     base: Base,
-    /// The kernel's processor. One for arm64 is built (by gcc-aarch64-linux-gnu) and not booted.
+    /// The kernel's processor. One for arm64 is built by gcc-aarch64-linux-gnu on another processor.
     #[arg(long, value_enum, default_value_t = Arch::X86_64)]
     arch: Arch,
     /// One more fragment of kernel-config/, beside netroot, the processor's and virtual-machine: nics, secure, modules.
@@ -56,12 +63,13 @@ pub(crate) struct Kernel {
     /// Build it, and do not boot it. Needs no root.
     #[arg(long)]
     no_boot: bool,
-    /// Build a kernel without this essential symbol, boot it, and show what the machine says beside what the fragment
-    /// expects. May be repeated.
-    #[arg(long, value_name = "SYMBOL", conflicts_with_all = ["no_boot", "without_each"])]
+    /// Build a kernel without this symbol, boot it, and show what the machine says beside what `netroot check-kernel`
+    /// says. May be repeated. For an essential symbol it is written to kernel-config/without.md, too.
+    #[arg(long, value_name = "SYMBOL", conflicts_with = "without_each")]
     without: Vec<String>,
-    /// The same for each essential symbol in turn. Takes hours without KVM.
-    #[arg(long, conflicts_with = "no_boot")]
+    /// The same for each essential symbol that has no row in kernel-config/without.md yet. What a symbol changes is built
+    /// anew: a few files, or nearly all, so that this takes hours.
+    #[arg(long)]
     without_each: bool,
     /// How many compilers run at a time [default: one for each processor]
     #[arg(short, long, value_name = "N")]
@@ -84,18 +92,12 @@ impl Kernel {
         }
         let recipe = self.recipe();
         let symbols = self.symbols_to_leave_out(&recipe)?;
-        if !symbols.is_empty() && self.arch != Arch::X86_64 {
-            bail!(
-                "a kernel for {} is not booted here: leave --arch out",
-                self.arch.name()
-            );
-        }
-        let boots = !self.no_boot && self.arch == Arch::X86_64;
         if !self.built {
-            setup::run_for_kernel(match self.arch {
-                Arch::Arm64 => ForKernel::BuildForArm64,
-                Arch::X86_64 if boots => ForKernel::Boot,
-                Arch::X86_64 => ForKernel::Build,
+            setup::run_for_kernel(match (self.arch, self.no_boot) {
+                (Arch::X86_64, true) => ForKernel::Build,
+                (Arch::X86_64, false) => ForKernel::Boot,
+                (Arch::Arm64, true) => ForKernel::BuildForArm64,
+                (Arch::Arm64, false) => ForKernel::BootForArm64,
             })?;
         }
         let jobs = self
@@ -108,16 +110,16 @@ impl Kernel {
             kernel.size()? / 1024,
             kernel.image().display()
         );
-        if !boots {
-            return Ok(());
+        if self.no_boot {
+            return symbols.map_or(Ok(()), |symbols| without::build(&recipe, &symbols, jobs));
         }
         if !self.built {
             programs::netroot()?;
         }
         needs_root("a boot makes network namespaces", &self.arguments())?;
-        match symbols.as_slice() {
-            [] => boot::beside_the_distributions(&kernel),
-            symbols => without::table(&recipe, &kernel, symbols, jobs),
+        match symbols {
+            None => boot::beside_the_distributions(&kernel, self.arch),
+            Some(symbols) => without::table(&recipe, &kernel, &symbols, jobs),
         }
     }
 
@@ -133,6 +135,9 @@ impl Kernel {
         let mut words = vec!["kernel --built".to_owned()];
         if let Some(value) = self.base.to_possible_value() {
             words.push(format!("--base {}", value.get_name()));
+        }
+        if self.arch != Arch::X86_64 {
+            words.push(format!("--arch {}", self.arch.name()));
         }
         words.extend(
             self.fragment
@@ -153,13 +158,12 @@ impl Kernel {
         words.join(" ")
     }
 
-    fn symbols_to_leave_out(&self, recipe: &Recipe) -> Result<Vec<fragments::Wanted>> {
+    /// None if it is the whole kernel that is booted.
+    fn symbols_to_leave_out(&self, recipe: &Recipe) -> Result<Option<Symbols>> {
         let wanted = fragments::wanted(&recipe.fragments, recipe.arch)?;
         if self.without_each {
-            return Ok(wanted
-                .into_iter()
-                .filter(|wanted| wanted.is_essential)
-                .collect());
+            let essential = wanted.into_iter().filter(|wanted| wanted.is_essential);
+            return Ok(Some(Symbols::Each(essential.collect())));
         }
         let named = self.without.iter().map(|name| {
             let symbol = name.trim_start_matches("CONFIG_");
@@ -171,7 +175,8 @@ impl Kernel {
                 ),
             }
         });
-        named.collect()
+        let named: Vec<_> = named.collect::<Result<_>>()?;
+        Ok((!named.is_empty()).then_some(Symbols::Named(named)))
     }
 }
 
@@ -229,7 +234,7 @@ pub(crate) fn boot_if_built() -> Result<Option<String>> {
         return Ok(None);
     };
     Ok(Some(
-        boot::to_the_login(&kernel, BareExport::Own)?.to_string(),
+        boot::to_the_login(&kernel, Arch::X86_64, BareExport::Own)?.to_string(),
     ))
 }
 
@@ -255,6 +260,9 @@ mod tests {
         let each = Line::try_parse_from(["xtask", "--without-each"]).unwrap();
         let expected = "kernel --built --base tinyconfig --without-each";
         assert_eq!(each.kernel.arguments(), expected);
+        let arm64 = Line::try_parse_from(["xtask", "--arch", "arm64"]).unwrap();
+        let expected = "kernel --built --base tinyconfig --arch arm64";
+        assert_eq!(arm64.kernel.arguments(), expected);
     }
 
     #[test]

@@ -56,8 +56,8 @@ enum Task {
         long: bool,
         /// Run only the tests that boot machines, with other kernels of Debian's: the newest of each of these versions
         /// (`--kernels 6.12 6.18`), or without one Debian 11's and the newest in the backports. What differs is written
-        /// to target/kernels.md. By default a few of them run with those two.
-        #[arg(long, value_name = "VERSION", num_args = 0.., conflicts_with_all = ["quick", "only_root_tests", "long"])]
+        /// to target/kernels.md. With --quick only those few that every run has with those two.
+        #[arg(long, value_name = "VERSION", num_args = 0.., conflicts_with_all = ["only_root_tests", "long"])]
         kernels: Option<Vec<LinuxVersion>>,
         /// Run only what shows the server on aarch64: the unit tests that QEMU's user mode can run; the package for arm64; and a
         /// machine with that processor that serves the package's program. Builds it by Debian's cross compiler, and
@@ -161,6 +161,11 @@ fn main() -> ExitCode {
 fn run(task: Task) -> Result<()> {
     match task {
         Task::Demo(demo) => demo.run(),
+        Task::Test {
+            kernels: Some(versions),
+            quick,
+            ..
+        } => test::kernels(versions, quick),
         Task::Test { quick: true, .. } => test::quick(),
         Task::Test { long: true, .. } => test::long(),
         Task::Test {
@@ -175,10 +180,6 @@ fn run(task: Task) -> Result<()> {
             only_root_tests: true,
             ..
         } => test::only_root_tests(),
-        Task::Test {
-            kernels: Some(versions),
-            ..
-        } => test::kernels(versions),
         Task::Test { .. } => test::all(),
         Task::Circles => {
             println!("no circle in {} files", circles::check()?);

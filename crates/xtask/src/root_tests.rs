@@ -56,6 +56,8 @@ pub(crate) enum Which {
     All(Vec<FetchedKernel>),
     /// Those that boot machines with Debian's kernel, with each of these instead.
     Kernels(Vec<FetchedKernel>),
+    /// The few that [`Which::All`] has with other kernels, with each of these.
+    FewWithKernels(Vec<FetchedKernel>),
     /// Those that no other run has.
     OnDemand(OnDemand),
     /// Those that wait for minutes (`#[ignore]`).
@@ -237,6 +239,9 @@ fn list(which: &Which) -> Result<Vec<Test>> {
             all.into_iter().chain(few).collect()
         }
         Which::Kernels(kernels) => kernels::each_with(kernels, &all, kernels::boots_the_kernel)?,
+        Which::FewWithKernels(kernels) => {
+            kernels::each_with(kernels, &all, kernels::is_one_of_the_few)?
+        }
         Which::Waiting => all.into_iter().filter(|test| test.waits).collect(),
         Which::Others => all.into_iter().filter(|test| !test.waits).collect(),
     };

@@ -139,6 +139,8 @@ pub(crate) enum ForKernel {
     BuildForArm64,
     /// Build one for x86_64, and boot it.
     Boot,
+    /// Build one for arm64, and boot it.
+    BootForArm64,
 }
 
 /// What a kernel is configured with besides kconfig's own: make and xz come with dpkg-dev, gcc with g++; and what the
@@ -151,7 +153,8 @@ const COMPILERS: [&str; 3] = ["dpkg-dev", "g++", "debian-archive-keyring"];
 /// As [`run`].
 pub(crate) fn run_for_kernel(work: ForKernel) -> Result<()> {
     let mut steps: Vec<Box<dyn InstallStep>> = Vec::new();
-    if work == ForKernel::Boot {
+    let is_for_arm64 = matches!(work, ForKernel::BuildForArm64 | ForKernel::BootForArm64);
+    if matches!(work, ForKernel::Boot | ForKernel::BootForArm64) {
         steps.extend(missing()?);
         // The programs of nfsd are in it.
         if let Some(step) = layer::missing() {
@@ -164,12 +167,18 @@ pub(crate) fn run_for_kernel(work: ForKernel) -> Result<()> {
         steps.push(Box::new(step));
     }
     if work != ForKernel::Configure
-        && let Some(step) = packages::missing_for_kernel(work == ForKernel::BuildForArm64)?
+        && let Some(step) = packages::missing_for_kernel(is_for_arm64)?
     {
         steps.push(Box::new(step));
     }
     if let Some(step) = kernel_source::missing() {
         steps.push(Box::new(step));
+    }
+    if work == ForKernel::BootForArm64 {
+        if let Some(step) = packages::missing_for_aarch64()? {
+            steps.push(Box::new(step));
+        }
+        steps.extend(arm64_root::missing());
     }
     take(steps)
 }

@@ -252,18 +252,22 @@ fn fetch(kernel: &DistributionKernel) -> Result<FetchedKernel> {
 }
 
 /// Runs the tests that boot machines with Debian's kernel with these versions instead, or with both ends of what there
-/// is, and writes a table of what differs.
+/// is, and writes a table of what differs. With `few` only those that [`all`] runs with other kernels.
 ///
 /// # Errors
 /// When something is missing (a kernel is, before any test runs), this is not root, or a test fails.
-pub(crate) fn kernels(versions: Vec<LinuxVersion>) -> Result<()> {
+pub(crate) fn kernels(versions: Vec<LinuxVersion>, few: bool) -> Result<()> {
     let kernels = DistributionKernel::of(versions);
     setup::run_for_tests(&kernels)?;
     setup::run_for_kernels(&kernels)?;
     let kernels = kernels.iter().map(DistributionKernel::fetched);
     let kernels: Vec<FetchedKernel> = kernels.collect::<Result<_>>()?;
     build::root_tests()?;
-    let summary = RootTests::start(Which::Kernels(kernels))?.finish()?;
+    let which = match few {
+        true => Which::FewWithKernels(kernels),
+        false => Which::Kernels(kernels),
+    };
+    let summary = RootTests::start(which)?.finish()?;
     let table = table(&summary.rows());
     let file = paths::target().join("kernels.md");
     std::fs::write(&file, &table).with_context(|| format!("write {}", file.display()))?;

@@ -6,7 +6,7 @@ mod lab;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
@@ -158,22 +158,83 @@ impl BareTimes {
 pub enum BareEnd {
     /// The login prompt.
     Login,
-    /// Nothing more, or not in time: the last line that is the init's or the kernel's last words, if it said anything.
-    Stopped(Option<String>),
+    /// A panic, a failure that the init tells, or silence.
+    Stopped {
+        /// Who was at work.
+        during: Stage,
+        /// The init's sentence or the kernel's panic; otherwise the last line. None if the console stayed empty.
+        words: Option<String>,
+    },
 }
 
-/// Waits for the login prompt, a panic, or a failure that the init tells.
-pub fn bare_end(vm: &Vm, timeout: Duration) -> BareEnd {
-    const ENDS: [&str; 3] = [" login:", "Kernel panic", "netroot: boot failed:"];
-    match vm.console().wait_for_any(0, &ENDS, timeout) {
-        Some((0, _)) => BareEnd::Login,
-        Some((_, seen)) => BareEnd::Stopped(Some(seen.line.trim().to_owned())),
-        None => {
-            let text = vm.console().text();
-            let last = text.lines().rfind(|line| !line.trim().is_empty());
-            BareEnd::Stopped(last.map(|line| line.trim().to_owned()))
+/// Who is at work in a boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// The kernel, which has not started the init.
+    Kernel,
+    /// The init.
+    Init,
+    /// The root's own init.
+    Root,
+}
+
+const LOGIN: &str = " login:";
+const FAILED: &str = "netroot: boot failed:";
+const PANIC: &str = "Kernel panic";
+/// How often it is looked at whether a machine still says something.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Waits for the login prompt, a panic, or a failure that the init tells: for `timeout` at most, and until the machine has
+/// said nothing for `silence`.
+pub fn bare_end(vm: &Vm, timeout: Duration, silence: Duration) -> BareEnd {
+    let console = vm.console();
+    let (start, mut said, mut heard) = (Instant::now(), 0, Instant::now());
+    while start.elapsed() < timeout && heard.elapsed() < silence && !console.ended() {
+        let found = console.wait_for_any(0, &[LOGIN, FAILED, PANIC], LOOK);
+        if found.is_some() {
+            break;
+        }
+        let length = console.text().len();
+        if length > said {
+            (said, heard) = (length, Instant::now());
         }
     }
+    BareEnd::of_text(&console.text())
+}
+
+impl BareEnd {
+    fn of_text(text: &str) -> Self {
+        if text.contains(LOGIN) {
+            return Self::Login;
+        }
+        let during = if text.contains("netroot: switch_root to ") {
+            Stage::Root
+        } else if text.contains("netroot: ") {
+            Stage::Init
+        } else {
+            Stage::Kernel
+        };
+        let line = |words: &str| text.lines().find(|line| line.contains(words));
+        let last = || text.lines().rfind(|line| !line.trim().is_empty());
+        let words = line(FAILED).or_else(|| line(PANIC)).or_else(last);
+        Self::Stopped {
+            during,
+            words: words.map(|line| without_time(line.trim()).to_owned()),
+        }
+    }
+}
+
+/// A line of the kernel's log without the seconds before it, which are others in each boot.
+fn without_time(line: &str) -> &str {
+    let is_time = |text: &str| {
+        let digits = text.trim();
+        !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+    };
+    let rest = line
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once("] "));
+    rest.filter(|(time, _)| is_time(time))
+        .map_or(line, |(_, rest)| rest)
 }
 
 #[cfg(test)]
@@ -192,5 +253,43 @@ mod tests {
         };
         assert_eq!(BareTimes::of_text(text), Some(times));
         assert_eq!(BareTimes::of_text("netroot: init 0.1.0 on 6.1"), None);
+    }
+
+    #[test]
+    fn the_end_is_the_inits_sentence_before_the_kernels_panic() {
+        let stopped = |during, words: Option<&str>| BareEnd::Stopped {
+            during,
+            words: words.map(str::to_owned),
+        };
+        let panic =
+            "[    0.51] Kernel panic - not syncing: No working init found.\n[    0.52] CPU: 0\n";
+        for (text, end) in [
+            (String::new(), stopped(Stage::Kernel, None)),
+            (
+                panic.to_owned(),
+                stopped(
+                    Stage::Kernel,
+                    Some("Kernel panic - not syncing: No working init found."),
+                ),
+            ),
+            (
+                format!(
+                    "netroot: init 0.1.0 on 6.1\n[  1.0] netroot: boot failed: no NIC: none\n{panic}"
+                ),
+                stopped(Stage::Init, Some("netroot: boot failed: no NIC: none")),
+            ),
+            (
+                "netroot: switch_root to /sbin/init, 0.73 s\nsystemd[1]: Freezing execution.\n\n"
+                    .to_owned(),
+                stopped(Stage::Root, Some("systemd[1]: Freezing execution.")),
+            ),
+            (
+                "netroot: init\n\nnetroot-debian login: ".to_owned(),
+                BareEnd::Login,
+            ),
+        ] {
+            assert_eq!(BareEnd::of_text(&text), end, "{text}");
+        }
+        assert_eq!(without_time("[  OK  ] Started it"), "[  OK  ] Started it");
     }
 }

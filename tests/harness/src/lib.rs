@@ -32,7 +32,9 @@ pub mod media;
 pub mod paths;
 
 pub use accel::Accel;
-pub use bare_kernel::{BareEnd, BareExport, BareKernel, BareLab, BareTimes, Booted, bare_end};
+pub use bare_kernel::{
+    BareEnd, BareExport, BareKernel, BareLab, BareTimes, Booted, Stage, bare_end,
+};
 pub use isolated_lab::IsolatedLab;
 pub use kept_state::KeptState;
 pub use net::{Bridge, Loss, Net, Tap};

@@ -1,13 +1,15 @@
 //! Boots the kernel to the login of the Debian root.
 
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use netroot_harness::{
-    BareEnd, BareExport, BareKernel, BareLab, BareTimes, Booted, bare_end, paths,
+    BareEnd, BareExport, BareKernel, BareLab, BareTimes, Booted, Processor, bare_end, paths,
 };
 
+use super::fragments::Arch;
 use crate::initrd;
 
 /// Enough for systemd under emulation on a busy machine.
@@ -41,9 +43,15 @@ fn mib(bytes: u64) -> f64 {
 ///
 /// # Errors
 /// When the machine does not reach its login: with what it said last.
-pub(crate) fn to_the_login(kernel: &BareKernel, export: BareExport<'_>) -> Result<Boot> {
-    let lab = BareLab::start("kernel-without-modules", &paths::debian_root(), export)?;
-    let booted = Booted::new(kernel.image(), kernel.initrd(lab.folder())?)?;
+pub(crate) fn to_the_login(
+    kernel: &BareKernel,
+    arch: Arch,
+    export: BareExport<'_>,
+) -> Result<Boot> {
+    let processor = arch.processor();
+    let name = format!("kernel-without-modules-{}", arch.name());
+    let lab = BareLab::start(&name, &paths::debian_root_for(processor), export)?;
+    let booted = Booted::new(processor, kernel.image(), kernel.initrd(lab.folder())?)?;
     boot(&lab, "bare", &booted)
 }
 
@@ -51,36 +59,47 @@ pub(crate) fn to_the_login(kernel: &BareKernel, export: BareExport<'_>) -> Resul
 ///
 /// # Errors
 /// When one of them does not reach its login.
-pub(super) fn beside_the_distributions(kernel: &BareKernel) -> Result<()> {
+pub(super) fn beside_the_distributions(kernel: &BareKernel, arch: Arch) -> Result<()> {
     let logs = paths::logs("kernel-of-the-distribution")?;
-    let (version, image) = paths::debian_kernel()?;
-    let initrd_file = logs.join("virtio.img");
-    initrd::make("virtio_net", &initrd_file)?;
-    let distribution = Booted::new(image, initrd_file)?;
+    let distribution = of_the_distribution(arch.processor(), &logs)?;
+    // The machine with nfsd has the usual processor, whatever the other one's is.
+    let nfsd = match arch {
+        Arch::X86_64 => distribution.clone(),
+        Arch::Arm64 => of_the_distribution(Processor::X86_64, &logs)?,
+    };
     for (export, words) in [
         (BareExport::Own, "netroot's export"),
         (BareExport::Ganesha, "NFSv4.2 from NFS-Ganesha"),
-        (BareExport::Nfsd(&distribution), "NFSv4.2 from Linux's nfsd"),
+        (BareExport::Nfsd(&nfsd), "NFSv4.2 from Linux's nfsd"),
     ] {
-        let boot = to_the_login(kernel, export)?;
+        let boot = to_the_login(kernel, arch, export)?;
         println!("kernel: without modules, over {words}: {boot}");
     }
-    let root = paths::debian_root();
+    let root = paths::debian_root_for(arch.processor());
     let lab = BareLab::start("kernel-of-the-distribution-boot", &root, BareExport::Own)?;
     println!(
-        "kernel: {version} with the modules for this card, over netroot's export: {}",
+        "kernel: {} with the modules for this card, over netroot's export: {}",
+        distribution.kernel.display(),
         boot(&lab, "debian", &distribution)?
     );
     Ok(())
 }
 
+/// The kernel of the Debian root for this processor, with an initrd that has what this card takes.
+fn of_the_distribution(processor: Processor, folder: &Path) -> Result<Booted> {
+    let (_, image) = paths::debian_kernel_for(processor)?;
+    let file = folder.join(format!("virtio-{}.img", processor.name()));
+    initrd::make_for(processor, "virtio_net", &file)?;
+    Booted::new(processor, image, file)
+}
+
 fn boot(lab: &BareLab, name: &str, booted: &Booted) -> Result<Boot> {
     let vm = lab.boot(name, booted)?;
-    match bare_end(&vm, TIMEOUT) {
+    match bare_end(&vm, TIMEOUT, TIMEOUT) {
         BareEnd::Login => {}
-        BareEnd::Stopped(last) => bail!(
+        BareEnd::Stopped { words, .. } => bail!(
             "the machine does not reach the login; its last words: {}; the console: {}",
-            last.as_deref().unwrap_or("none"),
+            words.as_deref().unwrap_or("none"),
             vm.log().display()
         ),
     }

@@ -17,6 +17,9 @@ use crate::setup::{kernel_source, remove};
 /// How often the progress is told.
 const EVERY: Duration = Duration::from_secs(15);
 
+/// The file that says which kernel a folder was built to its end for.
+const STAMP: &str = "recipe";
+
 /// The whole source, unpacked once: 1.5 GB.
 ///
 /// # Errors
@@ -47,15 +50,15 @@ pub(crate) fn source() -> Result<PathBuf> {
 
 impl Recipe {
     /// The folder of the built kernel. Its name has a hash of everything that the kernel is made of: the source's
-    /// version, the base and the fragments' text. (Another release of Rust may hash differently, and builds it again.)
+    /// version and what the fragments ask for. (Another release of Rust may hash differently, and builds it again.)
     ///
     /// # Errors
     /// When the source was not fetched, or a fragment is missing.
     pub(crate) fn folder(&self) -> Result<PathBuf> {
         let mut hasher = DefaultHasher::new();
         kernel_source::version()?.hash(&mut hasher);
-        for name in &self.fragments {
-            fragments::text(name)?.hash(&mut hasher);
+        for wanted in fragments::wanted(&self.fragments, self.arch)? {
+            (&wanted.symbol, wanted.is_set).hash(&mut hasher);
         }
         self.without.hash(&mut hasher);
         let name = format!(
@@ -89,16 +92,52 @@ impl Recipe {
             return Ok(kernel);
         }
         let source = source()?;
-        // Kept, so that a change of a fragment builds only what it changes.
-        let work = paths::target().join("kernels").join(format!(
-            "{}-{}",
-            self.arch.name(),
-            self.base.name()
-        ));
-        let lost = self.configure(&source, &work)?;
-        nothing_lost(self, &lost)?;
-        let image = self.compile(&source, &work, jobs)?;
+        let work = self.work();
+        if !self.without.is_empty() {
+            self.begin_with_the_whole(&source, &work, jobs)?;
+        }
+        let image = self.make_image(&source, &work, jobs)?;
         self.keep(&work, &image)
+    }
+
+    /// Where it is built. Kept, so that a change of a fragment builds only what it changes.
+    fn work(&self) -> PathBuf {
+        let name = format!("{}-{}", self.arch.name(), self.base.name());
+        paths::target().join("kernels").join(name)
+    }
+
+    /// Has `work` hold what the kernel with every symbol is built of, so that one without a symbol compiles only what that
+    /// symbol changes, and not what the last one changed. It is copied back, and nothing is built in the copy: the kernel's
+    /// own tools would be built anew in a folder with another name, and everything after them.
+    fn begin_with_the_whole(&self, source: &Path, work: &Path, jobs: usize) -> Result<()> {
+        let whole = Self {
+            without: Vec::new(),
+            ..self.clone()
+        };
+        let built = whole.folder()?;
+        let copy = work.with_extension("whole");
+        if made_of(&copy) != built.display().to_string() {
+            if made_of(work) != built.display().to_string() {
+                whole.make_image(source, work, jobs)?;
+            }
+            remove(&copy)?;
+            copy_folder(work, &copy)?;
+        }
+        remove(work)?;
+        copy_folder(&copy, work)
+    }
+
+    fn make_image(&self, source: &Path, work: &Path, jobs: usize) -> Result<PathBuf> {
+        let stamp = work.join(STAMP);
+        if stamp.exists() {
+            std::fs::remove_file(&stamp).with_context(|| format!("remove {}", stamp.display()))?;
+        }
+        let lost = self.configure(source, work)?;
+        nothing_lost(self, &lost)?;
+        let image = self.compile(source, work, jobs)?;
+        std::fs::write(&stamp, self.folder()?.display().to_string())
+            .with_context(|| format!("write {}", stamp.display()))?;
+        Ok(image)
     }
 
     fn compile(&self, source: &Path, work: &Path, jobs: usize) -> Result<PathBuf> {
@@ -116,11 +155,8 @@ impl Recipe {
             Arch::Arm64 => ("Image.gz", "arch/arm64/boot/Image.gz"),
         };
         let start = Instant::now();
-        let mut make = self.make(source, work);
-        if self.arch == Arch::Arm64 && !cfg!(target_arch = "aarch64") {
-            make.arg("CROSS_COMPILE=aarch64-linux-gnu-");
-        }
-        let mut make = make
+        let mut make = self
+            .make(source, work)
             .arg(format!("-j{jobs}"))
             .arg(target)
             .stdin(Stdio::null())
@@ -166,8 +202,7 @@ impl Recipe {
     /// Copies what is kept to the cache, whole or not at all.
     fn keep(&self, work: &Path, image: &Path) -> Result<BareKernel> {
         let folder = self.folder()?;
-        let kernels = folder.parent().context("a folder of kernels")?;
-        let unfinished = kernels.join("built.unfinished");
+        let unfinished = folder.with_extension("unfinished");
         remove(&unfinished)?;
         std::fs::create_dir_all(&unfinished)
             .with_context(|| format!("create {}", unfinished.display()))?;
@@ -188,4 +223,14 @@ impl Recipe {
         ensure!(kernel.size()? > 0, "{} is empty", folder.display());
         Ok(kernel)
     }
+}
+
+/// The folder of the kernel that was built here last; empty if none was, or one was begun since.
+fn made_of(work: &Path) -> String {
+    std::fs::read_to_string(work.join(STAMP)).unwrap_or_default()
+}
+
+/// Copies a folder with its times, by which make knows what is up to date.
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    run(Command::new("cp").arg("-a").arg(from).arg(to))
 }

@@ -56,12 +56,25 @@ impl Recipe {
         }
     }
 
+    /// The same without a symbol.
+    pub(super) fn without(&self, symbol: &str) -> Self {
+        Self {
+            without: vec![symbol.to_owned()],
+            ..self.clone()
+        }
+    }
+
     /// `make` for this kernel, with the source in `source` and everything that is made in `output`.
     pub(crate) fn make(&self, source: &Path, output: &Path) -> Command {
         let mut make = Command::new("make");
         make.arg("-C").arg(source);
         make.arg(format!("ARCH={}", self.arch.name()));
         make.arg(format!("O={}", output.display()));
+        // kconfig asks the compiler what it can do, so it has to be the one that builds. Where only symbols are checked,
+        // there may be none for that processor, and this machine's answers.
+        if let Some(prefix) = self.arch.cross_compiler() {
+            make.arg(format!("CROSS_COMPILE={prefix}"));
+        }
         // Neither who builds nor when is part of a kernel, so that the same recipe makes the same bytes.
         make.env("KBUILD_BUILD_TIMESTAMP", "1970-01-01");
         make.env("KBUILD_BUILD_USER", "netroot");

@@ -1,10 +1,10 @@
 //! The fragments of `kernel-config/`: which ones a kernel is made of, and what they ask for.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
-use netroot_harness::paths;
+use netroot_harness::{Processor, paths};
 
 /// A kernel's processor, in the words of the kernel's `Makefile`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -26,6 +26,24 @@ impl Arch {
             Self::X86_64 => "x86_64",
             Self::Arm64 => "arm64",
         }
+    }
+
+    /// The machines that boot it.
+    pub(crate) fn processor(self) -> Processor {
+        match self {
+            Self::X86_64 => Processor::X86_64,
+            Self::Arm64 => Processor::Aarch64,
+        }
+    }
+
+    /// What `CROSS_COMPILE=` is on a machine with another processor, if that compiler is installed.
+    pub(super) fn cross_compiler(self) -> Option<&'static str> {
+        let prefix = match self {
+            Self::X86_64 => "x86_64-linux-gnu-",
+            Self::Arm64 => "aarch64-linux-gnu-",
+        };
+        let is_other = std::env::consts::ARCH != self.processor().name();
+        (is_other && Path::new(&format!("/usr/bin/{prefix}gcc")).exists()).then_some(prefix)
     }
 
     /// In the head of a configuration, and in a fragment's `# arch:`.

@@ -12,6 +12,7 @@ use crate::paths;
 use crate::peer::ganesha::{Clients, Ganesha};
 use crate::peer::netroot::NetrootServe;
 use crate::peer::nfsd;
+use crate::processor::Processor;
 use crate::vm::{Vm, VmBuilder};
 
 /// The server's address.
@@ -67,14 +68,16 @@ pub struct Booted {
     pub initrd: PathBuf,
     /// The size of both, in bytes.
     pub size: u64,
+    /// What they are for.
+    pub processor: Processor,
 }
 
 impl Booted {
-    /// A kernel and its initrd.
+    /// A kernel and its initrd, for machines with this processor.
     ///
     /// # Errors
     /// When one of them is not there.
-    pub fn new(kernel: PathBuf, initrd: PathBuf) -> Result<Self> {
+    pub fn new(processor: Processor, kernel: PathBuf, initrd: PathBuf) -> Result<Self> {
         let length = |path: &Path| -> Result<u64> {
             let file = std::fs::metadata(path);
             Ok(file
@@ -86,6 +89,7 @@ impl Booted {
             kernel,
             initrd,
             size,
+            processor,
         })
     }
 }
@@ -138,6 +142,7 @@ impl BareLab {
         let parameters = &self.parameters;
         VmBuilder::new(&self.net, name)
             .may_panic()
+            .processor(booted.processor)
             .nic(Nic::virtio(&self.tap, MACHINE))
             .kernel(
                 &booted.kernel,
