@@ -152,7 +152,7 @@ fn judge(served: &Facts, now: &Facts) -> Step {
         return Step::Keep(Obstacle::NoModules(version));
     }
     let is_same = Some(found) == before && now.given == served.given;
-    if is_same && now.signed == served.signed {
+    if is_same && now.signed == served.signed && now.stub == served.stub {
         return match &now.without_modules {
             Some(newer) => Step::Keep(Obstacle::NoModules(newer.clone())),
             None => Step::Nothing,
@@ -259,7 +259,11 @@ mod tests {
         let stub = root.join("usr/lib/systemd/boot/efi");
         fs::create_dir_all(&stub).unwrap();
         fs::write(stub.join("linuxx64.efi.stub"), "stub").unwrap();
-        assert_ne!(look(&tree, &settings), before[1]);
+        let now = look(&tree, &settings);
+        assert_ne!(now, before[1]);
+        for (served, now) in [(&before[1], &now), (&now, &before[1])] {
+            assert_eq!(judge(served, now), Step::Exchange);
+        }
         settings.uki = false;
         assert_eq!(look(&tree, &settings), before[0]);
     }
