@@ -159,6 +159,11 @@ fn a_driver_without_a_signature_is_told_of_where_the_kernel_takes_none() -> Resu
     let told = String::from_utf8_lossy(&made.stderr);
     let unsigned = "without a signature: virtio_net; with Secure Boot the kernel refuses them";
     ensure!(told.contains(unsigned), "{told}");
+    let start = |command_line: &str| {
+        let machine = lan.machine().nic(Nic::virtio(&lan.tap, MACHINE));
+        let machine = machine.quick_kernel(&kernel, &initrd, command_line)?;
+        machine.start()
+    };
     for (orders, errno) in [
         ("lockdown=integrity", "Operation not permitted (os error 1)"),
         (
@@ -169,11 +174,7 @@ fn a_driver_without_a_signature_is_told_of_where_the_kernel_takes_none() -> Resu
         let command_line = format!(
             "root=/dev/nfs nfsroot=10.77.0.1:/srv ip=dhcp ro rd.net.timeout.iflink=5 {orders}"
         );
-        let vm = lan
-            .machine()
-            .nic(Nic::virtio(&lan.tap, MACHINE))
-            .quick_kernel(&kernel, &initrd, &command_line)?
-            .start()?;
+        let vm = start(&command_line)?;
         let why = "it has no signature that the kernel trusts, and with Secure Boot the kernel loads no other";
         let refused =
             format!("netroot: warning: cannot load the module virtio_net: {why} ({errno}); ");
@@ -181,5 +182,17 @@ fn a_driver_without_a_signature_is_told_of_where_the_kernel_takes_none() -> Resu
         let sentence = format!("virtio_net for virtio device 1af4:0001: {why}; use the module of");
         vm.wait_for(&sentence, "the failure", TIMEOUT)?;
     }
+    // Whatever its signature is, this kernel loads no module any more, and says the same as when it is locked down.
+    let vm = start(
+        "root=/dev/nfs nfsroot=10.77.0.1:/srv ip=dhcp ro rd.net.timeout.iflink=5 sysctl.kernel.modules_disabled=1",
+    )?;
+    let refused =
+        "netroot: warning: cannot load the module virtio_net: Operation not permitted (os error 1)";
+    vm.wait_for(refused, "the driver that is refused", TIMEOUT)?;
+    vm.wait_for(
+        "virtio_net did not bind to virtio device 1af4:0001: look for",
+        "the failure",
+        TIMEOUT,
+    )?;
     Ok(())
 }

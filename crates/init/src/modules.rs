@@ -6,7 +6,7 @@
 
 mod index;
 mod loader;
+mod signature;
 
-pub(crate) use loader::{
-    Loaded, Loader, MODPROBE, NO_SIGNATURE, SIGNATURE_ADVICE, run_as_modprobe,
-};
+pub(crate) use loader::{Loaded, Loader, MODPROBE, run_as_modprobe};
+pub(crate) use signature::{NO_SIGNATURE, SIGNATURE_ADVICE};

@@ -13,6 +13,9 @@ use netroot_proto::cmdline::{BootPlan, ModuleOrders};
 use rustix::io::Errno;
 
 use super::index::{Index, LoadStep, Resolved, Texts};
+use super::signature::{
+    NO_SIGNATURE, SIGNATURE_ADVICE, is_for_signature, takes_signed_modules_only,
+};
 use crate::clock::Moment;
 use crate::console::{debug, warn};
 
@@ -23,12 +26,6 @@ const CHUNK: usize = 64 << 10;
 /// How many drivers are loaded in parallel at most: one that waits for firmware must not delay the NIC that the root is
 /// on, and no machine has more kinds of NIC.
 const MAX_PARALLEL: usize = 16;
-
-/// Why the kernel refused a module, and what to do.
-pub(crate) const NO_SIGNATURE: &str =
-    "it has no signature that the kernel trusts, and with Secure Boot the kernel loads no other";
-pub(crate) const SIGNATURE_ADVICE: &str = "use the module of the distribution's own kernel package, sign it with a key that is enrolled on this machine (mokutil \
-    --import), or switch Secure Boot off";
 
 /// How long to wait for a module that another thread is loading, before it is passed to the kernel once more: some
 /// drivers look for their firmware for a minute.
@@ -136,7 +133,7 @@ impl Loader {
     }
 
     fn note_refusal(&self, name: &str, error: &io::Error) {
-        if !is_for_signature(error) {
+        if !is_for_signature(error, takes_signed_modules_only) {
             return warn!("cannot load the module {name}: {error}");
         }
         warn!("cannot load the module {name}: {NO_SIGNATURE} ({error}); {SIGNATURE_ADVICE}");
@@ -270,16 +267,6 @@ impl Loader {
     }
 }
 
-/// Whether the kernel refused a module for its signature (`mod_verify_sig` and `module_sig_check`,
-/// `kernel/module/signing.c`): EKEYREJECTED where it enforces signatures, EPERM where it is locked down. This program has
-/// every capability, so that EPERM means nothing else.
-fn is_for_signature(error: &io::Error) -> bool {
-    let [rejected, lockdown] = [Errno::KEYREJECTED, Errno::PERM].map(Errno::raw_os_error);
-    error
-        .raw_os_error()
-        .is_some_and(|errno| errno == rejected || errno == lockdown)
-}
-
 /// Whether a module has a parameter, by its `.modinfo` (`MODULE_PARM_DESC` and `module_param`,
 /// `include/linux/moduleparam.h`). Read in chunks, since some modules are as large as this program.
 fn has_parameter(file: &Path, parameter: &str) -> io::Result<bool> {
@@ -384,11 +371,8 @@ mod tests {
     #[test]
     fn a_module_without_a_signature_is_told_from_one_that_is_broken() {
         let loader = Loader::open("no such kernel", ModuleOrders::default());
-        for errno in [Errno::KEYREJECTED, Errno::PERM] {
-            let name = format!("refused_{}", errno.raw_os_error());
-            loader.note_refusal(&name, &errno.into());
-            assert!(loader.is_unsigned(&name), "{errno}");
-        }
+        loader.note_refusal("unsigned", &Errno::KEYREJECTED.into());
+        assert!(loader.is_unsigned("unsigned"));
         loader.note_refusal("broken", &Errno::NOEXEC.into());
         assert!(!loader.is_unsigned("broken"));
     }
