@@ -23,6 +23,8 @@
 //!   requests is one attempt. A forger who has this patience makes the server try the other
 //!   announcement, which most firmware boots from too; where it does not, two failed boots
 //!   of the machine bring the first one back, and the first success ends it.
+//! * A machine's report of its Secure Boot counts once after its firmware has asked: the first one is its init's, sent while
+//!   the root's init starts. Every program that runs on the machine later can read where reports go, and send another.
 //! * A flood of invented machines makes the table forget newcomers, never a machine that has
 //!   loaded a file from here.
 
@@ -204,6 +206,8 @@ struct Record {
     /// It is given another loader because boots with the first one failed, and has not reported since that Secure Boot is
     /// why.
     first_failed: bool,
+    /// It has reported since its firmware asked.
+    has_reported: bool,
     /// When the machine asked first, and last.
     first: Duration,
     seen: Duration,
@@ -311,6 +315,7 @@ impl Strategies {
             loaded_now: None,
             first_works: known == Known::Unsigned,
             first_failed: false,
+            has_reported: false,
             first: now,
             seen: now,
         });
@@ -322,6 +327,7 @@ impl Strategies {
             record.began = now;
             record.progress = Progress::Answered;
             record.loaded_now = None;
+            record.has_reported = false;
         }
         record.strategy
     }
@@ -352,15 +358,25 @@ impl Strategies {
         }
     }
 
-    /// The machine has reported whether its firmware enforces Secure Boot. One that was given the signed chain for that reason
-    /// is given the first loader again if it does not; one whose boots with the first loader failed for another reason is not.
-    pub fn reported(&mut self, mac: Mac, enforcing: bool) -> Reported {
+    /// The machine has reported whether its firmware enforces Secure Boot, or nothing of it (`None`). One that was given the
+    /// signed chain for that reason is given the first loader again if it does not; one whose boots with the first loader
+    /// failed for another reason is not. `None` for what does not count: another report of the same boot, or, where the
+    /// firmware's request was not seen, one of a machine of which something `is_known`.
+    pub fn reported(
+        &mut self,
+        mac: Mac,
+        enforcing: Option<bool>,
+        is_known: bool,
+    ) -> Option<Reported> {
         let Some(record) = self.machines.get_mut(&mac) else {
-            return Reported {
-                ends: !enforcing,
+            let ends = !enforcing.filter(|_| !is_known)?;
+            return Some(Reported {
+                ends,
                 shown: Known::Nothing,
-            };
+            });
         };
+        let is_first = !std::mem::replace(&mut record.has_reported, true);
+        let enforcing = enforcing.filter(|_| is_first)?;
         let loaded = record
             .loaded_now
             .take()
@@ -368,7 +384,7 @@ impl Strategies {
         let shown = loaded.map_or(Known::Nothing, Known::of_loader);
         if enforcing {
             record.first_failed = false;
-            return Reported { ends: false, shown };
+            return Some(Reported { ends: false, shown });
         }
         let ends = !record.first_failed;
         if ends {
@@ -377,7 +393,7 @@ impl Strategies {
                 record.strategy.loader = LoaderChoice::First;
             }
         }
-        Reported { ends, shown }
+        Some(Reported { ends, shown })
     }
 
     /// What was known of the machine's Secure Boot is forgotten: it is tried anew.
@@ -734,19 +750,39 @@ mod tests {
     fn a_machine_that_reports_secure_boot_off_is_given_the_first_loader_again() {
         let mut strategies = Strategies::new(8);
         booted(&mut strategies, 1, Known::SignedOnly);
-        strategies.reported(MAC, true);
+        strategies.reported(MAC, Some(true), false);
         let (loader, _) = booted(&mut strategies, 2, Known::SignedOnly);
         assert_eq!(loader, LoaderChoice::Signed);
-        strategies.reported(MAC, false);
+        strategies.reported(MAC, Some(false), false);
         let (loader, shown) = booted(&mut strategies, 3, Known::SignedOnly);
         assert_eq!((loader, shown), (LoaderChoice::First, Known::Unsigned));
+    }
+
+    #[test]
+    fn a_report_counts_once_after_firmware_has_asked() {
+        let mut strategies = Strategies::new(8);
+        // What booted before this server started, or by other means: it counts where nothing is known.
+        assert_eq!(strategies.reported(MAC, Some(true), true), None);
+        let first = strategies.reported(MAC, Some(true), false).unwrap();
+        assert!(!first.ends);
+        booted(&mut strategies, 1, Known::Nothing);
+        assert!(strategies.reported(MAC, Some(false), true).is_some());
+        // A user of the machine, who read where reports go.
+        assert_eq!(strategies.reported(MAC, Some(true), true), None);
+        let (loader, _) = booted(&mut strategies, 2, Known::Unsigned);
+        assert_eq!(loader, LoaderChoice::First);
+        // An init that says nothing of it leaves nobody else to say it.
+        assert_eq!(strategies.reported(MAC, None, true), None);
+        assert_eq!(strategies.reported(MAC, Some(true), true), None);
+        booted(&mut strategies, 3, Known::Unsigned);
+        assert!(strategies.reported(MAC, Some(true), true).is_some());
     }
 
     #[test]
     fn a_report_shows_what_its_boot_started_and_what_comes_after_it_shows_nothing() {
         let mut strategies = Strategies::new(8);
         booted(&mut strategies, 1, Known::Nothing);
-        let reported = strategies.reported(MAC, true);
+        let reported = strategies.reported(MAC, Some(true), false).unwrap();
         assert_eq!(reported.shown, Known::Unsigned, "with its owner's keys");
         // A program of the machine that runs fetches the script again, or a boot begins with iPXE from a disk.
         assert_eq!(strategies.progressed(MAC, Progress::Booted), Known::Nothing);
@@ -763,7 +799,7 @@ mod tests {
         for boot in 2..6 {
             let (loader, _) = booted(&mut strategies, boot, Known::Nothing);
             assert_eq!(loader, LoaderChoice::Signed, "{boot}");
-            assert!(!strategies.reported(MAC, false).ends);
+            assert!(!strategies.reported(MAC, Some(false), false).unwrap().ends);
         }
     }
 

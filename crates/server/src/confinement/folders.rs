@@ -21,12 +21,14 @@ use rustix::process::{Gid, Uid};
 
 use super::identity::{self, Identity};
 
-/// How the names of netroot's own files and folders begin: the export's key, leases, orders, initrds,
-/// what is being written, and the socket for commands.
-const OURS: [&str; 6] = [
+/// How the names of netroot's own files and folders begin: the export's key, leases, orders, what is known of machines'
+/// Secure Boot, what boots read, initrds, what is being written, and the socket for commands.
+const OURS: [&str; 8] = [
     "export.key",
     "leases",
     "orders",
+    "secure-boot.json",
+    "readahead.json",
     "initrd-",
     ".tmp",
     "control",

@@ -30,8 +30,9 @@ pub(crate) mod secure_boot;
 mod unknown;
 
 use std::collections::HashMap;
+use std::io;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -112,9 +113,10 @@ impl Machines {
         self.orders.get_or_init(Orders::default)
     }
 
-    /// Reads what was known of machines' Secure Boot before a restart, from the same folder.
-    pub(crate) fn open_secure_boots(&self, state: &Path) {
-        self.secure_boots.open(state);
+    /// Reads what was known of machines' Secure Boot before a restart, from the same folder. What cannot be read is set
+    /// aside: where, and why, is returned.
+    pub(crate) fn open_secure_boots(&self, state: &Path) -> Option<(PathBuf, io::Error)> {
+        self.secure_boots.open(state)
     }
 
     /// What is known of machines' Secure Boot.
@@ -122,10 +124,14 @@ impl Machines {
         &self.secure_boots
     }
 
-    /// A machine's init reported what its firmware says of Secure Boot.
-    pub(crate) fn reported_secure_boot(&self, mac: Mac, reported: &ReportedSecureBoot) {
-        let comes_to = self.strategies().reported(mac, reported.enforcing);
-        self.secure_boots.reported(mac, reported, comes_to);
+    /// A machine's init reported what its firmware says of Secure Boot, or nothing of it.
+    pub(crate) fn reported_secure_boot(&self, mac: Mac, reported: Option<&ReportedSecureBoot>) {
+        let is_known = self.secure_boots.of(mac).is_some();
+        let enforcing = reported.map(|it| it.enforcing);
+        let comes_to = self.strategies().reported(mac, enforcing, is_known);
+        if let (Some(reported), Some(comes_to)) = (reported, comes_to) {
+            self.secure_boots.reported(mac, reported, comes_to);
+        }
     }
 
     /// Forgets what is known of a machine's Secure Boot. Returns whether anything was.

@@ -159,10 +159,9 @@ impl Reports {
         }
         timeline.machine(machine, summary.event());
         self.history.reported(machine, &summary);
-        if let (Machine::Mac(mac), Some(secure_boot)) = (machine, &summary.secure_boot) {
-            timeline.machines().reported_secure_boot(mac, secure_boot);
-        }
         if let Machine::Mac(mac) = machine {
+            let secure_boot = summary.secure_boot.as_ref();
+            timeline.machines().reported_secure_boot(mac, secure_boot);
             judge(mac, &summary, timeline).await;
         }
         self.keep(machine, image_of(mac), summary);

@@ -124,7 +124,10 @@ fn serve(settings: &Settings, untold: Vec<Warning>, is_whole: bool) -> Result<()
         let error = error.to_string();
         timeline.warn(Warning::OrdersUnreadable { file, error });
     }
-    machines.open_secure_boots(&settings.state);
+    if let Some((file, error)) = machines.open_secure_boots(&settings.state) {
+        let error = error.to_string();
+        timeline.warn(Warning::SecureBootsUnreadable { file, error });
+    }
     let ports = ListenPorts {
         http: settings.http_port,
         nfs: nfs::exports_own(settings).then_some(settings.nfs_port),

@@ -136,6 +136,13 @@ pub(crate) enum Warning {
         /// The system's error.
         error: String,
     },
+    /// What is known of machines' Secure Boot could not be read.
+    SecureBootsUnreadable {
+        /// The file, set aside.
+        file: PathBuf,
+        /// The system's error.
+        error: String,
+    },
     /// The orders could not be read.
     OrdersUnreadable {
         /// The file.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use netroot_net::Mac;
 use rustix::fs::OFlags;
@@ -35,6 +35,22 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path) -> io::Result<BTreeMap<Mac,
         Ok((mac, one))
     };
     by_text.into_iter().map(machine).collect()
+}
+
+/// Reads it at the start: nothing where there is no file. One that cannot be read is set aside, since the next change would
+/// overwrite it; where it is then, and why, is returned with nothing.
+pub(super) fn open<T: DeserializeOwned>(
+    path: &Path,
+) -> (BTreeMap<Mac, T>, Option<(PathBuf, io::Error)>) {
+    match read(path) {
+        Ok(all) => (all, None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => (BTreeMap::new(), None),
+        Err(error) => {
+            let aside = path.with_extension("json.unreadable");
+            let file = fs::rename(path, &aside).map_or(path.to_owned(), |()| aside);
+            (BTreeMap::new(), Some((file, error)))
+        }
+    }
 }
 
 /// Exchanges it as a whole: it is written beside itself, made durable, and renamed.

@@ -16,7 +16,7 @@ use netroot_proto::pxe::strategy::{Known, Reported};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-use super::file_of_machines::{read, write};
+use super::file_of_machines::{self, read, write};
 use crate::serve::reported_secure_boot::ReportedSecureBoot;
 
 /// The file in the state folder.
@@ -94,14 +94,16 @@ pub(crate) fn remembered(state: &Path) -> io::Result<BTreeMap<Mac, SecureBoot>> 
 }
 
 impl SecureBoots {
-    /// Begins with what was remembered. What cannot be read is learnt anew.
-    pub(super) fn open(&self, state: &Path) {
-        let mut all = remembered(state).unwrap_or_default();
+    /// Begins with what was remembered. What cannot be read is set aside and learnt anew: where it is then, and why, is
+    /// returned.
+    pub(super) fn open(&self, state: &Path) -> Option<(PathBuf, io::Error)> {
+        let (mut all, error) = file_of_machines::open(&state.join(FILE));
         while all.len() > MOST {
             forget_oldest(&mut all);
         }
         *self.all() = all;
         let _ = self.file.set(state.join(FILE));
+        error
     }
 
     /// What is known of a machine.
@@ -246,7 +248,7 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let opened = || {
             let all = SecureBoots::default();
-            all.open(state.path());
+            assert!(all.open(state.path()).is_none());
             all
         };
         let all = opened();
@@ -291,13 +293,18 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_makes_no_sense_is_an_error_and_the_server_learns_anew() {
+    fn a_file_that_makes_no_sense_is_set_aside_and_the_server_learns_anew() {
         let state = tempfile::tempdir().unwrap();
-        std::fs::write(state.path().join(FILE), "{\"x\":1}").unwrap();
+        let file = state.path().join(FILE);
+        std::fs::write(&file, "{\"x\":1}").unwrap();
         remembered(state.path()).unwrap_err();
         let all = SecureBoots::default();
-        all.open(state.path());
+        let (aside, _) = all.open(state.path()).unwrap();
         assert!(!all.any_is_signed_only());
+        all.showed(MAC, Known::SignedOnly);
+        all.save();
+        assert_eq!(std::fs::read_to_string(aside).unwrap(), "{\"x\":1}");
+        assert_eq!(remembered(state.path()).unwrap().len(), 1);
     }
 
     #[test]

@@ -190,6 +190,10 @@ pub(super) fn warnings() -> Vec<Warning> {
             image: "debian".to_owned(),
             error: "shim is not signed".to_owned(),
         },
+        Warning::SecureBootsUnreadable {
+            file: "/var/lib/netroot/secure-boot.json.unreadable".into(),
+            error: error(),
+        },
         Warning::OrdersUnreadable {
             file: "/var/lib/netroot/orders.json".into(),
             error: error(),
@@ -734,6 +738,7 @@ fn is_sampled(event: &Event) -> bool {
             | Warning::MissingLoader { .. }
             | Warning::SignedIpxe { .. }
             | Warning::SecureBoot { .. }
+            | Warning::SecureBootsUnreadable { .. }
             | Warning::OrdersUnreadable { .. }
             | Warning::OrdersUnwritable { .. }
             | Warning::AddressNotKept { .. }

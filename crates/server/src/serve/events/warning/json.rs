@@ -109,6 +109,11 @@ pub(in crate::serve::events) fn add_fields(fields: &mut Fields, warning: &Warnin
                 .map(|folder| Printable(&folder.to_string_lossy()).to_string());
             fields.add("searched", searched.collect::<Value>());
         }
+        Warning::SecureBootsUnreadable { file, error } => {
+            fields.add("warning", "secure-boot-unreadable");
+            fields.add("path", file.to_string_lossy());
+            fields.add("error", error.as_str());
+        }
         Warning::OrdersUnreadable { file, error } => {
             fields.add("warning", "orders-unreadable");
             fields.add("path", file.to_string_lossy());

@@ -1,7 +1,6 @@
 //! The orders on the disk: `orders.json` in the state folder, with mode 0600.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -9,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use netroot_net::Mac;
 
 use super::order::Order;
-use crate::serve::machines::file_of_machines::{read, write};
+use crate::serve::machines::file_of_machines::{self, write};
 
 /// The file.
 #[derive(Debug)]
@@ -36,22 +35,12 @@ type All = BTreeMap<Mac, Order>;
 impl OrdersFile {
     pub(super) fn open(state: &Path) -> (Self, All, Option<FileError>) {
         let path = state.join("orders.json");
-        let read = read(&path);
-        let (all, error) = match read {
-            Ok(all) => (all, None),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => (All::new(), None),
-            Err(error) => {
-                // Without that, the next order would overwrite it.
-                let aside = path.with_extension("json.unreadable");
-                let file = fs::rename(&path, &aside).map_or(path.clone(), |()| aside);
-                let error = FileError {
-                    file,
-                    error,
-                    is_first: true,
-                };
-                (All::new(), Some(error))
-            }
-        };
+        let (all, error) = file_of_machines::open(&path);
+        let error = error.map(|(file, error)| FileError {
+            file,
+            error,
+            is_first: true,
+        });
         let file = Self {
             path,
             writing: Mutex::new(false),
