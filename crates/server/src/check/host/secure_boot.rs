@@ -1,22 +1,28 @@
 //! Machines with Secure Boot: whether the images boot those that are known.
 //!
 //! The server keeps what machines showed and reported in its state folder. A machine whose `db` has none of the authorities
-//! that signed shim refuses it, and says "Security Violation" at most.
+//! that signed shim refuses it, and says "Security Violation" at most. A machine counts for the image that the configuration
+//! has it boot, and only if it may be given signed files there (`secure-boot`).
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use netroot_initramfs::Architecture;
 use netroot_net::Mac;
+use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::strategy::{Known, SecureBootMode};
 use netroot_secure_boot::Authority;
 
 use super::roots;
+use crate::catalog::{ArrivedAt, Boots, Catalog, KnownMachine};
 use crate::check::finding::Finding;
 use crate::check::subject::Subject;
 use crate::serve::artifacts::loaders;
 use crate::serve::artifacts::signed_chain::{SecondStage, SignedState};
 use crate::serve::machines::secure_boot::{SecureBoot, remembered};
 use crate::serve::opened::Opened;
+use crate::settings::{Choice, ImageSettings, Settings};
 
 /// How many machines a sentence names.
 const NAMED: usize = 4;
@@ -34,27 +40,121 @@ pub(super) fn look(subject: &Subject) -> Vec<Finding> {
         BTreeMap::new()
     });
     let pairs = loaders::find(settings.ipxe.as_deref()).signed;
-    let catalog = &settings.catalog;
-    let is_always = |mode: Option<SecureBootMode>| mode == Some(SecureBootMode::Always);
-    let is_wanted = is_always(Some(catalog.secure_boot))
-        || catalog.machines.iter().any(|it| is_always(it.secure_boot))
-        || catalog.rules.iter().any(|it| is_always(it.secure_boot));
-    let roots = catalog.images.iter();
-    for image in roots.filter(|image| image.source.root().is_some()) {
-        // What else is wrong with it is found elsewhere.
-        if let Ok(Opened::Root(root)) = Opened::open(image) {
-            let found = root.signed_chain();
-            let mut pairs = pairs.iter().flatten();
-            let state = match pairs.find(|pair| pair.is_for(&found)) {
-                Some(pair) => Arc::new(pair.state_with(&found)),
-                None => Arc::clone(&found.state),
-            };
-            let mut found = look_at(&state, &known, is_wanted);
-            roots::named(image, &mut found);
-            findings.extend(found);
-        }
+    let images = settings.catalog.images.iter();
+    // What else is wrong with one is found elsewhere.
+    let opened: Vec<_> = images
+        .filter_map(|image| Some((image, Opened::open(image).ok()?)))
+        .collect();
+    let boots = WhoBoots::new(settings, &opened);
+    for (image, open) in &opened {
+        let Opened::Root(root) = open else {
+            continue;
+        };
+        let name = open.image(image, settings.nfs_port, Arc::from([])).name;
+        let platform = match root.chosen().architecture {
+            Architecture::X86_64 => Platform::EfiX64,
+            Architecture::Aarch64 => Platform::EfiArm64,
+        };
+        let mut concerned = known.clone();
+        concerned.retain(|mac, _| {
+            let modes = boots.modes(&name, platform, Some(*mac));
+            modes.iter().any(|mode| *mode != SecureBootMode::Never)
+        });
+        let is_wanted = boots.is_always(&name, platform);
+        let found = root.signed_chain();
+        let mut pairs = pairs.iter().flatten();
+        let state = match pairs.find(|pair| pair.is_for(&found)) {
+            Some(pair) => Arc::new(pair.state_with(&found)),
+            None => Arc::clone(&found.state),
+        };
+        let mut found = look_at(&state, &concerned, is_wanted);
+        roots::named(image, &mut found);
+        findings.extend(found);
     }
     findings
+}
+
+/// Who boots what, as far as the configuration says it of a machine of which the hardware address is known.
+struct WhoBoots<'a> {
+    settings: &'a Settings,
+    /// `None` where not everything could be opened: then any machine may boot any image.
+    catalog: Option<Catalog>,
+}
+
+impl<'a> WhoBoots<'a> {
+    fn new(settings: &'a Settings, opened: &[(&ImageSettings, Opened<'_>)]) -> Self {
+        let images = opened
+            .iter()
+            .map(|(image, open)| open.image(image, settings.nfs_port, Arc::from([])));
+        let of = &settings.catalog;
+        let catalog = Catalog::new(
+            images.collect(),
+            of.machines.clone(),
+            of.rules.clone(),
+            of.default.clone(),
+            of.menu.clone(),
+        );
+        Self {
+            settings,
+            catalog: catalog
+                .ok()
+                .map(|catalog| catalog.with_secure_boot(of.secure_boot)),
+        }
+    }
+
+    /// The modes in which a machine boots this image: on each interface one at most. A machine that waits for somebody, or
+    /// asks in the menu, may boot any image.
+    fn modes(&self, image: &str, platform: Platform, mac: Option<Mac>) -> Vec<SecureBootMode> {
+        let Some(catalog) = &self.catalog else {
+            return vec![self.settings.catalog.secure_boot];
+        };
+        let machine = KnownMachine {
+            mac,
+            platform: Some(platform),
+            ..KnownMachine::default()
+        };
+        let networks = self.settings.networks.iter();
+        let modes = networks.filter_map(|network| {
+            // The server's address there does not matter to who boots what.
+            let arrived = ArrivedAt {
+                interface: network.interface.as_deref().unwrap_or_default(),
+                server: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            };
+            let assigned = catalog.assign(&machine, &arrived);
+            let may = match assigned.boots {
+                Boots::Image(own) => own.name == image,
+                Boots::Menu | Boots::Wait => true,
+                Boots::Refuse => false,
+            };
+            may.then_some(assigned.secure_boot)
+        });
+        modes.collect()
+    }
+
+    /// Whether machines are to be given the signed chain of this image whatever is known of them: one that has an entry, or
+    /// one of which nothing is known.
+    fn is_always(&self, image: &str, platform: Platform) -> bool {
+        let machines = self.settings.catalog.machines.iter();
+        let macs = machines.flat_map(|machine| machine.macs.iter().copied().map(Some));
+        let mut all = macs.chain([None]);
+        all.any(|mac| {
+            let modes = self.modes(image, platform, mac);
+            modes.contains(&SecureBootMode::Always)
+        }) || self.has_rule_for_always(image)
+    }
+
+    /// A rule may be for machines of which more is known than a hardware address.
+    fn has_rule_for_always(&self, image: &str) -> bool {
+        let mut rules = self.settings.catalog.rules.iter();
+        rules.any(|rule| {
+            let is_for_it = match &rule.choice {
+                Some(Choice::Image(name)) => name == image,
+                Some(Choice::Refuse) => false,
+                Some(Choice::Menu | Choice::Wait) | None => true,
+            };
+            is_for_it && rule.secure_boot == Some(SecureBootMode::Always)
+        })
+    }
 }
 
 fn look_at(
@@ -158,6 +258,7 @@ fn without_chain(
 mod tests {
     use super::*;
     use crate::serve::reported_secure_boot::ReportedSecureBoot;
+    use crate::settings::{MachineSettings, Origin};
 
     fn machine(enforcing: bool, authorities: &[Authority]) -> BTreeMap<Mac, SecureBoot> {
         let one = SecureBoot {
@@ -169,6 +270,61 @@ mod tests {
             ..SecureBoot::default()
         };
         BTreeMap::from([(Mac([2, 0, 0, 0, 0, 1]), one)])
+    }
+
+    /// Two images, the first of which nobody boots that has no entry.
+    fn boots(settings: &Settings) -> WhoBoots<'_> {
+        use crate::catalog::tests::{image, one};
+        let of = &settings.catalog;
+        let catalog = Catalog::new(
+            vec![image("first"), image("second")],
+            of.machines.clone(),
+            of.rules.clone(),
+            Some(Choice::Image("second".to_owned())),
+            one("first").menu().clone(),
+        );
+        let catalog = catalog.unwrap().with_secure_boot(of.secure_boot);
+        WhoBoots {
+            settings,
+            catalog: Some(catalog),
+        }
+    }
+
+    #[test]
+    fn a_machine_counts_for_the_image_that_it_boots_and_in_its_mode() {
+        use SecureBootMode::{Always, Auto, Never};
+        const X64: Platform = Platform::EfiX64;
+        let (own, other) = (Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 2]));
+        let mut settings = Settings::from(crate::cli::tests::serve(&["/srv/debian"]).unwrap());
+        let entry = |choice, secure_boot| MachineSettings {
+            name: "own".to_owned(),
+            macs: vec![own],
+            uuid: None,
+            serial: None,
+            client_id: None,
+            address: None,
+            choice,
+            append: None,
+            secure_boot,
+            origin: Origin::CommandLine,
+        };
+        let first = Some(Choice::Image("first".to_owned()));
+        settings.catalog.machines = vec![entry(first, Some(Never))];
+        assert_eq!(boots(&settings).modes("first", X64, Some(own)), [Never]);
+        assert_eq!(boots(&settings).modes("second", X64, Some(own)), []);
+        assert_eq!(boots(&settings).modes("second", X64, Some(other)), [Auto]);
+        assert!(!boots(&settings).is_always("first", X64));
+
+        settings.catalog.machines = vec![entry(Some(Choice::Menu), Some(Always))];
+        for image in ["first", "second"] {
+            assert_eq!(boots(&settings).modes(image, X64, Some(own)), [Always]);
+            assert!(boots(&settings).is_always(image, X64));
+        }
+        settings.catalog.machines = vec![entry(Some(Choice::Refuse), Some(Always))];
+        assert!(!boots(&settings).is_always("first", X64));
+        settings.catalog.secure_boot = Always;
+        assert!(!boots(&settings).is_always("first", X64));
+        assert!(boots(&settings).is_always("second", X64));
     }
 
     #[test]
