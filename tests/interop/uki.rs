@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use anyhow::{Context, Result, ensure};
-use netroot_harness::{SigningKey, TinyRoot, paths};
+use netroot_harness::{Finished, Net, NetrootServe, SigningKey, TinyRoot, paths};
 use netroot_secure_boot::Binary;
+
+use crate::lan::{HTTP, TIMEOUT};
 
 fn run(program: &str, arguments: &[&str]) -> Result<Output> {
     let done = Command::new(program).args(arguments).output();
@@ -59,6 +61,14 @@ fn section(image: &Path, name: &str, folder: &Path) -> Result<Vec<u8>> {
     Ok(fs::read(file)?)
 }
 
+/// Whether sbsigntool finds a signature of this key in it.
+fn verified(image: &Path, key: &SigningKey) -> Result<bool> {
+    let image = image.display().to_string();
+    let certificate = key.certificate.display().to_string();
+    let done = run("sbverify", &["--cert", &certificate, &image])?;
+    Ok(done.status.success())
+}
+
 #[test]
 fn an_image_has_its_parts_and_a_signature_that_sbverify_accepts() -> Result<()> {
     let folder = tempfile::tempdir()?;
@@ -83,7 +93,8 @@ fn an_image_has_its_parts_and_a_signature_that_sbverify_accepts() -> Result<()> 
     ] {
         assert!(said.contains(part), "{part}: {said}");
     }
-    uki(root.path(), &again, &both)?;
+    let done = uki(root.path(), &again, &both)?;
+    ensure!(done.status.success(), "{done:?}");
     assert!(
         fs::read(&image)? == fs::read(&again)?,
         "it differs from run to run"
@@ -104,13 +115,6 @@ fn an_image_has_its_parts_and_a_signature_that_sbverify_accepts() -> Result<()> 
     // zstd, as the kernel unpacks it.
     assert!(section(&image, ".initrd", folder)?.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]));
 
-    let verified = |image: &Path, key: &SigningKey| -> Result<bool> {
-        let image = image.display().to_string();
-        let certificate = key.certificate.display().to_string();
-        Ok(run("sbverify", &["--cert", &certificate, &image])?
-            .status
-            .success())
-    };
     assert!(verified(&image, &own)? && !verified(&image, &stranger)?);
     assert_eq!(
         Binary::parse(&fs::read(&image)?)?
@@ -120,7 +124,8 @@ fn an_image_has_its_parts_and_a_signature_that_sbverify_accepts() -> Result<()> 
     );
 
     let mut altered = fs::read(&image)?;
-    let line = altered.windows(7).position(|window| window == b"ttyS0\0\0");
+    let line = b"rd.overlay console=ttyS0";
+    let line = altered.windows(line.len()).position(|part| part == line);
     altered[line.context("the command line")?] = b'X';
     fs::write(&again, altered)?;
     assert!(!verified(&again, &own)?);
@@ -173,5 +178,179 @@ fn what_is_missing_is_named_with_its_cure_and_nothing_is_written() -> Result<()>
         );
         assert!(!image.exists(), "{why}");
     }
+    Ok(())
+}
+
+/// A server that signs. Dropped in this order: the users of a network before the network.
+struct Signing {
+    server: NetrootServe,
+    client: Net,
+    net: Net,
+    key: SigningKey,
+    folder: tempfile::TempDir,
+}
+
+impl Signing {
+    /// Serves this root.
+    fn serve(name: &str, root: &Path, more: &[&str]) -> Result<Self> {
+        let net = Net::new(name)?;
+        let bridge = net.bridge("br0", "10.77.0.1/24")?;
+        let client = Net::new(&format!("{name}-client"))?;
+        net.cable(&bridge, &client, "eth0", "10.77.0.66/24")?;
+        let folder = tempfile::tempdir()?;
+        let key = SigningKey::make(folder.path(), "own")?;
+        let [private, certificate, control] = [
+            key.key.clone(),
+            key.certificate.clone(),
+            folder.path().join("control"),
+        ]
+        .map(|path| path.display().to_string());
+        let mut arguments = vec!["--interface", "br0", "--no-probe", "--control", &control];
+        arguments.extend(["--uki-key", &private, "--uki-cert", &certificate]);
+        arguments.extend(more);
+        let server = NetrootServe::start(&net, root, &arguments)?;
+        Ok(Self {
+            server,
+            client,
+            net,
+            key,
+            folder,
+        })
+    }
+
+    fn reload(&self) -> Result<Finished> {
+        let netroot = paths::netroot()?.display().to_string();
+        let control = self.folder.path().join("control").display().to_string();
+        let argv = [&netroot, "reload", "--control", &control];
+        self.net.run_for(&argv, TIMEOUT)
+    }
+
+    /// The image that firmware is given, in a file; an error if there is none.
+    fn fetch(&self, root: &Path) -> Result<PathBuf> {
+        let name = root.file_name().context("a name")?.to_string_lossy();
+        let file = self.folder.path().join("program.efi");
+        let (url, to) = (
+            format!("{HTTP}/images/{name}/program.efi"),
+            file.display().to_string(),
+        );
+        let curl = ["curl", "-sS", "--fail", "--max-time", "60", "-o", &to, &url];
+        self.client.run(&curl)?;
+        Ok(file)
+    }
+
+    /// A line of the server's `/proc/PID/status`.
+    fn status(&mut self, name: &str) -> Result<String> {
+        let pid = self.server.program().pid()?;
+        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let mut lines = status.lines();
+        let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        Ok(value.context(status.clone())?.trim().to_owned())
+    }
+}
+
+#[test]
+fn a_confined_server_signs_the_kernel_of_an_upgrade() -> Result<()> {
+    let root = TinyRoot::with_stub()?;
+    let modules = ["--modules", "virtio_net"];
+    let mut signing = Signing::serve("uki-upgrade", root.path(), &modules)?;
+    // What it makes from now on, it makes with a filter of system calls, and without root's rights.
+    assert_eq!(signing.status("Seccomp")?, "2");
+    assert_eq!(signing.status("CapEff")?, "0000000000000004");
+    let text = signing.server.output().text();
+    ensure!(!text.contains("not-confined"), "{text}");
+    let folder = tempfile::tempdir()?;
+    let folder = folder.path();
+    let (version, _) = paths::debian_kernel()?;
+    let first = signing.fetch(root.path())?;
+    assert!(verified(&first, &signing.key)?);
+    assert!(section(&first, ".uname", folder)? == version.into_bytes());
+
+    let next = root.upgrade()?;
+    let done = signing.reload()?;
+    ensure!(done.status.success(), "{done:?}");
+    let new = signing.fetch(root.path())?;
+    assert!(verified(&new, &signing.key)?);
+    let kernel = fs::read(root.path().join(format!("boot/vmlinuz-{next}")))?;
+    assert!(section(&new, ".uname", folder)? == next.into_bytes());
+    assert!(section(&new, ".linux", folder)? == kernel);
+
+    // What starts an image is taken away, and comes back.
+    let (stub, aside) = (root.path().join(TinyRoot::STUB), folder.join("stub"));
+    fs::copy(&stub, &aside)?;
+    fs::remove_file(&stub)?;
+    signing.reload()?;
+    let said = "\"warning\":\"no-unified-image\"";
+    let output = signing.server.output();
+    output.wait_for(said, "that there is none", TIMEOUT)?;
+    signing.fetch(root.path()).unwrap_err();
+    fs::copy(&aside, &stub)?;
+    let done = signing.reload()?;
+    ensure!(done.status.success(), "{done:?}");
+    assert!(verified(&signing.fetch(root.path())?, &signing.key)?);
+    Ok(())
+}
+
+#[test]
+fn an_image_of_hundreds_of_megabytes_is_not_held_in_memory() -> Result<()> {
+    const INITRD: u64 = 256 << 20;
+    let root = TinyRoot::with_stub()?;
+    let folder = tempfile::tempdir()?;
+    let [initrd, cache] = ["initrd", "cache"].map(|name| folder.path().join(name));
+    fs::File::create(&initrd)?.set_len(INITRD)?;
+    let [initrd, cache] = [initrd, cache].map(|path| path.display().to_string());
+    let more = ["--initrd", &initrd, "--cache", &cache];
+    let mut signing = Signing::serve("uki-memory", root.path(), &more)?;
+    let image = signing.fetch(root.path())?;
+    ensure!(fs::metadata(&image)?.len() > INITRD);
+    assert!(verified(&image, &signing.key)?);
+    root.upgrade()?;
+    let done = signing.reload()?;
+    ensure!(done.status.success(), "{done:?}");
+    // The most that it ever had, with all that it is made of.
+    let peak = signing.status("VmHWM")?;
+    let kib: u64 = peak.trim_end_matches(" kB").parse()?;
+    ensure!(kib << 10 < INITRD / 2, "{peak}");
+    ensure!(
+        fs::read_dir(&cache)?.next().is_none(),
+        "an image has a name in the cache"
+    );
+    Ok(())
+}
+
+#[test]
+fn check_config_warns_of_an_image_that_serve_serves_without_a_unified_one() -> Result<()> {
+    let net = Net::new("uki-check-config")?;
+    net.bridge("br0", "10.77.0.1/24")?;
+    let folder = tempfile::tempdir()?;
+    let key = SigningKey::make(folder.path(), "own")?;
+    let root = TinyRoot::make()?;
+    let file = folder.path().join("netroot.toml");
+    let at = folder.path().display();
+    fs::write(
+        &file,
+        format!(
+            "default = \"tiny\"\n[server]\nstate = \"{at}/state\"\ncache = \"{at}/cache\"\ncontrol = \"{at}/control\"\n\
+             uki-key = \"{}\"\nuki-cert = \"{}\"\n[[network]]\ninterface = \"br0\"\nprobe = false\n\
+             [image.tiny]\nroot = \"{}\"\nmodules = \"virtio_net\"\nuki = true\n",
+            key.key.display(),
+            key.certificate.display(),
+            root.path().display()
+        ),
+    )?;
+    let (netroot, config) = (
+        paths::netroot()?.display().to_string(),
+        file.display().to_string(),
+    );
+    let checked = net.run_for(&[&netroot, "check-config", "--config", &config], TIMEOUT)?;
+    let sentence = "there is no unified kernel image, and machines load what they load without one: there is no ";
+    ensure!(
+        checked.status.success()
+            && checked.stdout.contains("image.tiny.uki: ")
+            && checked.stdout.contains(sentence),
+        "{checked:?}"
+    );
+    let server = NetrootServe::start_configured(&net, &file, &[])?;
+    let text = server.output().text();
+    ensure!(text.contains(&format!("tiny: {sentence}")), "{text}");
     Ok(())
 }

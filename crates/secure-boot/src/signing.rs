@@ -1,4 +1,4 @@
-//! Signing an EFI binary with the administrator's own key, as firmware that has its certificate in `db` checks it.
+//! Signing EFI binaries with the administrator's own key, as firmware that has its certificate in `db` checks it.
 //!
 //! The signature has no time, so that the same binary, key and certificate give the same bytes (RSA with PKCS #1 v1.5 is
 //! deterministic).
@@ -6,8 +6,7 @@
 use std::fmt;
 
 use authenticode::{
-    DigestInfo, PeTrait, SPC_INDIRECT_DATA_OBJID, SpcAttributeTypeAndOptionalValue,
-    SpcIndirectDataContent,
+    DigestInfo, SPC_INDIRECT_DATA_OBJID, SpcAttributeTypeAndOptionalValue, SpcIndirectDataContent,
 };
 use cms::cert::{CertificateChoices, IssuerAndSerialNumber};
 use cms::content_info::{CmsVersion, ContentInfo};
@@ -16,7 +15,6 @@ use cms::signed_data::{
 };
 use der::asn1::{BitString, ObjectIdentifier, OctetString, SetOfVec};
 use der::{Any, Decode, Encode};
-use object::read::pe::PeFile64;
 use ring::digest;
 use ring::rand::SystemRandom;
 use ring::rsa::KeyPair;
@@ -25,8 +23,6 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_cert::attr::Attribute;
 use x509_cert::spki::AlgorithmIdentifierOwned;
-
-use crate::binary::{Binary, BinaryError};
 
 /// `SPC_PE_IMAGE_DATA_OBJID` of Authenticode.
 const PE_IMAGE_DATA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.311.2.1.15");
@@ -70,19 +66,10 @@ pub enum SigningKeyError {
     OtherKey(String),
 }
 
-/// Why a binary is not signed.
+/// Why there is no signature.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SignError {
-    /// It is none.
-    #[error(transparent)]
-    Binary(#[from] BinaryError),
-    /// It has a signature.
-    #[error("it has a signature already")]
-    Signed,
-    /// The signature cannot be made.
-    #[error("the signature cannot be made: {0}")]
-    Making(String),
-}
+#[error("the signature cannot be made: {0}")]
+pub struct SignError(String);
 
 /// A private key with its certificate.
 pub struct SigningKey {
@@ -135,35 +122,18 @@ impl SigningKey {
         name.unwrap_or_default()
     }
 
-    /// Signs an EFI binary that has no signature.
+    /// The certificate table of a binary with this Authenticode SHA-256 (see [`Hashing`]): what follows its last byte, at a
+    /// multiple of eight. It is as long for every digest, a multiple of eight bytes.
     ///
     /// # Errors
-    /// See [`SignError`].
-    pub fn sign(&self, mut binary: Vec<u8>) -> Result<Vec<u8>, SignError> {
-        // The certificate table starts at a multiple of eight bytes, and what is before it is signed.
-        binary.resize(binary.len().next_multiple_of(8), 0);
-        let parsed = Binary::parse(&binary)?;
-        let format = || BinaryError::Format("its headers are not in the file".to_owned());
-        let directory = {
-            let pe = PeFile64::parse(&*binary).map_err(|_| format())?;
-            if pe.certificate_table_range().ok().flatten().is_some() {
-                return Err(SignError::Signed);
-            }
-            pe.offsets().map_err(|_| format())?.security_data_dir
-        };
-        let mut signature = self.signature(&parsed.digest).map_err(making)?;
+    /// The key does not sign, or there are more certificates than a signature can have.
+    pub fn certificate_table(&self, digest: &[u8; 32]) -> Result<Vec<u8>, SignError> {
+        let failed = |error: &dyn fmt::Display| SignError(error.to_string());
+        let mut signature = self.signature(digest).map_err(|error| failed(&error))?;
         signature.resize(signature.len().next_multiple_of(8), 0);
-        let length = ENTRY_HEADER + signature.len();
-        let [start, length] = [binary.len(), length].map(u32::try_from);
-        let (start, length) = (start.map_err(making)?, length.map_err(making)?);
-        binary.extend(length.to_le_bytes());
-        binary.extend(ENTRY_KIND);
-        binary.extend(signature);
-        let entry = binary.get_mut(directory..directory.saturating_add(8));
-        let (place, size) = entry.ok_or_else(format)?.split_at_mut(4);
-        place.copy_from_slice(&start.to_le_bytes());
-        size.copy_from_slice(&length.to_le_bytes());
-        Ok(binary)
+        let length = u32::try_from(ENTRY_HEADER + signature.len());
+        let length = length.map_err(|error| failed(&error))?;
+        Ok([&length.to_le_bytes(), &ENTRY_KIND[..], &signature].concat())
     }
 
     /// The PKCS #7 of a binary with this Authenticode SHA-256.
@@ -246,10 +216,6 @@ fn attribute<T: der::EncodeValue + der::Tagged>(
         oid,
         values: SetOfVec::try_from(vec![Any::encode_from(value)?])?,
     })
-}
-
-fn making(error: impl fmt::Display) -> SignError {
-    SignError::Making(error.to_string())
 }
 
 fn contains(text: &[u8], word: &[u8]) -> bool {

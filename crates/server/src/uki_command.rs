@@ -106,28 +106,27 @@ pub(crate) fn run(args: &UkiArgs) -> Result<()> {
     let append = args.append.as_deref();
     let (nfsroot, overlay) = (args.nfsroot.as_deref(), !args.no_overlay);
     let command_line = unified_image::command_line(&name, &parts.kernel, nfsroot, overlay, append);
-    let image = unified_image::make(&Ingredients {
+    let ingredients = Ingredients {
         root: &parts.root,
         hidden: &HiddenPaths::default(),
         kernel: &parts.kernel,
-        initrd: &initrd,
+        initrd_length: initrd.len() as u64,
         stub: stub.as_deref(),
         command_line: &command_line.line,
         key: key.as_ref(),
-    });
-    let image = match image {
-        Err(error @ UnifiedImageError::NoStub { .. }) => {
-            return Err(error).context("no stub was named with --stub");
-        }
-        made => made?,
     };
-    output_file::write(&args.output, "the image", |to| {
-        to.write_all(&image).context("the output is not complete")
+    let written = output_file::write(&args.output, "the image", |to| {
+        match unified_image::write(&ingredients, &mut &*initrd, to) {
+            Err(error @ UnifiedImageError::NoStub { .. }) => {
+                Err(error).context("no stub was named with --stub")
+            }
+            written => Ok(written?),
+        }
     })?;
     let mut text = format!(
         "{}: {} bytes, kernel {}, initrd {} bytes\ncommand line: {}\n",
         args.output.display(),
-        image.len(),
+        written.length,
         parts.kernel.version,
         initrd.len(),
         command_line.line,

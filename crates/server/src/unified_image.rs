@@ -4,16 +4,21 @@
 //! The command line is in the file, and so the same for every machine: what differs between them comes by DHCP, the root by
 //! option 17 and the host name by option 12.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
 use netroot_initramfs::{Architecture, Kernel, RootTree, RootTreeError};
 use netroot_nfs_export::HiddenPaths;
-use netroot_secure_boot::{SignError, SigningKey};
-use netroot_uki::{Parts, UkiError, assemble};
+use netroot_secure_boot::{Hashing, SignError, SigningKey};
+use netroot_uki::{Image, KERNEL_START, Parts, UkiError, WriteError, lay_out};
 
 use crate::append::{self, Values};
 use crate::catalog::RootArguments;
+
+/// What it means for machines that there is none.
+pub(crate) const WITHOUT_UNIFIED: &str =
+    "there is no unified kernel image, and machines load what they load without one";
 
 /// More bytes than a stub has, and than a kernel.
 const LONGEST_STUB: u64 = 4 << 20;
@@ -28,8 +33,8 @@ pub(crate) struct Ingredients<'a> {
     pub(crate) hidden: &'a HiddenPaths,
     /// Its kernel.
     pub(crate) kernel: &'a Kernel,
-    /// The initrd.
-    pub(crate) initrd: &'a [u8],
+    /// The length of the initrd, in bytes.
+    pub(crate) initrd_length: u64,
     /// The stub, if it is not the root's.
     pub(crate) stub: Option<&'a [u8]>,
     /// The command line.
@@ -67,6 +72,18 @@ pub(crate) enum UnifiedImageError {
     /// It cannot be signed.
     #[error("the image cannot be signed")]
     Sign(#[from] SignError),
+    /// It is not complete.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+/// An image that was written.
+#[derive(Debug)]
+pub(crate) struct Written {
+    /// Its length in bytes.
+    pub(crate) length: u64,
+    /// The signature at its end; empty without a key. Of different images it differs.
+    pub(crate) signature: Vec<u8>,
 }
 
 /// The command line of an image.
@@ -103,11 +120,45 @@ pub(crate) fn command_line(
     }
 }
 
-/// Makes the image: the same from the same parts.
+/// Looks whether the image can be made: all of it but the contents of kernel and initrd.
 ///
 /// # Errors
 /// See [`UnifiedImageError`].
-pub(crate) fn make(from: &Ingredients<'_>) -> Result<Vec<u8>, UnifiedImageError> {
+pub(crate) fn check(from: &Ingredients<'_>) -> Result<(), UnifiedImageError> {
+    laid_out(from).map(drop)
+}
+
+/// Writes the image, the same from the same parts. Of kernel and initrd little is in memory at a time.
+///
+/// # Errors
+/// See [`UnifiedImageError`].
+pub(crate) fn write(
+    from: &Ingredients<'_>,
+    initrd: &mut dyn Read,
+    to: &mut dyn Write,
+) -> Result<Written, UnifiedImageError> {
+    let (mut image, mut kernel) = laid_out(from)?;
+    let Some(key) = from.key else {
+        image.write(to, initrd, &mut kernel.content)?;
+        return Ok(Written {
+            length: image.length(),
+            signature: Vec::new(),
+        });
+    };
+    // Of any image: they have one length.
+    let length = key.certificate_table(&[0; 32])?.len() as u64;
+    image.reserve_certificates(u32::try_from(length).map_err(|_| UkiError::Long)?)?;
+    let mut hashing = Hashing::new(to, image.unsigned());
+    image.write(&mut hashing, initrd, &mut kernel.content)?;
+    let signature = key.certificate_table(&hashing.finish())?;
+    to.write_all(&signature).map_err(WriteError::Output)?;
+    Ok(Written {
+        length: image.length() + length,
+        signature,
+    })
+}
+
+fn laid_out(from: &Ingredients<'_>) -> Result<(Image, OpenKernel), UnifiedImageError> {
     let Ingredients { root, kernel, .. } = *from;
     let of_root;
     let stub = match from.stub {
@@ -117,26 +168,24 @@ pub(crate) fn make(from: &Ingredients<'_>) -> Result<Vec<u8>, UnifiedImageError>
             &of_root
         }
     };
-    let linux = whole_kernel(root, kernel)?;
-    let image = assemble(&Parts {
+    let linux = OpenKernel::open(root, kernel)?;
+    let image = lay_out(&Parts {
         stub,
-        kernel: &linux,
-        initrd: from.initrd,
+        kernel_start: &linux.start,
+        kernel_length: linux.length,
+        initrd_length: from.initrd_length,
         command_line: from.command_line,
         version: &kernel.version,
         os_release: &os_release(root, from.hidden),
     })?;
-    Ok(match from.key {
-        Some(key) => key.sign(image)?,
-        None => image,
-    })
+    Ok((image, linux))
 }
 
 /// The root's stub.
 ///
 /// # Errors
 /// It has none, or hides it.
-pub(crate) fn find_stub(
+fn find_stub(
     root: &RootTree,
     architecture: Architecture,
     hidden: &HiddenPaths,
@@ -164,25 +213,45 @@ pub(crate) fn stub_of(architecture: Architecture) -> &'static str {
     }
 }
 
-/// The kernel, and never a part of it.
-fn whole_kernel(root: &RootTree, kernel: &Kernel) -> Result<Vec<u8>, RootTreeError> {
-    let Some(part) = kernel.part else {
-        return root.read(&kernel.path, LONGEST_KERNEL);
-    };
-    let path = || root.host_path(&kernel.path);
-    if part.length > LONGEST_KERNEL {
-        return Err(RootTreeError::TooLong {
+/// A kernel: all of it, or there is an error.
+struct OpenKernel {
+    /// Its first bytes.
+    start: Vec<u8>,
+    /// How many it has.
+    length: u64,
+    /// From its first byte on.
+    content: io::Take<File>,
+}
+
+impl OpenKernel {
+    fn open(root: &RootTree, kernel: &Kernel) -> Result<Self, RootTreeError> {
+        let mut file = root.open_file(&kernel.path)?;
+        let path = || root.host_path(&kernel.path);
+        let unreadable = |source| RootTreeError::Read {
             path: path(),
-            limit: LONGEST_KERNEL,
-        });
-    }
-    let linux = root.read_part(&kernel.path, part.offset, part.length)?;
-    match linux.len() as u64 == part.length {
-        true => Ok(linux),
-        false => Err(RootTreeError::Read {
-            path: path(),
-            source: io::ErrorKind::UnexpectedEof.into(),
-        }),
+            source,
+        };
+        let whole = file.metadata().map_err(unreadable)?.len();
+        let (offset, length) = match kernel.part {
+            Some(part) => (part.offset, part.length),
+            None => (0, whole),
+        };
+        if length > LONGEST_KERNEL {
+            return Err(RootTreeError::TooLong {
+                path: path(),
+                limit: LONGEST_KERNEL,
+            });
+        }
+        if offset.checked_add(length).is_none_or(|end| end > whole) {
+            return Err(unreadable(io::ErrorKind::UnexpectedEof.into()));
+        }
+        let start = root.read_part(&kernel.path, offset, length.min(KERNEL_START))?;
+        file.seek(SeekFrom::Start(offset)).map_err(unreadable)?;
+        Ok(Self {
+            start,
+            length,
+            content: file.take(length),
+        })
     }
 }
 
@@ -235,19 +304,28 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("vmlinuz"), "kernel").unwrap();
         let root = RootTree::open(folder.path()).unwrap();
-        let kernel = |offset, length| Kernel {
-            version: "6.1".to_owned(),
-            path: "/vmlinuz".to_owned(),
-            part: Some(FilePart { offset, length }),
-            architecture: Architecture::X86_64,
-            modules: None,
-            firmware: None,
-            start: None,
+        let opened = |offset, length| {
+            let kernel = Kernel {
+                version: "6.1".to_owned(),
+                path: "/vmlinuz".to_owned(),
+                part: Some(FilePart { offset, length }),
+                architecture: Architecture::X86_64,
+                modules: None,
+                firmware: None,
+                start: None,
+            };
+            OpenKernel::open(&root, &kernel)
         };
-        assert_eq!(whole_kernel(&root, &kernel(2, 4)).unwrap(), b"rnel");
-        let beyond = whole_kernel(&root, &kernel(2, 5)).unwrap_err();
-        assert!(matches!(beyond, RootTreeError::Read { .. }), "{beyond}");
-        let long = whole_kernel(&root, &kernel(0, LONGEST_KERNEL + 1)).unwrap_err();
+        let mut part = opened(2, 3).unwrap();
+        assert_eq!((&part.start[..], part.length), (&b"rne"[..], 3));
+        let mut content = String::new();
+        part.content.read_to_string(&mut content).unwrap();
+        assert_eq!(content, "rne");
+        for (offset, length) in [(2, 5), (u64::MAX, 1)] {
+            let beyond = opened(offset, length).err().unwrap();
+            assert!(matches!(beyond, RootTreeError::Read { .. }), "{beyond}");
+        }
+        let long = opened(0, LONGEST_KERNEL + 1).err().unwrap();
         assert!(matches!(long, RootTreeError::TooLong { .. }), "{long}");
     }
 }

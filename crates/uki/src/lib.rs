@@ -1,9 +1,11 @@
 //! A unified kernel image (UAPI.5): one EFI program that is systemd's stub with a kernel, an initrd and a command line as
 //! its sections, so that one signature covers all of them.
 //!
-//! [`assemble`] takes bytes and returns bytes: the same input gives the same image. It does what `ukify` of systemd does
-//! with `--linux`, `--initrd`, `--cmdline`, `--os-release` and `--uname`. That is not in Debian 12, and is a Python program
-//! that would have to run in the root; this runs where netroot does, in a confined process.
+//! [`lay_out`] says what is where, from the parts' beginnings and lengths; [`Image::write`] writes it, the kernel and the
+//! initrd from wherever they are, without holding them: an initrd with all firmware has hundreds of megabytes. The same
+//! input gives the same image. It does what `ukify` of systemd does with `--linux`, `--initrd`, `--cmdline`,
+//! `--os-release` and `--uname`. That is not in Debian 12, and is a Python program that would have to run in the root; this
+//! runs where netroot does, in a confined process.
 //!
 //! Not included: the signature (`netroot-secure-boot`), and the sections `.splash`, `.dtb`, `.ucode` and `.pcrsig`.
 //!
@@ -12,22 +14,30 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod image;
 mod program;
 
 pub use error::UkiError;
+pub use image::{Image, WriteError};
 
 use error::LONGEST_COMMAND_LINE;
 use program::{Program, machine_of};
+
+/// As much of a kernel as [`Parts::kernel_start`] needs, in bytes: its headers are in the first page or two.
+pub const KERNEL_START: u64 = 64 << 10;
 
 /// What an image is made of.
 #[derive(Debug, Clone, Copy)]
 pub struct Parts<'a> {
     /// systemd's stub, such as `linuxx64.efi.stub`.
     pub stub: &'a [u8],
-    /// The kernel, which has to be an EFI program itself (`CONFIG_EFI_STUB`).
-    pub kernel: &'a [u8],
-    /// The initrd; several may follow one another.
-    pub initrd: &'a [u8],
+    /// The beginning of the kernel, which has to be an EFI program itself (`CONFIG_EFI_STUB`): [`KERNEL_START`] bytes, or
+    /// all of a shorter one.
+    pub kernel_start: &'a [u8],
+    /// The length of the kernel in bytes.
+    pub kernel_length: u64,
+    /// The length of the initrd in bytes; several may follow one another.
+    pub initrd_length: u64,
     /// The kernel's command line, without an end.
     pub command_line: &'a str,
     /// What `uname -r` prints.
@@ -36,11 +46,11 @@ pub struct Parts<'a> {
     pub os_release: &'a [u8],
 }
 
-/// Makes the image.
+/// Lays the image out.
 ///
 /// # Errors
 /// See [`UkiError`].
-pub fn assemble(parts: &Parts<'_>) -> Result<Vec<u8>, UkiError> {
+pub fn lay_out(parts: &Parts<'_>) -> Result<Image, UkiError> {
     let length = parts.command_line.len();
     if length > LONGEST_COMMAND_LINE {
         return Err(UkiError::LongCommandLine { length });
@@ -48,49 +58,67 @@ pub fn assemble(parts: &Parts<'_>) -> Result<Vec<u8>, UkiError> {
     if parts.command_line.chars().any(char::is_control) {
         return Err(UkiError::CommandLine);
     }
-    if parts.initrd.is_empty() {
+    if parts.initrd_length == 0 {
         return Err(UkiError::NoInitrd);
     }
-    let mut image = Program::of_stub(parts.stub)?;
-    let kernel = machine_of(parts.kernel).ok_or(UkiError::Kernel)?;
-    let stub = image.machine();
+    let mut program = Program::of_stub(parts.stub)?;
+    let kernel = machine_of(parts.kernel_start).ok_or(UkiError::Kernel)?;
+    let stub = program.machine();
     if stub != kernel {
         return Err(UkiError::Processor { stub, kernel });
     }
-    let sections: [(&'static str, &[u8]); 5] = [
+    let texts: [(&'static str, &[u8]); 3] = [
         (".osrel", parts.os_release),
         (".cmdline", parts.command_line.as_bytes()),
         (".uname", parts.version.as_bytes()),
-        (".initrd", parts.initrd),
-        // The long ones last, so that tools which print the others find them near the start.
-        (".linux", parts.kernel),
     ];
-    let needed = sections.iter().filter(|(_, content)| !content.is_empty());
-    image.make_room_for(needed.clone().count())?;
-    for (name, content) in needed {
-        image.add(name, content)?;
+    let texts = texts.iter().filter(|(_, content)| !content.is_empty());
+    program.make_room_for(texts.clone().count() + 2)?;
+    for (name, content) in texts {
+        program.add(name, content)?;
     }
-    Ok(image.finish())
+    // The long ones last, so that tools which print the others find them near the start.
+    let initrd = program.reserve(".initrd", parts.initrd_length)?;
+    let kernel = program.reserve(".linux", parts.kernel_length)?;
+    Ok(Image::new(program, initrd, kernel))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use object::read::pe::PeFile64;
     use object::{Object, ObjectSection};
     use proptest::prelude::*;
 
     use super::*;
-    use crate::program::fixture::{AMD64, ARM64, program};
+    use crate::program::fixture::{
+        AMD64, ARM64, OPTIONAL as OPTIONAL_OF_FIXTURE, TABLE as TABLE_OF_FIXTURE, program,
+    };
+
+    const INITRD: &[u8] = b"an initrd";
 
     fn parts<'a>(stub: &'a [u8], kernel: &'a [u8]) -> Parts<'a> {
         Parts {
             stub,
-            kernel,
-            initrd: b"an initrd",
+            kernel_start: kernel,
+            kernel_length: kernel.len() as u64,
+            initrd_length: INITRD.len() as u64,
             command_line: "root=/dev/nfs ip=dhcp",
             version: "6.1.0-50-amd64",
             os_release: b"ID=debian\n",
         }
+    }
+
+    /// The whole image of [`parts`].
+    fn assemble(parts: &Parts<'_>) -> Result<Vec<u8>, UkiError> {
+        let image = lay_out(parts)?;
+        let mut file = Vec::new();
+        image
+            .write(&mut file, &mut { INITRD }, &mut { parts.kernel_start })
+            .unwrap();
+        assert_eq!(file.len() as u64, image.length());
+        Ok(file)
     }
 
     fn stub() -> Vec<u8> {
@@ -190,11 +218,84 @@ mod tests {
         assert_eq!(told(&with_line("quiet\nroot=x")), UkiError::CommandLine);
         assert_eq!(
             told(&Parts {
-                initrd: b"",
+                initrd_length: 0,
                 ..parts(&good, &kernel)
             }),
             UkiError::NoInitrd
         );
+    }
+
+    #[test]
+    fn a_section_without_bytes_in_the_file_needs_no_room_there() {
+        let mut stub = program(
+            AMD64,
+            0x400,
+            &[
+                (".bss", b""),
+                (".sdmagic", b"#### LoaderInfo: systemd-stub 252 ####"),
+            ],
+        );
+        let offset = TABLE_OF_FIXTURE + 20;
+        stub[offset..offset + 4].fill(0);
+        assemble(&parts(&stub, &kernel())).unwrap();
+    }
+
+    #[test]
+    fn what_firmware_and_signers_hash_differently_is_no_stub() {
+        // A gap: the second section begins 512 bytes later, and the file is as much longer.
+        let mut gap = stub();
+        let offset = TABLE_OF_FIXTURE + 40 + 20;
+        assert_eq!(gap[offset..offset + 4], 0x600_u32.to_le_bytes());
+        gap[offset + 1] = 0x08;
+        let content = gap.split_off(0x600);
+        gap.extend([0; 0x200]);
+        gap.extend(content);
+        // Headers that end before the first section begins, and alignments that no linker writes.
+        let mut headers = stub();
+        headers[OPTIONAL_OF_FIXTURE + 60 + 1] = 0x02;
+        let [mut coarse, mut fine] = [stub(), stub()];
+        coarse[OPTIONAL_OF_FIXTURE + 36..][..4].copy_from_slice(&0x2_0000_u32.to_le_bytes());
+        fine[OPTIONAL_OF_FIXTURE + 36..][..4].copy_from_slice(&1_u32.to_le_bytes());
+        for (name, wrong) in [
+            ("gap", gap),
+            ("headers", headers),
+            ("coarse", coarse),
+            ("fine", fine),
+        ] {
+            let told = assemble(&parts(&wrong, &kernel()));
+            assert!(matches!(told, Err(UkiError::Stub(_))), "{name}: {told:?}");
+        }
+    }
+
+    #[test]
+    fn a_part_that_is_shorter_than_announced_is_named() {
+        let (stub, kernel) = (stub(), kernel());
+        let image = lay_out(&parts(&stub, &kernel)).unwrap();
+        let written = |mut initrd: &[u8], mut kernel: &[u8]| {
+            let to = &mut io::sink();
+            image.write(to, &mut initrd, &mut kernel).unwrap_err()
+        };
+        let short = written(b"an", &kernel);
+        assert!(matches!(short, WriteError::Initrd(_)), "{short}");
+        let short = written(INITRD, &kernel[1..]);
+        assert!(matches!(short, WriteError::Kernel(_)), "{short}");
+    }
+
+    #[test]
+    fn a_certificate_table_is_where_the_headers_say() {
+        let (stub, kernel) = (stub(), kernel());
+        let mut image = lay_out(&parts(&stub, &kernel)).unwrap();
+        let before = image.length();
+        image.reserve_certificates(64).unwrap();
+        let mut file = Vec::new();
+        image
+            .write(&mut file, &mut { INITRD }, &mut &*kernel)
+            .unwrap();
+        let [_, entry] = image.unsigned();
+        let number = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().unwrap());
+        assert_eq!(u64::from(number(entry.start)), before);
+        assert_eq!(number(entry.start + 4), 64);
+        assert_eq!(image.length(), before, "it is written behind the image");
     }
 
     proptest! {

@@ -1,5 +1,7 @@
 //! An EFI program (PE32+) to which sections are added.
 
+use std::ops::{Range, RangeInclusive};
+
 use crate::error::UkiError;
 
 /// Where things are in the file: "PE\0\0" is at the offset that is at 0x3c, the COFF header behind it, the optional
@@ -23,9 +25,10 @@ const CHECKSUM: usize = 64;
 const DIRECTORY_COUNT: usize = 108;
 /// The data directories that are looked at: the certificates, and the debug data, whose content has offsets in the file.
 const CERTIFICATE_DIRECTORY: u32 = 4;
-const CERTIFICATES: usize = 112 + 4 * 8;
+const DIRECTORIES: usize = 112;
+const CERTIFICATES: usize = DIRECTORIES + 4 * 8;
 const DEBUG_DIRECTORY: u32 = 6;
-const DEBUG: usize = 112 + 6 * 8;
+const DEBUG: usize = DIRECTORIES + 6 * 8;
 const PE32_PLUS: u16 = 0x20b;
 /// An entry of the section table, and what is in it.
 const ENTRY: usize = 40;
@@ -37,6 +40,9 @@ const RAW_OFFSET: usize = 20;
 const READ_ONLY_DATA: u32 = 0x4000_0040;
 /// What added sections start at a multiple of: a page, whatever the stub's own alignment is.
 const PAGE: u32 = 4096;
+/// Of what the offsets of sections in a file are multiples (PE format, "FileAlignment"), and the most for addresses.
+const FILE_ALIGNMENTS: RangeInclusive<u32> = 512..=64 << 10;
+const MOST_SECTION_ALIGNMENT: u32 = 1 << 20;
 /// What systemd's stub says of itself in its section `.sdmagic`.
 const SYSTEMD: &[u8] = b"#### LoaderInfo: systemd-stub";
 
@@ -92,13 +98,25 @@ impl Headers {
 /// A program that is being extended.
 #[derive(Debug)]
 pub(crate) struct Program {
+    /// The file, as far as its content is here: that of reserved sections is not.
     bytes: Vec<u8>,
+    /// Its length with those.
+    length: u32,
     headers: Headers,
     machine: u16,
     file_alignment: u32,
     section_alignment: u32,
     /// Where the last section ends in memory.
     memory_end: u32,
+}
+
+/// A section whose content is added by whoever writes the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Reserved {
+    /// The content's length in bytes.
+    pub(crate) length: u32,
+    /// The zeros behind it.
+    pub(crate) padding: u32,
 }
 
 impl Program {
@@ -111,21 +129,33 @@ impl Program {
         let optional = |at| u32_at(stub, headers.optional + at).ok_or(FORMAT);
         let (file_alignment, section_alignment) =
             (optional(FILE_ALIGNMENT)?, optional(SECTION_ALIGNMENT)?);
-        let is_sound = |alignment: u32| alignment.is_power_of_two() && alignment <= 1 << 20;
-        if !is_sound(file_alignment)
-            || !is_sound(section_alignment)
-            || optional(DIRECTORY_COUNT)? <= CERTIFICATE_DIRECTORY
+        let header_size = headers.table - headers.optional;
+        let directories = optional(DIRECTORY_COUNT)?;
+        if !(directories > CERTIFICATE_DIRECTORY
+            && DIRECTORIES.saturating_add(index(directories).saturating_mul(8)) <= header_size)
         {
             return Err(FORMAT);
         }
-        let (mut file_end, mut memory_end) = (0, 0);
+        if !(FILE_ALIGNMENTS.contains(&file_alignment)
+            && (file_alignment..=MOST_SECTION_ALIGNMENT).contains(&section_alignment)
+            && file_alignment.is_power_of_two()
+            && section_alignment.is_power_of_two())
+        {
+            return Err(UkiError::Stub(
+                "its sections are aligned as in no EFI program",
+            ));
+        }
+        let mut memory_end = 0;
+        let mut in_file = Vec::new();
         let mut is_systemds = false;
         for entry in headers.entries() {
             let number = |at| u32_at(stub, entry + at).ok_or(SECTIONS);
             let (offset, length) = (number(RAW_OFFSET)?, number(RAW_SIZE)?);
             let end = offset.checked_add(length).ok_or(SECTIONS)?;
             let content = stub.get(index(offset)..index(end)).ok_or(SECTIONS)?;
-            file_end = file_end.max(end);
+            if length != 0 {
+                in_file.push((offset, end));
+            }
             let size = number(VIRTUAL_SIZE)?.max(length);
             let end = number(VIRTUAL_ADDRESS)?.checked_add(size);
             memory_end = memory_end.max(end.ok_or(SECTIONS)?);
@@ -136,8 +166,19 @@ impl Program {
                 "it is not systemd's (it has no section .sdmagic)",
             ));
         }
+        let start = optional(HEADERS_SIZE)?;
+        let file_end = end_without_gaps(start, in_file).filter(|end| {
+            let table = headers.end(headers.sections);
+            table.is_some_and(|table| table <= index(start))
+                && start.is_multiple_of(file_alignment)
+                && end.is_multiple_of(file_alignment)
+        });
+        let file_end = file_end.ok_or(UkiError::Stub(
+            "its sections do not follow its headers and one another, so that firmware and signers compute different digests",
+        ))?;
         let mut program = Self {
             bytes: stub.get(..index(file_end)).ok_or(SECTIONS)?.to_vec(),
+            length: file_end,
             headers,
             machine,
             file_alignment,
@@ -170,18 +211,14 @@ impl Program {
             .end(headers.sections.saturating_add(more))
             .ok_or(ROOM)?;
         let size = u32_at(&self.bytes, headers.optional + HEADERS_SIZE).ok_or(ROOM)?;
-        let first = headers.entries().filter_map(|entry| {
-            Some((
-                u32_at(&self.bytes, entry + RAW_OFFSET)?,
-                u32_at(&self.bytes, entry + VIRTUAL_ADDRESS)?,
-            ))
-        });
-        let (first_offset, first_address) = first.fold((u32::MAX, u32::MAX), |least, one| {
-            (least.0.min(one.0), least.1.min(one.1))
-        });
-        if needed <= index(size.min(first_offset)) {
+        // What is in the file begins where the headers end.
+        if needed <= index(size) {
             return Ok(());
         }
+        let addresses = headers
+            .entries()
+            .filter_map(|entry| u32_at(&self.bytes, entry + VIRTUAL_ADDRESS));
+        let first_address = addresses.min().unwrap_or(u32::MAX);
         let needed = u32::try_from(needed).map_err(|_| ROOM)?;
         let new_size = aligned(needed, self.file_alignment).ok_or(ROOM)?;
         let shift = new_size.checked_sub(size).ok_or(ROOM)?;
@@ -189,10 +226,11 @@ impl Program {
         let has_debug = directories > Some(DEBUG_DIRECTORY)
             && u32_at(&self.bytes, headers.optional + DEBUG) != Some(0);
         // In memory the sections stay where they are.
-        if size > first_offset || new_size > first_address || has_debug {
+        if new_size > first_address || has_debug {
             return Err(ROOM);
         }
         let at = index(size);
+        self.length = self.length.checked_add(shift).ok_or(ROOM)?;
         self.bytes
             .splice(at..at, std::iter::repeat_n(0, index(shift)));
         self.put(headers.optional + HEADERS_SIZE, new_size)?;
@@ -205,8 +243,20 @@ impl Program {
         Ok(())
     }
 
-    /// Adds a section behind all others, in the file and in memory.
+    /// Adds a section behind all others, in the file and in memory. None of them may be a reserved one.
     pub(crate) fn add(&mut self, name: &'static str, content: &[u8]) -> Result<(), UkiError> {
+        self.reserve(name, content.len() as u64)?;
+        self.bytes.extend(content);
+        self.bytes.resize(index(self.length), 0);
+        Ok(())
+    }
+
+    /// Adds one whose content of this length, in bytes, follows what was added or reserved before.
+    pub(crate) fn reserve(
+        &mut self,
+        name: &'static str,
+        length: u64,
+    ) -> Result<Reserved, UkiError> {
         let headers = self.headers;
         if headers
             .entries()
@@ -214,19 +264,13 @@ impl Program {
         {
             return Err(UkiError::Taken(name));
         }
-        let length = u32::try_from(content.len()).map_err(|_| UkiError::Long)?;
+        let length = u32::try_from(length).map_err(|_| UkiError::Long)?;
         let raw_size = aligned(length, self.file_alignment).ok_or(UkiError::Long)?;
-        let offset = u32::try_from(self.bytes.len()).ok();
-        let offset = offset.and_then(|offset| aligned(offset, self.file_alignment));
-        let offset = offset.ok_or(UkiError::Long)?;
+        let offset = self.length;
         let address = aligned(self.memory_end, self.section_alignment.max(PAGE));
         let address = address.ok_or(UkiError::Long)?;
         self.memory_end = address.checked_add(raw_size).ok_or(UkiError::Long)?;
-
-        self.bytes.resize(index(offset), 0);
-        self.bytes.extend(content);
-        let end = offset.checked_add(raw_size).ok_or(UkiError::Long)?;
-        self.bytes.resize(index(end), 0);
+        self.length = offset.checked_add(raw_size).ok_or(UkiError::Long)?;
 
         let mut entry = [0; ENTRY];
         let parts = [
@@ -251,12 +295,35 @@ impl Program {
         let sum = u32_at(&self.bytes, data).unwrap_or_default();
         self.put(data, sum.checked_add(raw_size).ok_or(UkiError::Long)?)?;
         let size = aligned(self.memory_end, self.section_alignment.max(PAGE));
-        self.put(headers.optional + IMAGE_SIZE, size.ok_or(UkiError::Long)?)
+        self.put(headers.optional + IMAGE_SIZE, size.ok_or(UkiError::Long)?)?;
+        Ok(Reserved {
+            length,
+            padding: raw_size - length,
+        })
     }
 
-    /// The file.
-    pub(crate) fn finish(self) -> Vec<u8> {
-        self.bytes
+    /// Says that a certificate table of this length, in bytes, follows the file.
+    pub(crate) fn reserve_certificates(&mut self, length: u32) -> Result<(), UkiError> {
+        let at = self.headers.optional + CERTIFICATES;
+        self.length.checked_add(length).ok_or(UkiError::Long)?;
+        self.put(at, self.length)?;
+        self.put(at + 4, length)
+    }
+
+    /// Where in the file no signature looks: the checksum, and where the certificate table is.
+    pub(crate) fn unsigned(&self) -> [Range<usize>; 2] {
+        let of = |at, length| self.headers.optional + at..self.headers.optional + at + length;
+        [of(CHECKSUM, 4), of(CERTIFICATES, 8)]
+    }
+
+    /// The file as far as it is here.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The file's length in bytes, with what is reserved.
+    pub(crate) fn length(&self) -> u32 {
+        self.length
     }
 
     fn put(&mut self, at: usize, number: u32) -> Result<(), UkiError> {
@@ -270,6 +337,14 @@ impl Program {
         place.copy_from_slice(bytes);
         Ok(())
     }
+}
+
+/// Where the last of the sections, from offset to offset, ends in the file; `None` if there is something between them or
+/// between the headers and the first.
+fn end_without_gaps(headers: u32, mut sections: Vec<(u32, u32)>) -> Option<u32> {
+    sections.sort_unstable();
+    let mut sections = sections.into_iter();
+    sections.try_fold(headers, |end, (from, to)| (from == end).then_some(to))
 }
 
 /// A name has eight bytes, the rest of which are zero.
@@ -302,6 +377,9 @@ pub(crate) mod fixture {
     /// PE's numbers of processors.
     pub(crate) const AMD64: u16 = 0x8664;
     pub(crate) const ARM64: u16 = 0xaa64;
+    /// Where the optional header and the section table of [`program`] are.
+    pub(crate) const OPTIONAL: usize = 0x40 + 4 + 20;
+    pub(crate) const TABLE: usize = OPTIONAL + 240;
 
     /// An EFI program with these sections, and with headers of this length, if that is enough for them.
     pub(crate) fn program(machine: u16, headers: u32, sections: &[(&str, &[u8])]) -> Vec<u8> {

@@ -157,6 +157,52 @@ impl TinyRoot {
         Ok(Self { folder })
     }
 
+    /// Upgrades it: Debian's kernel under a newer version beside the old one, with its modules. Returns the version.
+    ///
+    /// # Errors
+    /// When the Debian root is missing, or the disk is full.
+    pub fn upgrade(&self) -> Result<String> {
+        let version = self.add_newer_modules()?;
+        self.add_newer_kernel(&version)?;
+        Ok(version)
+    }
+
+    /// The first half of [`TinyRoot::upgrade`]: modules without a kernel.
+    ///
+    /// # Errors
+    /// As [`TinyRoot::upgrade`].
+    pub fn add_newer_modules(&self) -> Result<String> {
+        let (version, _) = paths::debian_kernel()?;
+        // Of the same length, since it is written over the old one.
+        let next = version.replacen("6.1.0-", "6.9.9-", 1);
+        anyhow::ensure!(next != version, "{version}");
+        let tree = self.path().join("usr/lib/modules");
+        link_tree(&tree.join(version), &tree.join(&next))?;
+        Ok(next)
+    }
+
+    /// The second half: the kernel that says that it is this version, which is as long as Debian's.
+    ///
+    /// # Errors
+    /// As [`TinyRoot::upgrade`].
+    pub fn add_newer_kernel(&self, version: &str) -> Result<()> {
+        let (old, kernel) = paths::debian_kernel()?;
+        let mut kernel = std::fs::read(&kernel)?;
+        let at = kernel
+            .windows(old.len())
+            .position(|part| part == old.as_bytes());
+        let at = at.context("the kernel's version in its file")?;
+        let place = kernel.get_mut(at..at + version.len());
+        place
+            .context("the kernel's version")?
+            .copy_from_slice(version.as_bytes());
+        // As dpkg does it, so that nobody sees half a kernel.
+        let [new, path] =
+            [".dpkg-new", ""].map(|end| self.path().join(format!("boot/vmlinuz-{version}{end}")));
+        std::fs::write(&new, kernel)?;
+        Ok(std::fs::rename(new, path)?)
+    }
+
     /// Its path.
     pub fn path(&self) -> &Path {
         self.folder.path()

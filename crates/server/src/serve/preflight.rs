@@ -23,6 +23,7 @@ use crate::serve::privileged_helper::reach_hook;
 use crate::serve::unified::UnifiedImages;
 use crate::settings::{Generations, ImageSettings, ImageSource, InitrdSource, Origin, Settings};
 use crate::uki_command::SigningFilesError;
+use crate::unified_image::WITHOUT_UNIFIED;
 
 /// What becomes of images whose roots were swapped (`netroot image swap`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,8 +94,14 @@ impl<'a> Preflight<'a> {
             let Opened::Root(root) = open else {
                 continue;
             };
-            if let Err(error) = root.check_stub() {
-                self.mistake_of_image(root.image_settings(), "uki", with_causes(&error));
+            // Machines that load something else are served without it.
+            if let Err(error) = root.check_unified() {
+                let image = root.image_settings();
+                let place = self.places.key(&image.origin, "uki");
+                let about = format!("image.{}.uki", name(image));
+                let text = format!("{WITHOUT_UNIFIED}: {}", with_causes(&error));
+                let text = Advice::Keys.told(text);
+                self.doubts.extend(Mistake::at(&place, about, text));
             }
             if let Err(error) = root.check_initrd(identity) {
                 let image = root.image_settings();

@@ -364,6 +364,7 @@ mod tests {
             let unified = Unified {
                 platform: Platform::EfiX64,
                 content: content(),
+                signature: Vec::new(),
             };
             artifacts.put_image(image, files.with_unified(Some(unified)));
         }

@@ -1,7 +1,7 @@
 //! The unified kernel images that machines are given before any boot loader, signed with the administrator's key.
 
-use std::io;
-use std::path::Path;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use netroot_initramfs::{Architecture, Kernel, RootTree};
@@ -16,15 +16,20 @@ use crate::settings::{RootSettings, Settings};
 use crate::uki_command::{SigningFilesError, signing_key};
 use crate::unified_image::{self, Ingredients, UnifiedImageError};
 
-/// More bytes than any initrd that is built has.
-const LONGEST_INITRD: u64 = 1 << 30;
+/// How much is written at a time, in bytes.
+const BUFFER: usize = 128 << 10;
 
 /// Why an image has no unified kernel image.
 #[derive(Debug, thiserror::Error)]
 enum UnifiedError {
-    /// The initrd cannot be read.
-    #[error("cannot read the initrd for the unified kernel image")]
-    Initrd(#[source] io::Error),
+    /// There is no place for it.
+    #[error("cannot write the unified kernel image in {} (--cache)", folder.display())]
+    Folder {
+        /// Where it was to be.
+        folder: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
     /// It cannot be made.
     #[error(transparent)]
     Image(#[from] UnifiedImageError),
@@ -35,10 +40,12 @@ enum UnifiedError {
     NoKey,
 }
 
-/// Makes them. It has the key in memory, which no file that is served has.
+/// Makes them. It has the key in memory, which no file that is served has. The images are in files without a name in the
+/// cache, which are gone once nobody reads them any more.
 #[derive(Debug, Clone)]
 pub(crate) struct UnifiedImages {
     key: Option<Arc<SigningKey>>,
+    cache: PathBuf,
 }
 
 impl UnifiedImages {
@@ -56,10 +63,14 @@ impl UnifiedImages {
         }
         let key = files.map(|files| signing_key(&files.key, &files.certificate));
         let key = key.transpose()?.map(Arc::new);
-        Ok(Self { key })
+        Ok(Self {
+            key,
+            cache: settings.cache.clone(),
+        })
     }
 
-    /// The one of this image, if it is to have one and it can be made. It reads the root, and takes some tenths of a second.
+    /// The one of this image, if it is to have one and it can be made. It reads the root and writes to
+    /// the disk, which takes some tenths of a second.
     pub(crate) fn of_root(&self, of: &UnifiedRequest<'_>) -> Made {
         if !of.settings.uki {
             return Made::default();
@@ -78,26 +89,35 @@ impl UnifiedImages {
     /// The image, and the appended parameters that are not in it.
     fn sign(&self, of: &UnifiedRequest<'_>) -> Result<(Unified, Vec<String>), UnifiedError> {
         let key = self.key.as_ref().ok_or(UnifiedError::NoKey)?;
-        let initrd = of.initrd.all(LONGEST_INITRD);
-        let initrd = initrd.map_err(UnifiedError::Initrd)?;
         // Which root it is comes by DHCP, so that the image is the same on every interface.
         let line =
             unified_image::command_line(of.name, of.kernel, None, of.settings.overlay, of.append);
-        let image = unified_image::make(&Ingredients {
+        let unwritten = |source| UnifiedError::Folder {
+            folder: self.cache.clone(),
+            source,
+        };
+        let file = tempfile::tempfile_in(&self.cache).map_err(unwritten)?;
+        let mut buffered = BufWriter::with_capacity(BUFFER, &file);
+        let ingredients = Ingredients {
             root: of.root,
             hidden: &of.settings.hidden,
             kernel: of.kernel,
-            initrd: &initrd,
+            initrd_length: of.initrd.length(),
             stub: None,
             command_line: &line.line,
             key: Some(key),
-        })?;
+        };
+        let initrd = &mut of.initrd.reader();
+        let written = unified_image::write(&ingredients, initrd, &mut buffered)?;
+        buffered.flush().map_err(unwritten)?;
+        drop(buffered);
         let unified = Unified {
             platform: match of.kernel.architecture {
                 Architecture::X86_64 => Platform::EfiX64,
                 Architecture::Aarch64 => Platform::EfiArm64,
             },
-            content: Content::Memory(image.into()),
+            content: Content::from_regular(file).map_err(unwritten)?,
+            signature: written.signature,
         };
         Ok((unified, line.left_out))
     }
@@ -247,7 +267,10 @@ mod tests {
             firmware: None,
             start: None,
         };
-        let images = UnifiedImages { key: None };
+        let images = UnifiedImages {
+            key: None,
+            cache: folder.path().to_owned(),
+        };
         let mut of_root = |uki| {
             for image in &mut settings.catalog.images {
                 if let crate::settings::ImageSource::Root(root) = &mut image.source {

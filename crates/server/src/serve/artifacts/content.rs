@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::hash::Hasher;
-use std::io::{self, IoSliceMut};
+use std::io::{self, IoSliceMut, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
@@ -97,6 +97,15 @@ impl Content {
         }
     }
 
+    /// Reads it from its start to its end, which may wait for a disk. A file that has become shorter is an error
+    /// (`UnexpectedEof`).
+    pub(crate) fn reader(&self) -> Reader<'_> {
+        Reader {
+            content: self,
+            at: 0,
+        }
+    }
+
     /// All of it, which may wait for a disk.
     ///
     /// # Errors
@@ -105,13 +114,7 @@ impl Content {
         let length = usize::try_from(self.length()).ok();
         let length = length.filter(|_| self.length() <= limit);
         let mut bytes = vec![0; length.ok_or(io::ErrorKind::FileTooLarge)?];
-        let mut done = 0;
-        while let Some(rest) = bytes.get_mut(done..).filter(|rest| !rest.is_empty()) {
-            match self.read_at(done as u64, rest)? {
-                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-                read => done += read,
-            }
-        }
+        self.reader().read_exact(&mut bytes)?;
         Ok(bytes)
     }
 
@@ -255,6 +258,21 @@ impl Content {
             }
         }
         Ok(wanted)
+    }
+}
+
+/// Reads a [`Content`] from its start to its end.
+#[derive(Debug)]
+pub(crate) struct Reader<'a> {
+    content: &'a Content,
+    at: u64,
+}
+
+impl Read for Reader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.content.read_at(self.at, buffer)?;
+        self.at += read as u64;
+        Ok(read)
     }
 }
 

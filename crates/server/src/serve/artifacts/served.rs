@@ -69,6 +69,8 @@ pub(crate) struct Unified {
     pub(crate) platform: Platform,
     /// Its bytes.
     pub(crate) content: Content,
+    /// Its signature, which tells it from others without reading it.
+    pub(crate) signature: Vec<u8>,
 }
 
 impl BootFiles {
@@ -137,10 +139,13 @@ impl BootFiles {
     pub(crate) fn tag(&self) -> String {
         let mut hash = DefaultHasher::new();
         let signed = self.chain().into_iter().flat_map(|signed| &signed.files);
-        let unified = self.unified.iter().map(|unified| &unified.content);
         let files = self.files.iter().chain(signed).map(|(_, content)| content);
-        for content in files.chain(unified).chain(self.kernel_shim()) {
+        for content in files.chain(self.kernel_shim()) {
             content.identify(&mut hash);
+        }
+        // Its file is another one after each start.
+        if let Some(unified) = &self.unified {
+            hash.write(&unified.signature);
         }
         if self.files.is_empty() {
             return String::new();
@@ -621,6 +626,7 @@ mod tests {
         let unified = Unified {
             platform: Platform::EfiX64,
             content: Content::Memory(Bytes::from_static(b"unified")),
+            signature: b"of this one".to_vec(),
         };
         let files = files("new").with_unified(Some(unified));
         assert_ne!(files.tag(), self::files("new").tag());

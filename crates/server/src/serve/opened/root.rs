@@ -19,7 +19,7 @@ use crate::serve::events::{Event, Timeline};
 use crate::serve::initrd::{self, InitrdBuild, InitrdError, InitrdRequest};
 use crate::serve::root_facts::{Facts, look};
 use crate::settings::{ImageSettings, InitrdSource, RootSettings};
-use crate::unified_image::{UnifiedImageError, find_stub};
+use crate::unified_image::{self, Ingredients, UnifiedImageError};
 
 /// A root cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -219,16 +219,27 @@ impl<'a> OpenRoot<'a> {
         }
     }
 
-    /// Looks whether there is what a unified kernel image starts with, if it is to be one.
+    /// Looks whether there can be a unified kernel image, if there is to be one.
     ///
     /// # Errors
     /// Why not.
-    pub(crate) fn check_stub(&self) -> Result<(), UnifiedImageError> {
+    pub(crate) fn check_unified(&self) -> Result<(), UnifiedImageError> {
         if !self.root_settings.uki {
             return Ok(());
         }
-        let hidden = &self.root_settings.hidden;
-        find_stub(&self.root, self.kernel.architecture, hidden).map(drop)
+        let (kernel, overlay) = (&self.kernel, self.root_settings.overlay);
+        let append = self.settings.append.as_deref();
+        let line = unified_image::command_line(&self.name, kernel, None, overlay, append);
+        unified_image::check(&Ingredients {
+            root: &self.root,
+            hidden: &self.root_settings.hidden,
+            kernel,
+            // It is built later.
+            initrd_length: 1,
+            stub: None,
+            command_line: &line.line,
+            key: None,
+        })
     }
 
     fn request<'b>(&'b self, modules: &'b str, init: Option<&'b Path>) -> InitrdRequest<'b> {

@@ -9,6 +9,7 @@ use netroot_proto::pxe::cures::{Cure, Step};
 use super::{NotKept, Submounted, Warning};
 use crate::confinement::Layer;
 use crate::serve::events::wording::{example_network, list};
+use crate::unified_image::WITHOUT_UNIFIED;
 
 /// How many machines are named; the others are counted.
 const NAMED: usize = 8;
@@ -223,7 +224,7 @@ impl Display for Warning {
             ),
             Self::NoUnified { image, error } => write!(
                 f,
-                "{image}: there is no unified kernel image, and machines load what they load without one: {}",
+                "{image}: {WITHOUT_UNIFIED}: {}",
                 Printable(error)
             ),
             Self::UnifiedLeavesOut { image, left_out } => write!(
