@@ -26,6 +26,10 @@ use program::{Program, machine_of};
 /// As much of a kernel as [`Parts::kernel_start`] needs, in bytes: its headers are in the first page or two.
 pub const KERNEL_START: u64 = 64 << 10;
 
+/// The sections of the long parts.
+const INITRD: &str = ".initrd";
+const LINUX: &str = ".linux";
+
 /// What an image is made of.
 #[derive(Debug, Clone, Copy)]
 pub struct Parts<'a> {
@@ -72,14 +76,22 @@ pub fn lay_out(parts: &Parts<'_>) -> Result<Image, UkiError> {
         (".cmdline", parts.command_line.as_bytes()),
         (".uname", parts.version.as_bytes()),
     ];
+    // One that the stub had would be in the place of one that is left out, too.
+    for name in texts
+        .map(|(name, _)| name)
+        .into_iter()
+        .chain([INITRD, LINUX])
+    {
+        program.lacks(name)?;
+    }
     let texts = texts.iter().filter(|(_, content)| !content.is_empty());
     program.make_room_for(texts.clone().count() + 2)?;
     for (name, content) in texts {
         program.add(name, content)?;
     }
     // The long ones last, so that tools which print the others find them near the start.
-    let initrd = program.reserve(".initrd", parts.initrd_length)?;
-    let kernel = program.reserve(".linux", parts.kernel_length)?;
+    let initrd = program.reserve(INITRD, parts.initrd_length)?;
+    let kernel = program.reserve(LINUX, parts.kernel_length)?;
     Ok(Image::new(program, initrd, kernel))
 }
 
@@ -96,14 +108,14 @@ mod tests {
         AMD64, ARM64, OPTIONAL as OPTIONAL_OF_FIXTURE, TABLE as TABLE_OF_FIXTURE, program,
     };
 
-    const INITRD: &[u8] = b"an initrd";
+    const CONTENT: &[u8] = b"an initrd";
 
     fn parts<'a>(stub: &'a [u8], kernel: &'a [u8]) -> Parts<'a> {
         Parts {
             stub,
             kernel_start: kernel,
             kernel_length: kernel.len() as u64,
-            initrd_length: INITRD.len() as u64,
+            initrd_length: CONTENT.len() as u64,
             command_line: "root=/dev/nfs ip=dhcp",
             version: "6.1.0-50-amd64",
             os_release: b"ID=debian\n",
@@ -115,7 +127,7 @@ mod tests {
         let image = lay_out(parts)?;
         let mut file = Vec::new();
         image
-            .write(&mut file, &mut { INITRD }, &mut { parts.kernel_start })
+            .write(&mut file, &mut { CONTENT }, &mut { parts.kernel_start })
             .unwrap();
         assert_eq!(file.len() as u64, image.length());
         Ok(file)
@@ -204,6 +216,19 @@ mod tests {
         );
         let image = assemble(&parts(&good, &kernel)).unwrap();
         assert_eq!(told(&parts(&image, &kernel)), UkiError::Taken(".osrel"));
+        let own_line = program(
+            AMD64,
+            0x400,
+            &[
+                (".cmdline", b"init=/bin/sh"),
+                (".sdmagic", b"#### LoaderInfo: systemd-stub 252 ####"),
+            ],
+        );
+        let without_line = Parts {
+            command_line: "",
+            ..parts(&own_line, &kernel)
+        };
+        assert_eq!(told(&without_line), UkiError::Taken(".cmdline"));
         let foreign = program(AMD64, 0x400, &[(".text", b"code")]);
         assert!(matches!(told(&parts(&foreign, &kernel)), UkiError::Stub(_)));
         let long = "x".repeat(2048);
@@ -277,7 +302,7 @@ mod tests {
         };
         let short = written(b"an", &kernel);
         assert!(matches!(short, WriteError::Initrd(_)), "{short}");
-        let short = written(INITRD, &kernel[1..]);
+        let short = written(CONTENT, &kernel[1..]);
         assert!(matches!(short, WriteError::Kernel(_)), "{short}");
     }
 
@@ -289,7 +314,7 @@ mod tests {
         image.reserve_certificates(64).unwrap();
         let mut file = Vec::new();
         image
-            .write(&mut file, &mut { INITRD }, &mut &*kernel)
+            .write(&mut file, &mut { CONTENT }, &mut &*kernel)
             .unwrap();
         let [_, entry] = image.unsigned();
         let number = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().unwrap());

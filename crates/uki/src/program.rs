@@ -243,6 +243,15 @@ impl Program {
         Ok(())
     }
 
+    /// Whether it has no section with this name yet.
+    pub(crate) fn lacks(&self, name: &'static str) -> Result<(), UkiError> {
+        let mut entries = self.headers.entries();
+        match entries.any(|entry| is_called(&self.bytes, entry, name)) {
+            true => Err(UkiError::Taken(name)),
+            false => Ok(()),
+        }
+    }
+
     /// Adds a section behind all others, in the file and in memory. None of them may be a reserved one.
     pub(crate) fn add(&mut self, name: &'static str, content: &[u8]) -> Result<(), UkiError> {
         self.reserve(name, content.len() as u64)?;
@@ -258,12 +267,6 @@ impl Program {
         length: u64,
     ) -> Result<Reserved, UkiError> {
         let headers = self.headers;
-        if headers
-            .entries()
-            .any(|entry| is_called(&self.bytes, entry, name))
-        {
-            return Err(UkiError::Taken(name));
-        }
         let length = u32::try_from(length).map_err(|_| UkiError::Long)?;
         let raw_size = aligned(length, self.file_alignment).ok_or(UkiError::Long)?;
         let offset = self.length;
