@@ -187,10 +187,10 @@ fn a_driver_without_a_signature_is_told_of_where_the_kernel_takes_none() -> Resu
         "root=/dev/nfs nfsroot=10.77.0.1:/srv ip=dhcp ro rd.net.timeout.iflink=5 sysctl.kernel.modules_disabled=1",
     )?;
     let refused =
-        "netroot: warning: cannot load the module virtio_net: Operation not permitted (os error 1)";
+        "netroot: warning: cannot load the module virtio_pci: Operation not permitted (os error 1)";
     vm.wait_for(refused, "the driver that is refused", TIMEOUT)?;
     vm.wait_for(
-        "virtio_net did not bind to virtio device 1af4:0001: look for",
+        "virtio_pci did not bind to PCI device 1af4:1000: look for",
         "the failure",
         TIMEOUT,
     )?;
