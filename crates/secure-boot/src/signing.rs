@@ -122,7 +122,7 @@ impl SigningKey {
         name.unwrap_or_default()
     }
 
-    /// The certificate table of a binary with this Authenticode SHA-256 (see [`Hashing`]): what follows its last byte, at a
+    /// The certificate table of a binary with this Authenticode SHA-256 (see [`Hashing`](crate::Hashing)): what follows its last byte, at a
     /// multiple of eight. It is as long for every digest, a multiple of eight bytes.
     ///
     /// # Errors
