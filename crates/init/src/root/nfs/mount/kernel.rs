@@ -240,7 +240,18 @@ fn create_with_mount2(
     }
 }
 
+/// What the kernel says of a version that it was built without, whatever the server has (`fs/nfs/fs_context.c`).
+const NOT_IN_THE_KERNEL: [&str; 2] = ["Version unavailable", "is not compiled into kernel"];
+
 fn refused(version: Version, kernel_messages: &[String], errno: Errno) -> MountError {
+    let is_missing = |message: &String| {
+        NOT_IN_THE_KERNEL
+            .iter()
+            .any(|words| message.contains(words))
+    };
+    if errno == Errno::PROTONOSUPPORT && kernel_messages.iter().any(is_missing) {
+        return MountError::NoClient { version };
+    }
     MountError::Refused {
         version,
         text: error_text(kernel_messages, errno),
@@ -306,6 +317,15 @@ fn mount2_flags(flags: NfsFlags) -> MountFlags {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_version_that_the_kernel_lacks_is_not_the_servers_affair() {
+        let error = |words: &str| refused(Version::V3, &[words.to_owned()], Errno::PROTONOSUPPORT);
+        let lacks = error("NFS: Version unavailable");
+        assert!(lacks.advice().contains("CONFIG_NFS_V3"), "{lacks}");
+        let other = error("NFS: mount program is not registered");
+        assert!(other.advice().contains("let the server"), "{other}");
+    }
 
     #[test]
     fn an_unreadable_program_is_found_unless_an_earlier_one_is_readable() {
