@@ -8,7 +8,7 @@ use netroot_proto::pxe::probe::OtherServer;
 
 use super::boot::Step;
 use super::stage::Stage;
-use crate::serve::artifacts::{FileKind, script};
+use crate::serve::artifacts::{FileKind, script, signed_ipxe};
 use crate::serve::events::{Decided, Event, Fetch, Ignored, StopCause};
 
 /// The most bytes that are kept of a string.
@@ -36,7 +36,7 @@ pub(super) fn stage(event: &Event) -> Option<Stage> {
         },
         Event::Fetched(Fetch { kind, name, .. }) => match kind {
             FileKind::Loader => Some(Stage::Loader),
-            FileKind::Script if name == script::AUTOEXEC => Some(Stage::Ipxe),
+            FileKind::Script if is_first_script(name) => Some(Stage::Ipxe),
             FileKind::Script => Some(Stage::Script),
             FileKind::Kernel => Some(Stage::Kernel),
             FileKind::Initrd => Some(Stage::Initrd),
@@ -47,6 +47,12 @@ pub(super) fn stage(event: &Event) -> Option<Stage> {
         Event::BootFailed { .. } => Some(Stage::Init),
         _ => None,
     }
+}
+
+/// Whether it is the script that iPXE asks for by itself, in the folder that it was loaded from.
+fn is_first_script(name: &str) -> bool {
+    let in_folder = signed_ipxe::without_folder(name);
+    in_folder.unwrap_or(name) == script::AUTOEXEC
 }
 
 fn names_file(answer: &Answer) -> bool {

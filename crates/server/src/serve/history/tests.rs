@@ -172,6 +172,18 @@ fn a_boot_begins_with_firmware_that_asks_again_after_it_came_further() {
     assert_eq!(record.boots[0].steps[0].count, 3);
 }
 
+/// It asks DHCP itself after it, where nothing was left by who loaded it.
+#[test]
+fn the_script_that_ipxe_asks_for_by_itself_is_none_of_the_machine() {
+    for name in ["autoexec.ipxe", "x86_64-sb/autoexec.ipxe"] {
+        let first = fetched(FileKind::Script, name);
+        let record = after(&[asks(UEFI), loader(), first, asks(IPXE), script()]);
+        assert_eq!(record.boots.len(), 1, "{name}");
+        let first = fetched(FileKind::Script, name);
+        assert_eq!(super::step::stage(&first), Some(Stage::Ipxe), "{name}");
+    }
+}
+
 #[test]
 fn what_a_running_machine_does_is_no_boot() {
     let mut events = whole_boot();
