@@ -13,9 +13,7 @@ use netroot_proto::cmdline::{BootPlan, ModuleOrders};
 use rustix::io::Errno;
 
 use super::index::{Index, LoadStep, Resolved, Texts};
-use super::signature::{
-    NO_SIGNATURE, SIGNATURE_ADVICE, is_for_signature, takes_signed_modules_only,
-};
+use super::signature::{NO_SIGNATURE, SIGNATURE_ADVICE, is_for_signature, refuses_unsigned};
 use crate::clock::Moment;
 use crate::console::{debug, warn};
 
@@ -133,7 +131,7 @@ impl Loader {
     }
 
     fn note_refusal(&self, name: &str, error: &io::Error) {
-        if !is_for_signature(error, takes_signed_modules_only) {
+        if !is_for_signature(error, refuses_unsigned) {
             return warn!("cannot load the module {name}: {error}");
         }
         warn!("cannot load the module {name}: {NO_SIGNATURE} ({error}); {SIGNATURE_ADVICE}");

@@ -13,32 +13,26 @@ pub(crate) const NO_SIGNATURE: &str =
 pub(crate) const SIGNATURE_ADVICE: &str = "use the module of the distribution's own kernel package, sign it with a key that is enrolled on this machine (mokutil \
     --import), or switch Secure Boot off";
 
-/// Whether the kernel takes modules without a signature (`Y`: no; `kernel/module/signing.c`).
-const SIG_ENFORCE: &str = "/sys/module/module/parameters/sig_enforce";
+/// The sysctl by which the kernel takes no module at all any more (`1`), whatever its signature.
+const MODULES_DISABLED: &str = "/proc/sys/kernel/modules_disabled";
 /// The file of securityfs that says how far the kernel is locked down (`security/lockdown/lockdown.c`).
 const LOCKDOWN: &str = "lockdown";
 
 /// Whether the kernel refused a module for its signature (`mod_verify_sig` and `module_sig_check`,
 /// `kernel/module/signing.c`): EKEYREJECTED where it enforces signatures, EPERM where it is locked down. EPERM has other
-/// reasons as well, such as the sysctl `kernel.modules_disabled`, so that it is the signature only if the kernel
-/// `takes_signed_only`.
-pub(super) fn is_for_signature(
-    error: &io::Error,
-    takes_signed_only: impl FnOnce() -> bool,
-) -> bool {
+/// reasons as well, so that it is the signature only if the kernel `is_locked_down`.
+pub(super) fn is_for_signature(error: &io::Error, is_locked_down: impl FnOnce() -> bool) -> bool {
     match error.raw_os_error().map(Errno::from_raw_os_error) {
         Some(Errno::KEYREJECTED) => true,
-        Some(Errno::PERM) => takes_signed_only(),
+        Some(Errno::PERM) => is_locked_down(),
         _ => false,
     }
 }
 
-/// Whether this kernel takes modules with a signature alone; if it does not say so, it does not.
-pub(super) fn takes_signed_modules_only() -> bool {
-    let is_enforced = || Ok(fs::read_to_string(SIG_ENFORCE)?.starts_with('Y'));
-    let is_locked_down = || Ok(is_locked_down(&lockdown()?));
-    let said = |says: io::Result<bool>| says.unwrap_or(false);
-    said(is_enforced()) || said(is_locked_down())
+/// Whether this kernel is locked down, and takes modules otherwise; if it does not say so, it does not.
+pub(super) fn refuses_unsigned() -> bool {
+    let disabled = fs::read_to_string(MODULES_DISABLED).unwrap_or_default();
+    disabled.trim_end() != "1" && lockdown().is_ok_and(|text| is_locked_down(&text))
 }
 
 /// What the kernel says of its lockdown: `none [integrity] confidentiality`. It is read from a mount of securityfs that is
@@ -76,9 +70,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_permitted_is_the_signature_only_where_the_kernel_takes_no_other() {
+    fn what_is_not_permitted_is_the_signature_only_where_the_kernel_is_locked_down() {
         let is_for =
-            |errno: Errno, takes_signed_only| is_for_signature(&errno.into(), || takes_signed_only);
+            |errno: Errno, is_locked_down| is_for_signature(&errno.into(), || is_locked_down);
         assert!(is_for(Errno::PERM, true) && !is_for(Errno::PERM, false));
         assert!(is_for(Errno::KEYREJECTED, false));
         assert!(!is_for(Errno::NOEXEC, true));
