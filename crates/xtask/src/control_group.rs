@@ -52,7 +52,9 @@ impl ControlGroup {
 
     fn kill(&self) {
         // Older kernels than 5.14 cannot: then it stays until the programs have ended by themselves.
-        let _ = std::fs::write(self.folder.join("cgroup.kill"), "1");
+        if std::fs::write(self.folder.join("cgroup.kill"), "1").is_err() {
+            return;
+        }
         let since = Instant::now();
         while since.elapsed() < ENDING && !self.is_empty() {
             std::thread::sleep(Duration::from_millis(5));
@@ -201,7 +203,10 @@ mod tests {
         let folder = group.folder.clone();
         assert!(group.end().unwrap() > Duration::ZERO);
         assert!(!folder.exists());
-        let state = std::fs::read_to_string(sleeper.join("stat")).unwrap_or_default();
-        assert!(state.is_empty() || state.contains(") Z"), "{state}");
+        // A process leaves its group a moment before it has ended. The test fails only by never ending.
+        let state = || std::fs::read_to_string(sleeper.join("stat")).unwrap_or_default();
+        while ![") Z", ") X"].iter().any(|ended| state().contains(ended)) && !state().is_empty() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }

@@ -331,7 +331,9 @@ fn start_one(
     std::thread::spawn(move || {
         let start = Instant::now();
         let lacks_it = package == Some(Package::NotMade) && test.name.starts_with(OF_THE_PACKAGE);
-        let group = ControlGroup::make(&test.title());
+        let program = test.program.file_stem().unwrap_or_default();
+        let name = format!("{}-{}", program.display(), test.title());
+        let group = ControlGroup::make(&name);
         let result = match lacks_it {
             true => Err(anyhow!("FAILED (not run: the Debian package was not made)")),
             false => run_one(&test, &log, accel, group.as_ref()),
