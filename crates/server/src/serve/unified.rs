@@ -96,7 +96,10 @@ impl UnifiedImages {
             folder: self.cache.clone(),
             source,
         };
-        let file = tempfile::tempfile_in(&self.cache).map_err(unwritten)?;
+        // Before the server is confined, another folder does where that one cannot be written to, as for the initrd.
+        let file = tempfile::tempfile_in(&self.cache)
+            .or_else(|error| tempfile::tempfile().map_err(|_| error))
+            .map_err(unwritten)?;
         let mut buffered = BufWriter::with_capacity(BUFFER, &file);
         let ingredients = Ingredients {
             root: of.root,

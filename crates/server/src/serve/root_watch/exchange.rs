@@ -132,8 +132,11 @@ impl RootWatch {
         let tag = files.tag();
         let mut new = before.tagged(tag);
         if new.tag == before.tag {
-            // The same kernel and the same initrd.
+            // The same kernel and the same initrd, and no unified kernel image before and now, perhaps for another reason.
             self.serve_facts(number, facts);
+            if let Some(warning) = made.warning {
+                self.say(Event::Warning(warning));
+            }
             return Ok(());
         }
         let linux = found.kernel.version.clone();
