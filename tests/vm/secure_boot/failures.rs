@@ -37,7 +37,7 @@ fn shim(root: &TinyRoot) -> PathBuf {
     root.path().join(TinyRoot::SIGNED[0])
 }
 
-fn grub(root: &TinyRoot) -> PathBuf {
+pub(super) fn grub(root: &TinyRoot) -> PathBuf {
     root.path().join(TinyRoot::SIGNED[1])
 }
 

@@ -15,7 +15,7 @@ use netroot_harness::{
 use netroot_secure_boot::Authority;
 
 use super::authorities::trusting;
-use super::failures::{assert_told, debian, kernel};
+use super::failures::{assert_told, debian, grub, kernel};
 use super::signer::{NAME, Signer, unsign};
 use crate::lan::{Facts, Lan, MACHINE, RANGE, TIMEOUT, wait_for_lockdown, write};
 use crate::several_dhcp_servers::router;
@@ -192,6 +192,8 @@ fn an_ipxe_that_is_not_signed_by_whom_its_shim_trusts() -> Result<()> {
     let lan = Lan::new("signed-ipxe-stranger")?;
     let pair = Pair::signed_by(&lan, &Signer::new()?)?;
     let root = debian()?;
+    // Machines would be given it instead.
+    fs::remove_file(grub(&root))?;
     let more = ["--ipxe", &pair.folder(), "--secure-boot", "always"];
     let server = lan.serve(root.path(), &more)?;
     let file = pair.folder.join("snponly.efi").display().to_string();

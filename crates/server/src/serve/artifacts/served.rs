@@ -380,6 +380,11 @@ impl Served {
         Some(self.signed_state_of(found))
     }
 
+    /// iPXE's own signed files.
+    pub(super) fn signed_ipxe(&self) -> &[Arc<SignedIpxe>] {
+        &self.signed_ipxe
+    }
+
     /// The same of a root in which this was found.
     pub(super) fn signed_state_of(&self, found: &FoundChain) -> Arc<SignedState> {
         let mut pairs = self.signed_ipxe.iter();
@@ -487,10 +492,12 @@ fn with_signed(image: Image, files: Option<&BootFiles>, pairs: &[Arc<SignedIpxe>
             });
         }
     }
+    // Who has chosen it in a menu, or has waited for it, may have loaded a pair that is not given for it.
+    let for_processor = |found: &FoundChain| pairs.iter().any(|it| it.is_for_processor_of(found));
     let has_shim = files.and_then(BootFiles::kernel_shim).is_some();
     Image {
         loaders: loaders.into(),
-        kernel_shim: by_ipxe && has_shim,
+        kernel_shim: has_shim && found.is_some_and(for_processor),
         ..image
     }
 }

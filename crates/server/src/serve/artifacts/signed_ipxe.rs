@@ -12,7 +12,9 @@ use std::sync::Arc;
 
 use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::inputs::SignedLoader;
-use netroot_secure_boot::{Architecture, Authority, Binary, BinaryError, Chain, ChainError, Part};
+use netroot_secure_boot::{
+    Architecture, Authority, Binary, BinaryError, Chain, ChainError, Condition, Part,
+};
 
 pub(super) use self::files::paths;
 use self::files::{PAIRS, Pair};
@@ -122,19 +124,39 @@ impl SignedIpxe {
         }
     }
 
-    /// Whether machines that boot a root with these files are given the pair, and not the root's own shim and GRUB. Who starts
-    /// those must start the pair, too: firmware may trust one of Microsoft's authorities alone. A pair that Microsoft did not
-    /// sign is the administrator's own, whose machines trust it.
+    /// Whether machines that boot a root with these files are given the pair, and not the root's own shim and GRUB.
     pub(crate) fn is_for(&self, found: &FoundChain) -> bool {
-        if found.kernel.architecture != self.architecture {
-            return false;
-        }
-        let Some(own) = &found.chain else {
-            return true;
-        };
-        let own: &[Authority] = &own.facts.checked.authorities;
+        let own = found.chain.as_ref();
+        let replaces = |own: &Vec<Authority>| self.may_replace(own);
+        self.is_for_processor_of(found)
+            && own.is_none_or(|own| replaces(&own.facts.checked.authorities))
+    }
+
+    /// Whether a machine that has loaded it may be told to boot that root: by a menu, or when it has waited.
+    pub(crate) fn is_for_processor_of(&self, found: &FoundChain) -> bool {
+        found.kernel.architecture == self.architecture
+    }
+
+    /// Whether it takes the place of a shim and GRUB that are signed under these authorities. Who starts those must start the
+    /// pair, too: firmware may trust one of Microsoft's authorities alone. A pair that Microsoft did not sign is the
+    /// administrator's own, whose machines trust it. One that is known not to boot a machine as it was delivered takes
+    /// nothing's place.
+    fn may_replace(&self, own: &[Authority]) -> bool {
+        let is_strange = |condition: &Condition| condition.part() == Part::Loader;
+        let boots = self.has_shim_command && !self.checked.conditions.iter().any(is_strange);
         let pair = &self.checked.authorities;
-        pair.is_empty() || own.iter().all(|authority| pair.contains(authority))
+        boots && (pair.is_empty() || own.iter().all(|authority| pair.contains(authority)))
+    }
+
+    /// Whether it is for the same processor as another.
+    pub(crate) fn is_of_processor_of(&self, other: &Self) -> bool {
+        self.architecture == other.architecture
+    }
+
+    /// The names of both files among the loaders'.
+    pub(crate) fn names(&self) -> [&'static str; 2] {
+        let pair = Pair::of(self.architecture);
+        [pair.shim, pair.loader]
     }
 
     /// What is known of it together with what starts a root's kernel.
@@ -309,7 +331,7 @@ pub(crate) fn is_of_pair(name: &str) -> bool {
 }
 
 /// A name without the folder of a pair, from which iPXE asks for its first script.
-pub(super) fn without_folder(name: &str) -> Option<&str> {
+pub(crate) fn without_folder(name: &str) -> Option<&str> {
     let (folder, file) = name.split_once('/')?;
     let is_pairs = PAIRS.iter().any(|pair| pair.folder == folder);
     is_pairs.then_some(file)
@@ -317,6 +339,8 @@ pub(super) fn without_folder(name: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use netroot_secure_boot::sbat::Sbat;
+
     use super::*;
 
     #[test]
@@ -337,6 +361,53 @@ mod tests {
             Some("autoexec.ipxe")
         );
         assert_eq!(without_folder("images/autoexec.ipxe"), None);
+    }
+
+    #[test]
+    fn a_pair_replaces_what_no_machine_needs_more() {
+        use Authority::{Microsoft2011, Microsoft2023};
+
+        let pair = |authorities: &[Authority], conditions, has_shim_command| SignedIpxe {
+            architecture: Architecture::X64,
+            checked: Chain {
+                architecture: Architecture::X64,
+                authorities: authorities.to_vec(),
+                vendors: Vec::new(),
+                conditions,
+                loader: Sbat::default(),
+            },
+            has_shim_command,
+            shim: PathBuf::new(),
+            loader: PathBuf::new(),
+            files: Vec::new(),
+        };
+        let stranger = |part| {
+            vec![Condition::Stranger {
+                part,
+                signer: "somebody".to_owned(),
+                vendors: "iPXE".to_owned(),
+            }]
+        };
+        let both = [Microsoft2011, Microsoft2023];
+        for (pair, own, replaces) in [
+            (pair(&both, Vec::new(), true), &both[..], true),
+            (pair(&both, Vec::new(), true), &[Microsoft2023], true),
+            (pair(&[Microsoft2011], Vec::new(), true), &both, false),
+            (
+                pair(&[Microsoft2011], Vec::new(), true),
+                &[Microsoft2011],
+                true,
+            ),
+            // The administrator's own.
+            (pair(&[], Vec::new(), true), &both, true),
+            // The root's is the administrator's own.
+            (pair(&both, Vec::new(), true), &[], true),
+            (pair(&both, stranger(Part::Loader), true), &both, false),
+            (pair(&[], stranger(Part::Loader), true), &both, false),
+            (pair(&both, Vec::new(), false), &both, false),
+        ] {
+            assert_eq!(pair.may_replace(own), replaces, "{pair:?} for {own:?}");
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ use super::content::Content;
 use super::folder::Folder;
 use super::served::{BootFiles, Exchange, Served};
 use super::signed_chain::{FoundChain, SignedState};
-use super::signed_ipxe::{self, FoundPair};
+use super::signed_ipxe::{self, FoundPair, SignedIpxe};
 use super::{raspberry_pi, script};
 use crate::catalog::{ArrivedAt, Catalog, Image, ImageFile, file_of_image};
 use crate::serve::look_requests::Looks;
@@ -220,6 +220,11 @@ impl ArtifactStore {
             }
             served.set_loaders(by_platform, signed);
         });
+    }
+
+    /// iPXE's own signed files.
+    pub(crate) fn signed_ipxe(&self) -> Vec<Arc<SignedIpxe>> {
+        self.served().signed_ipxe().to_vec()
     }
 
     /// What machines with Secure Boot boot an image's root by; `None` of what is no root.

@@ -46,14 +46,13 @@ impl LoaderFiles {
             return Vec::new();
         };
         // One that is removed is served on: it is open.
-        let gone = self
+        let gone: Stamps = self
             .served
             .iter()
-            .filter(|(name, _)| !now.contains_key(*name));
-        let now: Stamps = gone
+            .filter(|(name, _)| !now.contains_key(*name))
             .map(|(name, stamp)| (*name, *stamp))
-            .chain(now.clone())
             .collect();
+        let now: Stamps = gone.clone().into_iter().chain(now).collect();
         if self.quiet.counts(&self.served, &now, Instant::now()) != Counts::Now {
             return Vec::new();
         }
@@ -89,7 +88,14 @@ impl LoaderFiles {
         let checked = tokio::task::spawn_blocking(move || {
             loaders::pairs(folder.as_deref(), |name| files.get(name))
         });
-        let pairs = checked.await.unwrap_or_default();
+        let mut pairs = checked.await.unwrap_or_default();
+        for pair in world.artifacts.signed_ipxe() {
+            let is_gone = pair.names().iter().any(|name| gone.contains_key(name));
+            let mut new = pairs.iter().flatten();
+            if is_gone && !new.any(|new| new.is_of_processor_of(&pair)) {
+                pairs.push(Ok(pair));
+            }
+        }
         if is_other_pair {
             let faults = signed_ipxe::faults(&pairs).into_iter();
             events.extend(faults.map(|error| Event::Warning(Warning::SignedIpxe { error })));
