@@ -77,7 +77,7 @@ pub(super) fn look(subject: &Subject) -> Vec<Finding> {
 /// Who boots what, as far as the configuration says it of a machine of which the hardware address is known.
 struct WhoBoots<'a> {
     settings: &'a Settings,
-    /// `None` where not everything could be opened: then any machine may boot any image.
+    /// `None` where not every image could be opened, or a web hook decides: then any machine may boot any image.
     catalog: Option<Catalog>,
 }
 
@@ -94,11 +94,11 @@ impl<'a> WhoBoots<'a> {
             of.default.clone(),
             of.menu.clone(),
         );
+        let is_whole = opened.len() == of.images.len() && settings.api.hook.is_none();
+        let catalog = catalog.ok().filter(|_| is_whole);
         Self {
             settings,
-            catalog: catalog
-                .ok()
-                .map(|catalog| catalog.with_secure_boot(of.secure_boot)),
+            catalog: catalog.map(|catalog| catalog.with_secure_boot(of.secure_boot)),
         }
     }
 
@@ -106,7 +106,7 @@ impl<'a> WhoBoots<'a> {
     /// asks in the menu, may boot any image.
     fn modes(&self, image: &str, platform: Platform, mac: Option<Mac>) -> Vec<SecureBootMode> {
         let Some(catalog) = &self.catalog else {
-            return vec![self.settings.catalog.secure_boot];
+            return self.all_modes(mac);
         };
         let machine = KnownMachine {
             mac,
@@ -129,6 +129,16 @@ impl<'a> WhoBoots<'a> {
             may.then_some(assigned.secure_boot)
         });
         modes.collect()
+    }
+
+    /// The modes that the configuration has for a machine, whatever it boots.
+    fn all_modes(&self, mac: Option<Mac>) -> Vec<SecureBootMode> {
+        let of = &self.settings.catalog;
+        let machines = of.machines.iter();
+        let own = machines.filter(|machine| mac.is_some_and(|mac| machine.macs.contains(&mac)));
+        let own = own.filter_map(|machine| machine.secure_boot);
+        let rules = of.rules.iter().filter_map(|rule| rule.secure_boot);
+        own.chain(rules).chain([of.secure_boot]).collect()
     }
 
     /// Whether machines are to be given the signed chain of this image whatever is known of them: one that has an entry, or
@@ -325,6 +335,13 @@ mod tests {
         settings.catalog.secure_boot = Always;
         assert!(!boots(&settings).is_always("first", X64));
         assert!(boots(&settings).is_always("second", X64));
+        // Who boots what is not known.
+        let unknown = WhoBoots {
+            settings: &settings,
+            catalog: None,
+        };
+        assert_eq!(unknown.modes("first", X64, Some(own)), [Always, Always]);
+        assert_eq!(unknown.modes("first", X64, Some(other)), [Always]);
     }
 
     #[test]
