@@ -1,14 +1,12 @@
 //! A shim that starts iPXE, built by `ipxe-shim.sh` in `.cache/`, in place of the one that Microsoft signed for iPXE, which cannot be
 //! had where the tests run.
 
-use std::path::PathBuf;
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 use netroot_harness::paths;
 
 use super::debian_root::mirror;
 use super::install_step::InstallStep;
-use super::recipe::{follow, own_command, remove};
+use super::recipe::{is_made_by, make_folder, own_command};
 
 const RECIPE: &str = include_str!("ipxe-shim.sh");
 
@@ -19,12 +17,8 @@ pub(super) struct IpxeShim {
 
 pub(super) fn missing() -> Option<IpxeShim> {
     let is_outdated = paths::ipxe_shim().exists();
-    let made_by = std::fs::read_to_string(stamp()).unwrap_or_default();
-    (!is_outdated || made_by != RECIPE).then_some(IpxeShim { is_outdated })
-}
-
-fn stamp() -> PathBuf {
-    paths::ipxe_shim().with_extension("recipe")
+    let is_made = is_made_by(&paths::ipxe_shim(), RECIPE);
+    (!is_made).then_some(IpxeShim { is_outdated })
 }
 
 impl InstallStep for IpxeShim {
@@ -50,20 +44,6 @@ impl InstallStep for IpxeShim {
     }
 
     fn run(&self) -> Result<()> {
-        let folder = paths::ipxe_shim();
-        let unfinished = folder.with_extension("unfinished");
-        for left_over in [&unfinished, &folder] {
-            remove(left_over)?;
-        }
-        std::fs::create_dir_all(&unfinished)
-            .with_context(|| format!("create {}", unfinished.display()))?;
-        follow(
-            RECIPE,
-            &paths::cache().join("ipxe-shim.sh"),
-            &[unfinished.as_ref(), mirror().as_ref()],
-        )?;
-        std::fs::rename(&unfinished, &folder)
-            .with_context(|| format!("move the shim to {}", folder.display()))?;
-        std::fs::write(stamp(), RECIPE).with_context(|| format!("write {}", stamp().display()))
+        make_folder(&paths::ipxe_shim(), RECIPE, &[mirror().as_ref()])
     }
 }

@@ -1,7 +1,7 @@
-//! Makes the roots below `.cache/`, each by a shell script that runs as root.
+//! Makes the roots and other folders below `.cache/`, each by a shell script that runs as root.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -48,6 +48,36 @@ fn give_cache_back() -> Result<()> {
 pub(super) fn own_command(arguments: &str) -> String {
     let program = std::env::current_exe().unwrap_or_else(|_| "xtask".into());
     format!("{} {arguments}", program.display())
+}
+
+/// Makes a folder of the cache by a recipe, which is given that folder and what is in `arguments`: whole, or not at all. Beside
+/// it stays by which text it was made ([`is_made_by`]).
+///
+/// # Errors
+/// When the recipe cannot be written, or fails, or the folder cannot be moved to its place.
+pub(super) fn make_folder(folder: &Path, text: &str, arguments: &[&OsStr]) -> Result<()> {
+    let unfinished = folder.with_extension("unfinished");
+    for left_over in [unfinished.as_path(), folder] {
+        remove(left_over)?;
+    }
+    std::fs::create_dir_all(&unfinished)
+        .with_context(|| format!("create {}", unfinished.display()))?;
+    let arguments = [&[unfinished.as_os_str()], arguments].concat();
+    follow(text, &folder.with_extension("sh"), &arguments)?;
+    std::fs::rename(&unfinished, folder)
+        .with_context(|| format!("move {} to its place", unfinished.display()))?;
+    let stamp = stamp(folder);
+    std::fs::write(&stamp, text).with_context(|| format!("write {}", stamp.display()))
+}
+
+/// Whether [`make_folder`] has made it by this text.
+pub(super) fn is_made_by(folder: &Path, text: &str) -> bool {
+    let made_by = std::fs::read_to_string(stamp(folder)).unwrap_or_default();
+    folder.exists() && made_by == text
+}
+
+fn stamp(folder: &Path) -> PathBuf {
+    folder.with_extension("recipe")
 }
 
 /// Removes a directory if it exists.

@@ -1,14 +1,12 @@
 //! Later boot loaders for machines with Secure Boot than the Debian root's own, and firmware and systemd's stub for those
 //! with arm64: unpacked by `signed-loaders.sh` in `.cache/`.
 
-use std::path::PathBuf;
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 use netroot_harness::paths;
 
 use super::debian_root::mirror;
 use super::install_step::InstallStep;
-use super::recipe::{follow, own_command, remove};
+use super::recipe::{is_made_by, make_folder, own_command};
 
 const RECIPE: &str = include_str!("signed-loaders.sh");
 
@@ -19,12 +17,8 @@ pub(super) struct SignedLoaders {
 
 pub(super) fn missing() -> Option<SignedLoaders> {
     let is_outdated = paths::signed_loaders().exists();
-    let made_by = std::fs::read_to_string(stamp()).unwrap_or_default();
-    (!is_outdated || made_by != RECIPE).then_some(SignedLoaders { is_outdated })
-}
-
-fn stamp() -> PathBuf {
-    paths::signed_loaders().with_extension("recipe")
+    let is_made = is_made_by(&paths::signed_loaders(), RECIPE);
+    (!is_made).then_some(SignedLoaders { is_outdated })
 }
 
 impl InstallStep for SignedLoaders {
@@ -51,20 +45,6 @@ impl InstallStep for SignedLoaders {
     }
 
     fn run(&self) -> Result<()> {
-        let folder = paths::signed_loaders();
-        let unfinished = folder.with_extension("unfinished");
-        for left_over in [&unfinished, &folder] {
-            remove(left_over)?;
-        }
-        std::fs::create_dir_all(&unfinished)
-            .with_context(|| format!("create {}", unfinished.display()))?;
-        follow(
-            RECIPE,
-            &paths::cache().join("signed-loaders.sh"),
-            &[unfinished.as_ref(), mirror().as_ref()],
-        )?;
-        std::fs::rename(&unfinished, &folder)
-            .with_context(|| format!("move the loaders to {}", folder.display()))?;
-        std::fs::write(stamp(), RECIPE).with_context(|| format!("write {}", stamp().display()))
+        make_folder(&paths::signed_loaders(), RECIPE, &[mirror().as_ref()])
     }
 }
