@@ -176,11 +176,16 @@ fn each_end_names_its_file_and_its_cure() {
         ),
     ] {
         let cause = cause(&by_shim(&more), Some(&usable(facts)));
-        assert_eq!(cause.kind(), kind, "{more:?}");
-        let sentence = cause.to_string();
-        for word in words {
-            assert!(sentence.contains(word), "{word}: {sentence}");
-        }
+        assert_told(&cause, kind, &words, &more);
+    }
+}
+
+/// The cause of what ended with these events is of this kind, and its sentence has these words.
+fn assert_told(cause: &CauseOfDeath, kind: &str, words: &[&str], events: &[Event]) {
+    assert_eq!(cause.kind(), kind, "{events:?}");
+    let sentence = cause.to_string();
+    for word in words {
+        assert!(sentence.contains(word), "{word}: {sentence}");
     }
 }
 
@@ -350,11 +355,7 @@ fn each_end_of_a_boot_by_ipxes_own_files_names_its_file_and_its_cure() {
         ),
     ] {
         let cause = cause(&by_ipxe(&more), Some(&usable(facts)));
-        assert_eq!(cause.kind(), kind, "{more:?}");
-        let sentence = cause.to_string();
-        for word in words {
-            assert!(sentence.contains(word), "{word}: {sentence}");
-        }
+        assert_told(&cause, kind, &words, &more);
     }
 }
 
