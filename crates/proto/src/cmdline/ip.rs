@@ -95,12 +95,12 @@ impl IpRequest {
             &mut Reading::new("ip", Some(text), &mut complaints),
         );
         for complaint in complaints {
-            reading.complain(
-                *position,
-                complaint.expected,
-                &complaint.found,
-                complaint.outcome,
-            );
+            // Its position is one in the corrected text.
+            let (at, there) = match value.find(&complaint.found) {
+                Some(at) if !complaint.found.is_empty() => (at, &complaint.found),
+                _ => (*position, found),
+            };
+            reading.complain(at, complaint.expected, there, complaint.outcome);
         }
         request
     }

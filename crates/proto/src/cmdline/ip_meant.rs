@@ -244,18 +244,22 @@ fn shape(text: &str) -> Shape {
     }
 }
 
+/// The shortest prefix of a network that has hosts (class A). What is shorter is another number, or an address.
+const SHORTEST_PREFIX: u32 = 8;
+
 /// A mask, with its dots: of `255.255.255.0` or `24`.
 fn read_mask(text: &str) -> Option<String> {
     if let Some(mask) = dotted_quad(text) {
         let bits = u32::from(mask);
         let ones = bits.leading_ones();
-        return (ones >= 8 && ones + bits.trailing_zeros() == u32::BITS).then(|| mask.to_string());
+        return (ones >= SHORTEST_PREFIX && ones + bits.trailing_zeros() == u32::BITS)
+            .then(|| mask.to_string());
     }
     let digits = (1..=2).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     let length: u32 = text.parse().ok().filter(|_| digits)?;
     let host_bits = u32::BITS.checked_sub(length)?;
     let mask = u32::MAX.checked_shl(host_bits).unwrap_or_default();
-    (length > 0).then(|| std::net::Ipv4Addr::from(mask).to_string())
+    (length >= SHORTEST_PREFIX).then(|| std::net::Ipv4Addr::from(mask).to_string())
 }
 
 /// Whether a first field names a NIC beyond doubt.
@@ -457,6 +461,8 @@ mod tests {
             "eth0=dhcp",
             "255.255.255.0",
             "24",
+            // No prefix of a network with hosts.
+            "192.0.2.10/4",
         ] {
             assert_eq!(meant(value), None, "{value}");
         }

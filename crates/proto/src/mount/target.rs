@@ -288,11 +288,10 @@ fn split_options<'a>(
             .and_then(|rest| rest.strip_prefix('='));
         let has_value = word(key) && value.is_some_and(|value| !value.contains('/'));
         let misspelt = mark == ':' && word(key) && nearest(key).is_some();
-        let found = || format!("{mark}{list}");
         if is_known(key) {
             if !by_colon || behind.get(1..) != Some(list) {
                 let expected = "a comma before the options";
-                reading.complain(position + at, expected, &found(), "taken as options");
+                reading.complain(position + at, expected, behind, "taken as options");
             }
             return (path.trim_end(), Some(list));
         }
@@ -301,7 +300,7 @@ fn split_options<'a>(
         }
         if has_value || misspelt {
             let expected = an_option(key);
-            reading.complain(position + at, expected, &found(), STAYS_IN_THE_PATH);
+            reading.complain(position + at, expected, behind, STAYS_IN_THE_PATH);
         }
     }
     match text.split_once(',') {

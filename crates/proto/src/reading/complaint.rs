@@ -25,6 +25,17 @@ pub struct Complaint {
     pub outcome: Cow<'static, str>,
 }
 
+#[cfg(any(test, fuzzing))]
+impl Complaint {
+    /// Whether what was found stands where the position says, and whether it is one line.
+    pub fn is_consistent(&self) -> bool {
+        let value = self.value.as_deref().unwrap_or_default();
+        let there = value.get(self.position..);
+        there.is_some_and(|text| text.starts_with(&self.found))
+            && !self.to_string().chars().any(char::is_control)
+    }
+}
+
 impl fmt::Display for Complaint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let value = self.value.as_deref();
@@ -36,17 +47,19 @@ impl fmt::Display for Complaint {
             Some(value) => write!(f, "{}={}", self.parameter, Printable(&value))?,
             None => f.write_str(&self.parameter)?,
         }
+        // What was expected and what was done may quote a part of the value.
+        let expected = Printable(&self.expected);
         write!(
             f,
-            ": at position {}: expected {}, found ",
-            self.position, self.expected
+            ": at position {}: expected {expected}, found ",
+            self.position
         )?;
         if self.found.is_empty() {
             f.write_str("nothing")?;
         } else {
             write!(f, "\"{}\"", Printable(&self.found))?;
         }
-        write!(f, "; {}", self.outcome)
+        write!(f, "; {}", Printable(&self.outcome))
     }
 }
 

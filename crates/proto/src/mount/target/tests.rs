@@ -215,13 +215,13 @@ fn what_looks_like_an_option_behind_a_path_is_one_or_is_named() {
             Url,
             "10.0.0.1:/r -o ro,nolock",
             "/r",
-            "11 a comma before the options for  ro,nolock",
+            "11 a comma before the options for  -o ro,nolock",
         ),
         (
             Url,
             "10.0.0.1:/r::ro",
             "/r",
-            "11 a comma before the options for :ro",
+            "11 a comma before the options for ::ro",
         ),
         (Url, "10.0.0.1:/r ,ro", "/r", ""),
         (
