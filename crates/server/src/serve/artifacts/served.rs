@@ -6,23 +6,24 @@
 //! newest; so is a tag that is not known any more: a loader may go on trying with its old script, and the
 //! newest pair boots. The tag is in the name and not in a table of who fetched what, since a machine may have several addresses.
 
+mod own_loaders;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use netroot_proto::pxe::arch::Platform;
-use netroot_proto::pxe::inputs::{Loader, SignedLoader};
+use netroot_proto::pxe::inputs::Loader;
 
 use super::artifact::{Artifact, FileKind, plain};
-use super::content::Content;
+use super::boot_files::BootFiles;
 use super::folder::Folder;
 use super::nic_initrds::NicInitrds;
 use super::raspberry_pi;
-use super::signed_chain::{FoundChain, SignedChain, SignedState};
+use super::signed_chain::{FoundChain, SignedState};
 use super::signed_ipxe::{self, FoundPair, SignedIpxe};
 use crate::catalog::{Catalog, Image, ImageFile, file_of_image};
-use crate::serve::root_facts::Stamp;
+use own_loaders::with_own_loaders;
 
 /// How long a kernel and an initrd are served after newer ones took their place. A Raspberry Pi with 100 Mbit/s takes a
 /// few seconds to load them; a machine behind a slow link, or whose loader waits for somebody at a menu, takes minutes.
@@ -48,111 +49,6 @@ pub(super) struct Served {
     pub(super) folder: Option<Arc<Folder>>,
     /// The `/boot/firmware` of roots with files for a Raspberry Pi, by the image's name.
     pub(super) firmware: BTreeMap<String, Arc<Folder>>,
-}
-
-/// What a machine boots after its loader: made for one another.
-#[derive(Debug, Clone)]
-pub(crate) struct BootFiles {
-    files: Vec<(ImageFile, Content)>,
-    /// The initrds for one network card, for the same kernel.
-    nics: Arc<NicInitrds>,
-    /// What starts that kernel on machines with Secure Boot, of a root.
-    signed: Option<FoundChain>,
-    /// What UEFI firmware loads before any boot loader.
-    unified: Option<Unified>,
-}
-
-/// Kernel, initrd and command line as one EFI program.
-#[derive(Debug, Clone)]
-pub(crate) struct Unified {
-    /// The platform whose firmware starts it.
-    pub(crate) platform: Platform,
-    /// Its bytes.
-    pub(crate) content: Content,
-    /// Its signature, which tells it from others without reading it.
-    pub(crate) signature: Vec<u8>,
-}
-
-impl BootFiles {
-    /// A root's kernel, the initrd for it, and what starts them on machines with Secure Boot.
-    pub(crate) fn of_root(kernel: Content, initrd: Content, signed: FoundChain) -> Self {
-        Self {
-            signed: Some(signed),
-            ..Self::new(vec![
-                (ImageFile::Kernel, kernel),
-                (ImageFile::INITRD, initrd),
-            ])
-        }
-    }
-
-    /// The same as one EFI program, if it is to be one.
-    pub(crate) fn with_unified(self, unified: Option<Unified>) -> Self {
-        Self { unified, ..self }
-    }
-
-    /// An image's files, in the order of [`Image::files`].
-    pub(crate) fn new(files: Vec<(ImageFile, Content)>) -> Self {
-        Self {
-            files,
-            nics: Arc::default(),
-            signed: None,
-            unified: None,
-        }
-    }
-
-    /// What they are.
-    #[cfg(test)]
-    pub(crate) fn names(&self) -> Vec<ImageFile> {
-        self.files.iter().map(|(file, _)| *file).collect()
-    }
-
-    /// The root's own shim, GRUB and what is beside them, if they start its kernel.
-    fn chain(&self) -> Option<&SignedChain> {
-        self.signed.as_ref()?.chain.as_deref()
-    }
-
-    /// The shim by which iPXE starts the kernel.
-    fn kernel_shim(&self) -> Option<&Content> {
-        let kernel = &self.signed.as_ref()?.kernel;
-        kernel.shim.as_ref().filter(|_| kernel.starts.is_ok())
-    }
-
-    fn get(&self, file: ImageFile) -> Option<&Content> {
-        if file == ImageFile::KernelShim {
-            return self.kernel_shim();
-        }
-        if let (ImageFile::Program, Some(unified)) = (file, &self.unified) {
-            return Some(&unified.content);
-        }
-        let signed = self.chain().into_iter().flat_map(|signed| &signed.files);
-        let mut files = self.files.iter().chain(signed);
-        files.find_map(|(name, content)| (*name == file).then_some(content))
-    }
-
-    /// What each file was when it was opened, in their order.
-    pub(crate) fn stamps(&self) -> Vec<Option<Stamp>> {
-        let contents = self.files.iter().map(|(_, content)| content);
-        contents.map(Content::stamp).collect()
-    }
-
-    /// A tag for names: the same for the same files, also after a restart.
-    pub(crate) fn tag(&self) -> String {
-        let mut hash = DefaultHasher::new();
-        let signed = self.chain().into_iter().flat_map(|signed| &signed.files);
-        let files = self.files.iter().chain(signed).map(|(_, content)| content);
-        for content in files.chain(self.kernel_shim()) {
-            content.identify(&mut hash);
-        }
-        // Its file is another one after each start.
-        if let Some(unified) = &self.unified {
-            hash.write(&unified.signature);
-        }
-        if self.files.is_empty() {
-            return String::new();
-        }
-        let [a, b, c, d, ..] = hash.finish().to_be_bytes();
-        format!("{:08x}", u32::from_be_bytes([a, b, c, d]))
-    }
 }
 
 /// What is served from now on, all at once.
@@ -419,89 +315,6 @@ impl Served {
     }
 }
 
-/// The image with what firmware loads of its files among its loaders. A unified kernel image is the first of its platform; a
-/// machine that does not start it is given the signed chain, or the loader that is the first without it.
-fn with_own_loaders(image: Image, files: Option<&BootFiles>, pairs: &[Arc<SignedIpxe>]) -> Image {
-    let image = with_signed(image, files, pairs);
-    let unified = files.and_then(|files| files.unified.as_ref());
-    let unified_loaders = unified.map(|unified| {
-        let (usual, others): (Vec<_>, Vec<_>) = image
-            .loaders
-            .iter()
-            .cloned()
-            .partition(|one| one.platform == unified.platform);
-        // That it boots is seen when it mounts a root of ours: where the root is elsewhere, nothing may be concluded from
-        // silence.
-        let usual = usual.into_iter().next().filter(|_| image.is_mounted_here());
-        let (second, signed) = usual.map_or((None, None), |one| (Some(one.first), one.signed));
-        let own = Loader {
-            platform: unified.platform,
-            first: image.newest(ImageFile::Program),
-            second,
-            signed,
-        };
-        others.into_iter().chain([own]).collect()
-    });
-    Image {
-        unified_loaders,
-        ..image
-    }
-}
-
-/// The image with what its files have for Secure Boot among its loaders, where iPXE's own signed files are not given instead.
-/// Where there is no other loader for that platform, it is the first.
-fn with_signed(image: Image, files: Option<&BootFiles>, pairs: &[Arc<SignedIpxe>]) -> Image {
-    let found = files.and_then(|files| files.signed.as_ref());
-    let by_ipxe = found.is_some_and(|found| pairs.iter().any(|pair| pair.is_for(found)));
-    let signed = files.and_then(BootFiles::chain).filter(|_| !by_ipxe);
-    let own = signed.map(|signed| {
-        let shim = ImageFile::Shim(signed.facts.checked.architecture);
-        let loader = SignedLoader {
-            file: image.newest(shim),
-            over_http: signed.facts.over_http,
-            by_proxy: signed.facts.by_proxy,
-        };
-        (signed.platform(), loader)
-    });
-    let of = |platform| {
-        let own = own.as_ref().filter(|(it, _)| *it == platform);
-        let mut pairs = pairs.iter().filter(|pair| pair.platform() == platform);
-        let own = own.map(|(_, loader)| loader.clone());
-        own.or_else(|| pairs.next().map(|pair| pair.as_loader()))
-    };
-    // One that is there for want of another is made again.
-    let others = image.loaders.iter().filter(|loader| {
-        let signed = loader.signed.as_ref();
-        signed.is_none_or(|signed| signed.file != loader.first)
-    });
-    let others = others.map(|loader| Loader {
-        signed: of(loader.platform),
-        ..loader.clone()
-    });
-    let mut loaders: Vec<Loader> = others.collect();
-    let platforms = own.iter().map(|(platform, _)| *platform);
-    for platform in platforms.chain(pairs.iter().map(|pair| pair.platform())) {
-        if let Some(loader) = of(platform)
-            && !loaders.iter().any(|one| one.platform == platform)
-        {
-            loaders.push(Loader {
-                platform,
-                first: loader.file.clone(),
-                second: None,
-                signed: Some(loader),
-            });
-        }
-    }
-    // Who has chosen it in a menu, or has waited for it, may have loaded a pair that is not given for it.
-    let for_processor = |found: &FoundChain| pairs.iter().any(|it| it.is_for_processor_of(found));
-    let has_shim = files.and_then(BootFiles::kernel_shim).is_some();
-    Image {
-        loaders: loaders.into(),
-        kernel_shim: has_shim && found.is_some_and(for_processor),
-        ..image
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use hyper::body::Bytes;
@@ -509,6 +322,7 @@ mod tests {
     use super::*;
     use crate::catalog::tests::{ETH0, image, one, with_rules};
     use crate::catalog::{Boots, KnownMachine};
+    use crate::serve::artifacts::{Content, Unified};
 
     fn files(text: &str) -> BootFiles {
         let content = |what: &str| Content::Memory(Bytes::from(format!("{what} {text}")));

@@ -19,9 +19,10 @@ use netroot_proto::pxe::inputs::Loader;
 
 use self::asking::Asking;
 use super::artifact::{Artifact, FileKind, content_type, plain};
+use super::boot_files::BootFiles;
 use super::content::Content;
 use super::folder::Folder;
-use super::served::{BootFiles, Exchange, Served};
+use super::served::{Exchange, Served};
 use super::signed_chain::{FoundChain, SignedState};
 use super::signed_ipxe::{self, FoundPair, SignedIpxe};
 use super::{raspberry_pi, script};
