@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::{Swap, Swaps, Tree};
+use super::Swaps;
+use super::swap::{Swap, Tree};
 use crate::settings::{
     CatalogSettings, ImageSettings, ImageSource, Origin, RootSettings, SwappedRoot,
 };
