@@ -5,6 +5,9 @@
 //! asks the running server to take that over, and puts the file back where it does not.
 
 mod exchange;
+mod lost_roots;
+mod names;
+mod undo;
 mod written;
 
 use std::path::{Path, PathBuf};
@@ -13,7 +16,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 
-use self::exchange::{LocalArgs, Wanted, exchange, machine, no_such, path};
+use self::exchange::{LocalArgs, Wanted, exchange};
+use self::names::{machine, no_such, path};
 use crate::client::answers::{Image, Images, Runner, Tree};
 use crate::client::ask::ServerArgs;
 use crate::client::terminal::{Line, Screen, Tone, ago, print, shown};

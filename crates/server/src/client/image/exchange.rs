@@ -3,19 +3,19 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use netroot_printable::Printable;
-use nix::sys::signal::{SigSet, Signal};
 
+use super::lost_roots::{all_are_gone, nobody_loses, nobody_runs_from};
+use super::names::{no_such, path};
+use super::undo::{Undo, end_on_signals};
 use super::written::Written;
-use crate::client::answers::{Images, Root, Runner};
+use crate::client::answers::{Images, Root};
 use crate::client::ask::{NoServer, ServerArgs};
 use crate::client::reload::reload;
-use crate::client::terminal::shown;
 use crate::settings;
 use crate::swaps::file::{self, Locked};
 use crate::swaps::{Served, Swaps, When};
@@ -268,52 +268,6 @@ fn is_read_by_the_server(all: &Images, file: &Path) -> Result<()> {
     }
 }
 
-fn nobody_loses(name: &str, root: &Root) -> Result<()> {
-    let now = Some(&root.now).filter(|now| now.directory != root.configured);
-    let others = root
-        .before
-        .iter()
-        .filter(|tree| tree.directory != root.configured);
-    let trees = now.into_iter().chain(others);
-    let machines: Vec<String> = trees.flat_map(|tree| &tree.machines).map(machine).collect();
-    if !machines.is_empty() {
-        bail!(
-            "these machines run from another root than {}, and would lose it: {}; restart them first, or add --force ({name} \
-             keeps its roots)",
-            path(&root.configured),
-            machines.join(", ")
-        );
-    }
-    Ok(())
-}
-
-/// Without a server it is not known who runs from these. From a directory that is gone nobody does.
-fn all_are_gone<'a>(roots: impl IntoIterator<Item = &'a Path>) -> Result<()> {
-    let mut roots = roots.into_iter();
-    if let Some(there) = roots.find(|root| root.symlink_metadata().is_ok()) {
-        bail!(
-            "no server runs, so it is not known which machines run from {}; they would lose it: start the server first, or add \
-             --force",
-            path(there)
-        );
-    }
-    Ok(())
-}
-
-fn nobody_runs_from(directory: &Path, root: &Root) -> Result<()> {
-    let trees = root.unserved.iter().chain(&root.before);
-    let it = trees.filter(|tree| tree.directory == directory && tree.tree.is_some());
-    let machines: Vec<String> = it.flat_map(|tree| &tree.machines).map(machine).collect();
-    if !machines.is_empty() {
-        bail!(
-            "these machines run from {}, and would lose it: {}; restart them first, or add --force",
-            path(directory),
-            machines.join(", ")
-        );
-    }
-    Ok(())
-}
-
 fn take_over(name: &str, server: &ServerArgs) -> Result<Root> {
     reload(server, |text| println!("{}", Printable(text)))?;
     Ok(ask(name, server)?.1)
@@ -337,90 +291,6 @@ fn nanoseconds() -> u64 {
     u64::try_from(now.as_nanos()).unwrap_or_default()
 }
 
-/// Ctrl-C and the like end no thread by themselves from now on.
-fn end_on_signals() -> Result<()> {
-    ending().thread_block().context("cannot block signals")
-}
-
-fn ending() -> SigSet {
-    SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP])
-}
-
-/// A change of the file that is taken back unless it is done.
-#[derive(Debug, Clone)]
-struct Undo {
-    locked: Arc<Mutex<Option<Locked>>>,
-    name: String,
-    directory: PathBuf,
-}
-
-impl Undo {
-    /// Takes it back where the command is ended, too.
-    fn until_done(locked: Locked, name: &str, directory: &Path) -> Result<Self> {
-        let undo = Self {
-            locked: Arc::new(Mutex::new(Some(locked))),
-            name: name.to_owned(),
-            directory: directory.to_owned(),
-        };
-        let ended = undo.clone();
-        let wait = move || {
-            let Ok(signal) = ending().wait() else {
-                return;
-            };
-            // Until the process ends nobody else has it.
-            let locked = ended.lock();
-            let as_it_was = ended.taken_back(locked.as_ref());
-            eprintln!("netroot: ended by {signal}: {as_it_was}");
-            std::process::exit(128 + signal as i32);
-        };
-        let thread = std::thread::Builder::new().name("signals".to_owned());
-        thread.spawn(wait).context("cannot start a thread")?;
-        Ok(undo)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Locked>> {
-        self.locked.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self, swaps: &Swaps) -> std::io::Result<()> {
-        self.lock()
-            .as_mut()
-            .map_or(Ok(()), |locked| locked.write(swaps))
-    }
-
-    /// What was written stays.
-    fn done(&self) {
-        if let Some(locked) = self.lock().take() {
-            // Only the copy of what it was is left.
-            let _ = locked.accept();
-        }
-    }
-
-    /// Takes it back, and says what the root is.
-    fn undo(&self) -> String {
-        let mut locked = self.lock();
-        let as_it_was = self.taken_back(locked.as_ref());
-        // The server may be told now, and who waits may go on.
-        locked.take();
-        as_it_was
-    }
-
-    fn taken_back(&self, locked: Option<&Locked>) -> String {
-        let Self {
-            name, directory, ..
-        } = self;
-        match locked.map(Locked::restore) {
-            None => format!("the root of {name} is {}", directory.display()),
-            Some(Ok(())) => format!("the root of {name} is as it was"),
-            Some(Err(error)) => format!(
-                "what was written cannot be taken back ({error}), and the next start of the server boots {}; `netroot image \
-                 rollback {name} --at-restart` takes it back",
-                directory.display()
-            ),
-        }
-    }
-}
-
 fn summary(name: &str, root: &Root) -> String {
     let running: usize = root.before.iter().map(|tree| tree.machines.len()).sum();
     let those = match running {
@@ -431,41 +301,10 @@ fn summary(name: &str, root: &Root) -> String {
     format!("{name}: boots {} now; {those}", path(&root.now.directory))
 }
 
-pub(super) fn machine(one: &Runner) -> String {
-    shown(one.name.as_deref().unwrap_or(&one.address))
-}
-
-pub(super) fn path(path: &Path) -> String {
-    shown(&path.to_string_lossy())
-}
-
-pub(super) fn no_such(all: &Images, name: &str) -> String {
-    let names: Vec<String> = all.images.iter().map(|image| shown(&image.name)).collect();
-    format!(
-        "there is no image {}; there are: {}",
-        shown(name),
-        names.join(", ")
-    )
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::lost_roots::tests::root;
     use super::*;
-
-    fn root() -> Root {
-        let json = serde_json::json!({
-            "configured": "/srv/a", "tree": 2, "directory": "/srv/b", "served": true, "machines": [],
-            "before": [
-                { "tree": 1, "directory": "/srv/a", "served": true, "machines": [
-                    { "address": "10.0.0.7", "mac": null, "name": "lab-1", "idle_seconds": 4 },
-                ]},
-                { "tree": 3, "directory": "/srv/c", "served": true, "machines": [
-                    { "address": "10.0.0.8", "mac": null, "name": null, "idle_seconds": 300 },
-                ]},
-            ],
-        });
-        serde_json::from_value(json).unwrap()
-    }
 
     #[test]
     fn a_change_ends_with_what_machines_boot_and_how_many_keep_another() {
@@ -473,26 +312,5 @@ mod tests {
             summary("debian", &root()),
             "debian: boots /srv/b now; 2 machines still run from earlier roots, and keep them"
         );
-    }
-
-    #[test]
-    fn without_a_server_only_what_is_gone_is_forgotten() {
-        let folder = tempfile::tempdir().unwrap();
-        let gone = folder.path().join("gone");
-        all_are_gone([gone.as_path()]).unwrap();
-        let refused = all_are_gone([gone.as_path(), folder.path()]).unwrap_err();
-        assert!(refused.to_string().contains("--force"), "{refused}");
-    }
-
-    #[test]
-    fn an_entry_is_not_forgotten_from_which_machines_run() {
-        let refused = nobody_loses("debian", &root()).unwrap_err().to_string();
-        assert!(
-            refused.contains("10.0.0.8") && !refused.contains("lab-1"),
-            "{refused}"
-        );
-        let mut left = root();
-        left.before.pop();
-        nobody_loses("debian", &left).unwrap();
     }
 }
