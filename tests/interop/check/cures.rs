@@ -8,7 +8,8 @@ use netroot_proto::pxe::cures::{Netroot, Problem, Product, cure};
 use netroot_proto::pxe::inputs::Loader;
 use serde_json::{Map, Value};
 
-use super::{Checked, FIRMWARE, HOST, Lab, ROUTER, list, text};
+use super::FIRMWARE;
+use super::lab::{Checked, HOST, Lab, ROUTER, list, text};
 
 /// A step: its word, and its text.
 type Step = (String, String);
