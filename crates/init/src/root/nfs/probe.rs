@@ -1,5 +1,7 @@
 //! Probes an NFS server before the kernel mounts from it.
 
+mod look_up;
+
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 
@@ -13,8 +15,8 @@ use nfs3_types::rpc::{auth_unix, opaque_auth};
 use nfs3_types::xdr_codec::Opaque;
 use rustix::io::Errno;
 
-use super::compound::{COMPOUND, Reply, Request};
-use super::fault::{Missing, NfsFault};
+use self::look_up::{Walk, look_up};
+use super::fault::NfsFault;
 use super::flavour;
 use super::refusal::{below, refusal};
 use super::server::{Questions, Server};
@@ -30,8 +32,6 @@ use crate::root::contents::{self, Contents, Instead};
 
 /// The default port of NFS (RFC 7530 §3.1; version 3 by custom).
 const NFS_PORT: u16 = 2049;
-/// How many leading names of a path may be hidden in the tree of version 4.
-const MAX_SHORTENED: usize = 4;
 /// How many exports below a path are looked at.
 const MAX_BELOW: usize = 16;
 
@@ -111,14 +111,6 @@ pub(crate) fn probe_v4(server: &Server, path: &str) -> Result<(), NfsFault> {
     }
 }
 
-/// Why a path cannot be mounted by version 4.
-enum Walk {
-    /// A name is missing.
-    Missing(Box<Missing>),
-    /// The server wants other security flavours for it; none are listed if it does not say which.
-    WrongFlavour(Vec<u32>),
-}
-
 /// Whether a version 3 server reports that it has no access control lists (NFSACL).
 ///
 /// An overlay reads the ACL of every file that the caller does not own from the lower file system (`ovl_get_acl`),
@@ -135,52 +127,6 @@ pub(super) fn lacks_access_lists(server: &Server, ports: KnownPorts) -> bool {
         ),
         Err(RpcError::ProgUnavail | RpcError::ProgMismatch { .. })
     )
-}
-
-/// The first name of a path that is missing in version 4, or that is not for AUTH_SYS. `None` if the path can be looked
-/// up, or if the server does not say.
-fn look_up(client: &mut RpcClient<Stream>, path: &str) -> Option<Walk> {
-    let mut ask = |request: Request| {
-        let call = async {
-            client
-                .call::<_, Reply>(nfs3_types::nfs3::PROGRAM, 4, COMPOUND, &request)
-                .await
-        };
-        match block_on(call) {
-            Ok(reply) => Some(reply),
-            Err(e) => {
-                debug!("cannot look up {path} over version 4: {e}");
-                None
-            }
-        }
-    };
-    let names: Vec<&str> = path
-        .split('/')
-        .filter(|name| !matches!(*name, "" | "."))
-        .collect();
-    let walked = ask(Request::walk(&names))?;
-    if let Some(depth) = walked.wrong_flavour_after() {
-        let above = names.get(..depth).unwrap_or_default();
-        let name = names.get(depth).copied().unwrap_or_default();
-        let reply = ask(Request::flavours(above, name));
-        let flavours = reply.and_then(|reply| reply.flavours(depth));
-        return Some(Walk::WrongFlavour(flavours.unwrap_or_default()));
-    }
-    let depth = walked.missing_after()?;
-    let above = names.get(..depth)?;
-    let there = ask(Request::list(above)).and_then(|reply| reply.names(depth));
-    // If one request is not answered, the others would not be either.
-    let shortened = (1..names.len())
-        .take(MAX_SHORTENED)
-        .filter_map(|first| names.get(first..))
-        .map_while(|shorter| Some((shorter, ask(Request::walk(shorter))?.is_ok())))
-        .find(|(_, is_there)| *is_there);
-    Some(Walk::Missing(Box::new(Missing {
-        above: format!("/{}", above.join("/")),
-        name: (*names.get(depth)?).to_owned(),
-        there: there.unwrap_or_default(),
-        shortened: shortened.map(|(names, _)| format!("/{}", names.join("/"))),
-    })))
 }
 
 /// A mount that is listed at a MOUNT server.
