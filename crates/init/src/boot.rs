@@ -65,6 +65,7 @@ pub(crate) fn boot(machine: &mut Machine) -> Result<Infallible, Failure> {
     machine.report.begin("switch");
     read_ahead::start(&machine.plan, machine.address.as_ref());
     rescue::stop_at(machine, Stage::Switch)?;
+    machine.loader.wait_for_requested();
     let init = ready::make_ready(&machine.plan, &root)?;
     Err(switch_root(machine, &root, &init))
 }

@@ -5,6 +5,7 @@ use std::ffi::{CStr, CString};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -28,6 +29,8 @@ const MAX_PARALLEL: usize = 16;
 /// How long to wait for a module that another thread is loading, before it is passed to the kernel once more: some
 /// drivers look for their firmware for a minute.
 const PARALLEL_LOAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long the switch to the root waits for modules that the command line names.
+const REQUESTED_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Default parameters of modules: module, parameter, value. The command line can override them.
 const DEFAULT_PARAMETERS: [(&str, &str, &str); 2] = [
@@ -66,6 +69,8 @@ struct Shared {
     load_finished: Condvar,
     /// Modaliases that were handled already.
     seen: Mutex<HashSet<String>>,
+    /// Closed by the thread that loads what the command line names, when it is through.
+    requested: Mutex<Option<Receiver<()>>>,
 }
 
 /// Modules by name.
@@ -102,6 +107,7 @@ impl Loader {
             modules: Mutex::default(),
             load_finished: Condvar::new(),
             seen: Mutex::default(),
+            requested: Mutex::default(),
         };
         Loader {
             shared: Arc::new(shared),
@@ -247,8 +253,11 @@ impl Loader {
         if self.shared.orders.wanted.is_empty() {
             return;
         }
+        let (through, requested) = mpsc::channel();
+        *self.lock(&self.shared.requested) = Some(requested);
         let loader = self.clone();
         in_background("requested", move || {
+            let _through: mpsc::Sender<()> = through;
             for module in &loader.shared.orders.wanted {
                 if loader.load(&module.value) == Loaded::Absent {
                     let (name, origin) = (&module.value, &module.origin);
@@ -258,6 +267,28 @@ impl Loader {
                 }
             }
         });
+    }
+
+    /// Waits until the modules that the command line names are loaded: the root's init finds them, as after dracut, and
+    /// the switch would end the thread that loads them.
+    pub(crate) fn wait_for_requested(&self) {
+        let Some(requested) = self.lock(&self.shared.requested).take() else {
+            return;
+        };
+        if requested.recv_timeout(REQUESTED_TIMEOUT) == Err(RecvTimeoutError::Timeout) {
+            let names: Vec<&str> = self
+                .shared
+                .orders
+                .wanted
+                .iter()
+                .map(|m| m.value.as_str())
+                .collect();
+            warn!(
+                "the modules that the command line names ({}) are not all loaded after {} s; not waiting for them any longer",
+                names.join(", "),
+                REQUESTED_TIMEOUT.as_secs()
+            );
+        }
     }
 
     fn lock<'a, T>(&self, mutex: &'a Mutex<T>) -> std::sync::MutexGuard<'a, T> {
