@@ -120,21 +120,17 @@ impl Recipe {
             if made_of(work) != built.display().to_string() {
                 whole.make_image(source, work, jobs)?;
             }
-            remove(&copy)?;
-            copy_folder(work, &copy)?;
+            copy_built(work, &copy)?;
         }
-        remove(work)?;
-        copy_folder(&copy, work)
+        copy_built(&copy, work)
     }
 
     fn make_image(&self, source: &Path, work: &Path, jobs: usize) -> Result<PathBuf> {
-        let stamp = work.join(STAMP);
-        if stamp.exists() {
-            std::fs::remove_file(&stamp).with_context(|| format!("remove {}", stamp.display()))?;
-        }
+        remove_stamp(work)?;
         let lost = self.configure(source, work)?;
         nothing_lost(self, &lost)?;
         let image = self.compile(source, work, jobs)?;
+        let stamp = work.join(STAMP);
         std::fs::write(&stamp, self.folder()?.display().to_string())
             .with_context(|| format!("write {}", stamp.display()))?;
         Ok(image)
@@ -230,7 +226,49 @@ fn made_of(work: &Path) -> String {
     std::fs::read_to_string(work.join(STAMP)).unwrap_or_default()
 }
 
-/// Copies a folder with its times, by which make knows what is up to date.
-fn copy_folder(from: &Path, to: &Path) -> Result<()> {
-    run(Command::new("cp").arg("-a").arg(from).arg(to))
+/// Copies what a kernel was built in over what is at `to`, with its times, by which make knows what is up to date. Wherever
+/// this is interrupted, no folder with a part of its files has the [`STAMP`] of a kernel that was built to its end.
+fn copy_built(from: &Path, to: &Path) -> Result<()> {
+    let unfinished = to.with_extension("unfinished");
+    remove(&unfinished)?;
+    run(Command::new("cp").arg("-a").arg(from).arg(&unfinished))?;
+    remove_stamp(to)?;
+    remove(to)?;
+    std::fs::rename(&unfinished, to)
+        .with_context(|| format!("move the copy of {} to {}", from.display(), to.display()))
+}
+
+fn remove_stamp(work: &Path) -> Result<()> {
+    let stamp = work.join(STAMP);
+    if stamp.exists() {
+        std::fs::remove_file(&stamp).with_context(|| format!("remove {}", stamp.display()))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_that_was_interrupted_is_no_part_of_the_next_one() {
+        let folder = paths::target().join(format!("tmp/copy-built-{}", std::process::id()));
+        let (from, to) = (folder.join("from"), folder.join("to"));
+        let unfinished = folder.join("to.unfinished");
+        for (place, stamp) in [(&from, "new"), (&to, "old"), (&unfinished, "interrupted")] {
+            std::fs::create_dir_all(place).unwrap();
+            std::fs::write(place.join(STAMP), stamp).unwrap();
+            std::fs::write(place.join(stamp), "").unwrap();
+        }
+        copy_built(&from, &to).unwrap();
+        assert_eq!(made_of(&to), "new");
+        assert!(to.join("new").exists());
+        assert!(!to.join("old").exists() && !to.join("interrupted").exists());
+        assert!(!unfinished.exists());
+        std::fs::remove_dir_all(&from).unwrap();
+        // What cannot be copied replaces nothing.
+        copy_built(&from, &to).unwrap_err();
+        assert_eq!(made_of(&to), "new");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }
