@@ -7,6 +7,7 @@
 //! | no cable | no carrier: nothing is at the other end of eth0 … | [`network`] |
 //! | the command line names another card | no network card to use … | [`network`] |
 //! | no DHCP server | no DHCP server answered on eth0 … | [`network`] |
+//! | the kernel has no packet sockets | the kernel has no packet sockets, which DHCP needs … | [`network`] |
 //! | a lease without a root | neither the command line nor DHCP option 17 names a root | [`network`] |
 //! | no route | there is no route from … to … | [`network`] |
 //! | the router is silent | the router … does not even answer ARP | [`network`] |

@@ -21,7 +21,7 @@ const ETHERTYPE_ARP: u16 = 0x0806;
 /// Why a packet socket could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum PacketError {
-    /// `socket(AF_PACKET)`: `EAFNOSUPPORT` means that the kernel's `af_packet` is a module that is not loaded.
+    /// `socket(AF_PACKET)`: [`PacketError::is_unsupported`] says whether the kernel has no such sockets.
     #[error("cannot open a packet socket")]
     Open(#[source] io::Error),
     /// The kernel refused the filter.
@@ -36,6 +36,14 @@ pub enum PacketError {
         #[source]
         source: io::Error,
     },
+}
+
+impl PacketError {
+    /// Whether the kernel has no packet sockets at all: `CONFIG_PACKET` is off, or its module is not loaded.
+    pub fn is_unsupported(&self) -> bool {
+        let unsupported = rustix::io::Errno::AFNOSUPPORT.raw_os_error();
+        matches!(self, Self::Open(error) if error.raw_os_error() == Some(unsupported))
+    }
 }
 
 /// A non-blocking socket for the DHCP frames of one interface.

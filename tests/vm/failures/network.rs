@@ -59,6 +59,16 @@ fn a_dhcp_timeout_is_reported_with_the_nic() -> Result<()> {
 }
 
 #[test]
+fn a_kernel_without_packet_sockets_is_reported_instead_of_a_silent_dhcp_server() -> Result<()> {
+    let lan = Lan::new("no-packet-sockets")?;
+    // The distribution's kernel has them built in: it leaves out what sets them up.
+    let line = format!("{} ip=dhcp initcall_blacklist=packet_init", root_here());
+    let mut vm = lan.boot(&line)?;
+    let sentence = "no address: the kernel has no packet sockets, which DHCP needs; add af_packet to the initrd (netroot initrd), enable CONFIG_PACKET in the kernel";
+    assert_fails_with(&mut vm, sentence)
+}
+
+#[test]
 fn a_lease_without_a_root_is_reported_with_the_ways_to_configure_one() -> Result<()> {
     let lan = Lan::new("no-root")?;
     let _dnsmasq = Dnsmasq::start(&lan.net, "br0", "10.77.0.100", "10.77.0.149", &[])?;

@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use netroot_net::Mac;
-use netroot_proto::cmdline::{BootPlan, Complaint, NicSelector};
+use netroot_proto::cmdline::{BootPlan, Complaint, Method, NicSelector};
 use netroot_proto::dhcp::lease::Lease;
 
 pub(crate) use self::error::LeaseError;
@@ -46,6 +46,8 @@ struct NicAttempt {
     address: Option<(Moment, Address)>,
     /// The command line excludes it.
     disabled: bool,
+    /// It would ask a server, and the kernel has no packet sockets.
+    lacks_packet_sockets: bool,
 }
 
 /// Waits until a NIC has an address that a root can be mounted with. NICs with which an earlier boot attempt failed (by
@@ -165,6 +167,7 @@ impl LeaseSearch<'_> {
             carrier: None,
             address: None,
             disabled: wanted == Addressing::Off,
+            lacks_packet_sockets: false,
         };
         match wanted {
             Addressing::Off => {}
@@ -176,7 +179,10 @@ impl LeaseSearch<'_> {
                 let identity = client_identity::identity(&self.plan.network, request);
                 match DhcpClient::start(attempt.nic.index, attempt.nic.mac, identity) {
                     Ok(client) => attempt.client = Some(client),
-                    Err(e) => warn!("{}: {e}: {}", attempt.nic.name, causes(&e)),
+                    Err(e) => {
+                        warn!("{}: {e}: {}", attempt.nic.name, causes(&e));
+                        attempt.lacks_packet_sockets = e.is_kernels();
+                    }
                 }
             }
         }
@@ -266,6 +272,12 @@ impl LeaseSearch<'_> {
         if !requests.is_empty() && requests.iter().all(is_unreadable) {
             return Err(self.no_nic());
         }
+        let protocol = protocol(&self.plan.network);
+        let lacks_packet_sockets = asking().any(|p| p.lacks_packet_sockets);
+        // Only a NIC whose address is on the command line is worth waiting for then.
+        if lacks_packet_sockets && requests.iter().all(|r| r.method != Method::Static) {
+            return Err(LeaseError::NoPacketSockets { protocol });
+        }
         let names = |attempts: Vec<&NicAttempt>| {
             attempts
                 .iter()
@@ -281,10 +293,13 @@ impl LeaseSearch<'_> {
             if waited < timeout {
                 return Ok(since.after(timeout));
             }
-            return Err(LeaseError::NoDhcp {
-                protocol: protocol(&self.plan.network),
-                interfaces: names(carriers),
-                waited,
+            return Err(match lacks_packet_sockets {
+                true => LeaseError::NoPacketSockets { protocol },
+                false => LeaseError::NoDhcp {
+                    protocol,
+                    interfaces: names(carriers),
+                    waited,
+                },
             });
         }
         let timeout = timeouts::carrier(&self.plan.network);
@@ -428,5 +443,26 @@ mod tests {
         let plan = BootPlan::parse("ip=10.0.0.300 ip=eth7:dhcp");
         let waits = search(&plan, &BTreeMap::new()).deadline(Moment::at(Duration::from_secs(1)));
         assert!(waits.is_ok(), "eth7 may still appear");
+    }
+
+    #[test]
+    fn a_kernel_without_packet_sockets_is_told_at_once_unless_another_nic_may_have_an_address() {
+        let failed = BTreeMap::new();
+        let end = |line: &str, seconds: u64| {
+            let plan = BootPlan::parse(line);
+            let mut search = search(&plan, &failed);
+            for attempt in search.attempts.values_mut() {
+                attempt.carrier = Some(Moment::at(Duration::ZERO));
+                attempt.lacks_packet_sockets = true;
+            }
+            let end = search.deadline(Moment::at(Duration::from_secs(seconds)));
+            end.err().map(|error| error.to_string())
+        };
+        let sentence = "no address: the kernel has no packet sockets, which DHCP needs; add af_packet to the initrd \
+            (netroot initrd), enable CONFIG_PACKET in the kernel, or give ip=<address>::<gateway>:<netmask>";
+        assert_eq!(end("ip=dhcp", 0).as_deref(), Some(sentence));
+        let another = "ip=eth0:dhcp ip=10.0.0.9:::24::eth7:off";
+        assert_eq!(end(another, 1), None);
+        assert_eq!(end(another, 600).as_deref(), Some(sentence));
     }
 }

@@ -38,6 +38,13 @@ pub(crate) enum ClientError {
     Address(Mac),
 }
 
+impl ClientError {
+    /// Whether it is the kernel that cannot, whichever the NIC.
+    pub(crate) fn is_kernels(&self) -> bool {
+        matches!(self, Self::Socket(error) if error.is_unsupported())
+    }
+}
+
 /// How long the kernel may take to attach the queue of a NIC whose carrier has just come (`dev_activate`, called by
 /// `linkwatch_event`, `net/core/link_watch.c`). A frame that is sent before is dropped without an error, and the next one
 /// is a second away; with one processor, the kernel's worker runs only once this program sleeps. The flag `IFF_RUNNING`

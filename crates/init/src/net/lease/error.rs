@@ -46,6 +46,14 @@ pub(crate) enum LeaseError {
         /// How long servers were asked.
         waited: Duration,
     },
+    /// The kernel cannot send what a machine without an address sends.
+    #[error(
+        "no address: the kernel has no packet sockets, which {protocol} needs; add af_packet to the initrd (netroot initrd), enable CONFIG_PACKET in the kernel, or give ip=<address>::<gateway>:<netmask>"
+    )]
+    NoPacketSockets {
+        /// The protocol that was to be used: DHCP or BOOTP.
+        protocol: &'static str,
+    },
     /// Another machine said so after the probe.
     #[error(
         "{address}, the address from the DHCP server, is in use by {owner}; it is given back for another one. Give that machine an address outside the DHCP server's range, or reserve its own"
