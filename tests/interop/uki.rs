@@ -61,6 +61,28 @@ fn section(image: &Path, name: &str, folder: &Path) -> Result<Vec<u8>> {
     Ok(fs::read(file)?)
 }
 
+/// PCR 11 of a TPM once an image of systemd 252 with these sections was measured, by that systemd's own tool.
+fn measured(net: &Net, sections: &[(&str, Vec<u8>)]) -> Result<String> {
+    let folder = net.logs().join("sections");
+    fs::create_dir_all(&folder)?;
+    let root = paths::debian_root().display().to_string();
+    let mut argv = vec!["chroot".to_owned(), root.clone()];
+    argv.push("/lib/systemd/systemd-measure".to_owned());
+    argv.extend(["calculate", "--bank=sha256", "--phase=:", "--json=short"].map(str::to_owned));
+    for (name, content) in sections {
+        fs::write(folder.join(name), content)?;
+        argv.push(format!("--{name}=/mnt/{name}"));
+    }
+    let folder = folder.display().to_string();
+    net.run(&["mount", "--bind", &folder, &format!("{root}/mnt")])?;
+    let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
+    let said = net.run(&argv)?;
+    net.run(&["umount", &format!("{root}/mnt")])?;
+    let said: serde_json::Value = serde_json::from_str(&said)?;
+    let value = said.pointer("/sha256/0/hash").and_then(|it| it.as_str());
+    Ok(value.context("the value of the PCR")?.to_owned())
+}
+
 /// Whether sbsigntool finds a signature of this key in it.
 fn verified(image: &Path, key: &SigningKey) -> Result<bool> {
     let image = image.display().to_string();
@@ -133,6 +155,67 @@ fn an_image_has_its_parts_and_a_signature_that_sbverify_accepts() -> Result<()> 
     let done = uki(root.path(), &unsigned, &[])?;
     assert!(String::from_utf8_lossy(&done.stderr).contains("not signed"));
     assert!(!verified(&unsigned, &own)?);
+    Ok(())
+}
+
+#[test]
+fn the_value_of_a_tpms_pcr_is_that_of_systemd_measure_and_changes_with_the_command_line()
+-> Result<()> {
+    let net = Net::new("uki-measure")?;
+    let root = TinyRoot::with_stub()?;
+    fs::write(root.path().join("etc/os-release"), "ID=tiny\n")?;
+    let image = net.logs().join("measured.efi");
+    let described = |more: &[&str]| -> Result<serde_json::Value> {
+        let done = uki(root.path(), &image, &[&["--json"], more].concat())?;
+        let said = String::from_utf8_lossy(&done.stderr);
+        ensure!(done.status.success() && said.is_empty(), "{said}");
+        Ok(serde_json::from_slice(&done.stdout)?)
+    };
+    let mut values = Vec::new();
+    for append in ["quiet", "quiet debug"] {
+        let described = described(&["--append", append])?;
+        let section = |name: &'static str| {
+            let content = section(&image, &format!(".{name}"), net.logs());
+            content.map(|content| (name, content))
+        };
+        let sections = ["linux", "osrel", "cmdline", "initrd"].map(section);
+        let sections = sections.into_iter().collect::<Result<Vec<_>>>()?;
+        assert_eq!(described["pcr_11"], *measured(&net, &sections)?);
+        assert_eq!(described["length"], fs::metadata(&image)?.len());
+        let line = format!("root=/dev/nfs ip=dhcp ro rd.overlay {append}");
+        assert_eq!(described["command_line"], *line);
+        values.push(described["pcr_11"].clone());
+    }
+    assert_ne!(values.first(), values.last());
+
+    // The same for people, and nothing of what a stub measures that nobody knows.
+    let said = |more: &[&str]| -> Result<String> {
+        let done = uki(root.path(), &image, more)?;
+        Ok(String::from_utf8_lossy(&done.stderr).into_owned())
+    };
+    let text = said(&["--append", "quiet debug"])?;
+    let value = values.last().and_then(|value| value.as_str());
+    let line = format!(
+        "PCR 11 after the stub (SHA-256): {}\n",
+        value.context("a value")?
+    );
+    assert!(text.contains(&line), "{text}");
+    let stub = net.logs().join("later.stub");
+    let mut later = fs::read(root.path().join(TinyRoot::STUB))?;
+    let version = b"systemd-stub 252";
+    let at = later
+        .windows(version.len())
+        .position(|part| part == version);
+    let at = at.context("the stub's version")? + version.len() - 3;
+    later[at..at + 3].copy_from_slice(b"999");
+    fs::write(&stub, later)?;
+    let stub = stub.display().to_string();
+    assert_eq!(
+        described(&["--stub", &stub])?["pcr_11"],
+        serde_json::Value::Null
+    );
+    let text = said(&["--stub", &stub])?;
+    assert!(text.contains("PCR 11 is not predicted: "), "{text}");
     Ok(())
 }
 

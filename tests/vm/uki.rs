@@ -2,10 +2,12 @@
 //! that netroot made and signed, and no boot loader.
 
 use std::path::Path;
+use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use netroot_harness::{
-    Firmware, NetrootServe, Nic, SignatureLists, SigningKey, TinyRoot, Vm, paths,
+    Firmware, NetrootServe, Nic, QUICK_KERNEL_PARAMETERS, SignatureLists, SigningKey, TinyRoot, Vm,
+    VmBuilder, paths,
 };
 
 use crate::lan::{Facts, Lan, MACHINE, TIMEOUT, wait_for_lockdown};
@@ -17,11 +19,16 @@ fn serve(lan: &Lan, root: &Path, key: &SigningKey) -> Result<NetrootServe> {
 }
 
 /// A machine that trusts this key.
-fn power_on(lan: &Lan, firmware: Firmware, key: &SigningKey) -> Result<Vm> {
+fn trusting<'lan>(lan: &'lan Lan, firmware: Firmware, key: &SigningKey) -> Result<VmBuilder<'lan>> {
     let trusted = SignatureLists::default().certificate(&key.der()?);
     let nic = Nic::virtio(&lan.tap, MACHINE);
     let machine = lan.machine().memory_mib(1024).firmware(firmware);
-    machine.trusting(trusted).nic(nic).start()
+    Ok(machine.trusting(trusted).nic(nic))
+}
+
+/// The same, powered on.
+fn power_on(lan: &Lan, firmware: Firmware, key: &SigningKey) -> Result<Vm> {
+    trusting(lan, firmware, key)?.start()
 }
 
 fn image(root: &Path) -> Result<String> {
@@ -61,6 +68,53 @@ fn firmware_with_an_own_key_boots_by_pxe_and_the_kernel_is_locked_down() -> Resu
     vm.wait(TIMEOUT)?;
     let text = server.output().text();
     assert!(text.contains(&image(root.path())?), "{text}");
+    Ok(())
+}
+
+/// What `netroot uki` says of the image that [`serve`] serves: of the same root, options and key, and with an initrd that is
+/// compressed as much.
+fn described(lan: &Lan, root: &Path, key: &SigningKey) -> Result<serde_json::Value> {
+    let image = lan.net.logs().join("described.efi");
+    let done = Command::new(paths::netroot()?)
+        .args(["uki", "--json", "--modules", "virtio_net", "--level", "12"])
+        .args(["--append", QUICK_KERNEL_PARAMETERS])
+        .args([Path::new("--sign-key"), &key.key])
+        .args([Path::new("--sign-cert"), &key.certificate])
+        .args([Path::new("-o"), &image, root])
+        .output()?;
+    let said = String::from_utf8_lossy(&done.stderr);
+    ensure!(done.status.success(), "{said}");
+    serde_json::from_slice(&done.stdout).context("read what netroot uki says")
+}
+
+#[test]
+fn a_tpm_has_the_value_that_netroot_uki_predicts_of_kernel_initrd_and_command_line() -> Result<()> {
+    let lan = Lan::new("uki-tpm")?;
+    let key = SigningKey::make(lan.net.logs(), "own")?;
+    let root = TinyRoot::with_stub()?;
+    let _server = serve(&lan, root.path(), &key)?;
+    let described = described(&lan, root.path(), &key)?;
+    let mut vm = trusting(&lan, Firmware::SecureBootHttp, &key)?
+        .tpm()
+        .start()?;
+    let facts = Facts::of(&vm)?;
+    facts.assert_overlay();
+    vm.wait(TIMEOUT)?;
+    let pcrs = facts.all("pcr").to_lowercase();
+    let pcr = |number: &str| {
+        let mut lines = pcrs.lines().filter_map(|line| line.split_once(' '));
+        let found = lines.find(|(at, _)| *at == number);
+        found.map(|(_, value)| value.to_owned())
+    };
+    let zero = "0".repeat(64);
+    assert_eq!(pcr("11").as_deref(), described["pcr_11"].as_str(), "{pcrs}");
+    // Nobody gave a command line from outside.
+    assert_eq!(pcr("12").as_deref(), Some(&*zero), "{pcrs}");
+    // Firmware has measured the file, and whom it trusts.
+    for number in ["4", "7"] {
+        let value = pcr(number).with_context(|| pcrs.clone())?;
+        assert!(value.len() == 64 && value != zero, "{pcrs}");
+    }
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use netroot_initramfs::build;
 use netroot_nfs_export::HiddenPaths;
@@ -13,11 +13,13 @@ use netroot_printable::Printable;
 use netroot_secure_boot::{SigningKey, SigningKeyError};
 use rustix::fs::OFlags;
 use rustix::thread::CapabilitySet;
+use serde::Serialize;
 
 use crate::catalog::name_of_directory;
 use crate::confinement::seccomp::Work;
 use crate::confinement::{Confinement, confine, limits};
 use crate::initrd_command::InitrdOptions;
+use crate::json;
 use crate::option_value::{appended, nfsroot};
 use crate::output_file;
 use crate::unified_image::{self, Ingredients, UnifiedImageError};
@@ -33,7 +35,10 @@ Examples:
 
 The command line in the image says `root=/dev/nfs ip=dhcp`: which root that is comes by DHCP's option 17, which
 `netroot serve` sends; or name it with --nfsroot. The stub is systemd's, from the root (Debian: systemd-boot-efi).
-The same root, key and options give the same image, bit for bit; SOURCE_DATE_EPOCH is honoured.";
+The same root, key and options give the same image, bit for bit; SOURCE_DATE_EPOCH is honoured.
+
+PCR 11 is what a TPM 2.0 has in its bank for SHA-256 once the stub has measured kernel, initrd and command line, as
+`systemd-measure calculate --phase=:` says it; secrets can be sealed to it. systemd in the root extends it later.";
 
 /// The arguments of `netroot uki`.
 #[derive(Debug, Clone, Args)]
@@ -74,14 +79,39 @@ pub(crate) struct UkiArgs {
     /// The file to write; `-` is standard output.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
+
+    /// Print what is in the image as one JSON object, on standard output, instead of text on standard error.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What was made.
+#[derive(Serialize)]
+struct Summary<'a> {
+    output: String,
+    /// In bytes, with the signature.
+    length: u64,
+    kernel: &'a str,
+    initrd_length: usize,
+    command_line: &'a str,
+    /// Parameters that were appended and are not in it.
+    left_out: &'a [String],
+    signer: Option<String>,
+    /// In hexadecimal digits, of the bank for SHA-256.
+    pcr_11: Option<String>,
 }
 
 /// Reads the key, confines this process, then makes the image. What is in it is said on standard error, since the image may
-/// go to standard output.
+/// go to standard output; with `--json` it may not.
 ///
 /// # Errors
 /// Names the cause, the file and the remedy. The output file is then unchanged.
 pub(crate) fn run(args: &UkiArgs) -> Result<()> {
+    if args.json && args.output == Path::new("-") {
+        bail!(
+            "standard output takes the image (-o -) or the description of it (--json): name a file with -o"
+        );
+    }
     let key = match (&args.sign_key, &args.sign_cert) {
         (Some(key), Some(certificate)) => Some(signing_key(key, certificate)?),
         _ => None,
@@ -123,31 +153,55 @@ pub(crate) fn run(args: &UkiArgs) -> Result<()> {
             written => Ok(written?),
         }
     })?;
-    let mut text = format!(
-        "{}: {} bytes, kernel {}, initrd {} bytes\ncommand line: {}\n",
-        args.output.display(),
-        written.length,
-        parts.kernel.version,
-        initrd.len(),
-        command_line.line,
-    );
-    for left_out in &command_line.left_out {
-        text += &format!(
-            "left out, since it differs between machines, and an image has one command line: {left_out}\n"
-        );
-    }
-    text += &match &key {
-        Some(key) => format!("signed by {}\n", key.signer()),
-        None => {
-            "not signed: firmware with Secure Boot refuses it (--sign-key and --sign-cert sign it)\n"
-                .to_owned()
-        }
+    let summary = Summary {
+        output: args.output.display().to_string(),
+        length: written.length,
+        kernel: &parts.kernel.version,
+        initrd_length: initrd.len(),
+        command_line: &command_line.line,
+        left_out: &command_line.left_out,
+        signer: key.as_ref().map(SigningKey::signer),
+        pcr_11: written.pcr_11.map(|value| value.to_string()),
     };
+    if args.json {
+        let text = json::to_string(&summary)? + "\n";
+        let printed = io::stdout().write_all(text.as_bytes());
+        return printed.context("writing to standard output");
+    }
     // The image is written, whether or not anybody reads this.
-    for line in text.lines() {
+    for line in summary.text().lines() {
         let _ = writeln!(io::stderr(), "{}", Printable(line));
     }
     Ok(())
+}
+
+impl Summary<'_> {
+    fn text(&self) -> String {
+        let mut text = format!(
+            "{}: {} bytes, kernel {}, initrd {} bytes\ncommand line: {}\n",
+            self.output, self.length, self.kernel, self.initrd_length, self.command_line,
+        );
+        for left_out in self.left_out {
+            text += &format!(
+                "left out, since it differs between machines, and an image has one command line: {left_out}\n"
+            );
+        }
+        text += &match &self.signer {
+            Some(signer) => format!("signed by {signer}\n"),
+            None => {
+                "not signed: firmware with Secure Boot refuses it (--sign-key and --sign-cert sign it)\n"
+                    .to_owned()
+            }
+        };
+        text += &match &self.pcr_11 {
+            Some(value) => format!("PCR 11 after the stub (SHA-256): {value}\n"),
+            None => {
+                "PCR 11 is not predicted: it is not known what this stub measures (of those of systemd 252, 253 and 255 to 260 it is)\n"
+                    .to_owned()
+            }
+        };
+        text
+    }
 }
 
 /// The longest key, certificate or stub, in bytes.

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use netroot_initramfs::{Architecture, Kernel, RootTree, RootTreeError};
 use netroot_nfs_export::HiddenPaths;
 use netroot_secure_boot::{Hashing, SignError, SigningKey};
-use netroot_uki::{Image, KERNEL_START, Parts, UkiError, WriteError, lay_out};
+use netroot_uki::{Image, KERNEL_START, Parts, Pcr, UkiError, WriteError, lay_out};
 
 use crate::append::{self, Values};
 use crate::catalog::RootArguments;
@@ -84,6 +84,8 @@ pub(crate) struct Written {
     pub(crate) length: u64,
     /// The signature at its end; empty without a key. Of different images it differs.
     pub(crate) signature: Vec<u8>,
+    /// The value of a TPM's PCR 11 once the image's stub has measured it, if that is known.
+    pub(crate) pcr_11: Option<Pcr>,
 }
 
 /// The command line of an image.
@@ -139,22 +141,24 @@ pub(crate) fn write(
 ) -> Result<Written, UnifiedImageError> {
     let (mut image, mut kernel) = laid_out(from)?;
     let Some(key) = from.key else {
-        image.write(to, initrd, &mut kernel.content)?;
+        let pcr_11 = image.write(to, initrd, &mut kernel.content)?;
         return Ok(Written {
             length: image.length(),
             signature: Vec::new(),
+            pcr_11,
         });
     };
     // Of any image: they have one length.
     let length = key.certificate_table(&[0; 32])?.len() as u64;
     image.reserve_certificates(u32::try_from(length).map_err(|_| UkiError::Long)?)?;
     let mut hashing = Hashing::new(to, image.unsigned());
-    image.write(&mut hashing, initrd, &mut kernel.content)?;
+    let pcr_11 = image.write(&mut hashing, initrd, &mut kernel.content)?;
     let signature = key.certificate_table(&hashing.finish())?;
     to.write_all(&signature).map_err(WriteError::Output)?;
     Ok(Written {
         length: image.length() + length,
         signature,
+        pcr_11,
     })
 }
 

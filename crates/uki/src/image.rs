@@ -3,8 +3,12 @@
 use std::io::{self, Read, Write};
 use std::ops::Range;
 
+use ring::digest::{Context, SHA256};
+
 use crate::error::UkiError;
+use crate::measurement::{self, Digest, Pcr};
 use crate::program::{Program, Reserved};
+use crate::{INITRD, LINUX};
 
 /// How much of the kernel and of the initrd is in memory at a time, in bytes.
 const CHUNK: usize = 128 << 10;
@@ -60,7 +64,9 @@ impl Image {
         self.program.unsigned()
     }
 
-    /// Writes it, with as many bytes of the initrd and of the kernel as were announced.
+    /// Writes it, with as many bytes of the initrd and of the kernel as were announced. Returns the value that PCR 11 has
+    /// once its stub has measured it, if that is known of its stub: of those of systemd 252, 253 and
+    /// 255 to 260.
     ///
     /// # Errors
     /// What cannot be read or written.
@@ -69,21 +75,24 @@ impl Image {
         to: &mut dyn Write,
         initrd: &mut dyn Read,
         kernel: &mut dyn Read,
-    ) -> Result<(), WriteError> {
+    ) -> Result<Option<Pcr>, WriteError> {
         let head = to.write_all(self.program.bytes());
         head.map_err(WriteError::Output)?;
-        copy(to, initrd, self.initrd, WriteError::Initrd)?;
-        copy(to, kernel, self.kernel, WriteError::Kernel)
+        let initrd = copy(to, initrd, self.initrd, WriteError::Initrd)?;
+        let kernel = copy(to, kernel, self.kernel, WriteError::Kernel)?;
+        let written = [(INITRD, initrd), (LINUX, kernel)];
+        Ok(measurement::pcr_11(&self.program, &written))
     }
 }
 
-/// Copies the content of a section, and the zeros behind it.
+/// Copies the content of a section, and the zeros behind it. Returns the content's digest.
 fn copy(
     to: &mut dyn Write,
     from: &mut dyn Read,
     section: Reserved,
     unreadable: impl Fn(io::Error) -> WriteError,
-) -> Result<(), WriteError> {
+) -> Result<Digest, WriteError> {
+    let mut hash = Context::new(&SHA256);
     let mut chunk = vec![0; CHUNK];
     let mut left = usize::try_from(section.length).unwrap_or(usize::MAX);
     while left > 0 {
@@ -91,9 +100,10 @@ fn copy(
         let part = chunk.get_mut(..next).unwrap_or_default();
         from.read_exact(part).map_err(&unreadable)?;
         to.write_all(part).map_err(WriteError::Output)?;
+        hash.update(part);
         left -= next;
     }
     let mut zeros = io::repeat(0).take(u64::from(section.padding));
-    let padded = io::copy(&mut zeros, to).map(drop);
-    padded.map_err(WriteError::Output)
+    io::copy(&mut zeros, to).map_err(WriteError::Output)?;
+    Ok(measurement::finished(hash))
 }

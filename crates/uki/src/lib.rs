@@ -7,6 +7,8 @@
 //! `--os-release` and `--uname`. That is not in Debian 12, and is a Python program that would have to run in the root; this
 //! runs where netroot does, in a confined process.
 //!
+//! Writing it also tells what the stub will measure into a TPM ([`Pcr`]).
+//!
 //! Not included: the signature (`netroot-secure-boot`), and the sections `.splash`, `.dtb`, `.ucode` and `.pcrsig`.
 //!
 //! Sources: UAPI.5 (unified kernel image); systemd's `src/boot/efi/stub.c` and `src/ukify/ukify.py`; Microsoft's "PE Format".
@@ -15,10 +17,12 @@
 
 mod error;
 mod image;
+mod measurement;
 mod program;
 
 pub use error::UkiError;
 pub use image::{Image, WriteError};
+pub use measurement::Pcr;
 
 use error::LONGEST_COMMAND_LINE;
 use program::{Program, machine_of};

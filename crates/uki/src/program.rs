@@ -43,7 +43,8 @@ const PAGE: u32 = 4096;
 /// Of what the offsets of sections in a file are multiples (PE format, "FileAlignment"), and the most for addresses.
 const FILE_ALIGNMENTS: RangeInclusive<u32> = 512..=64 << 10;
 const MOST_SECTION_ALIGNMENT: u32 = 1 << 20;
-/// What systemd's stub says of itself in its section `.sdmagic`.
+/// The section in which systemd's stub says what it is, and what it says.
+const MAGIC_SECTION: &str = ".sdmagic";
 const SYSTEMD: &[u8] = b"#### LoaderInfo: systemd-stub";
 
 /// The processor that an EFI program is for, if it is one.
@@ -159,7 +160,7 @@ impl Program {
             let size = number(VIRTUAL_SIZE)?.max(length);
             let end = number(VIRTUAL_ADDRESS)?.checked_add(size);
             memory_end = memory_end.max(end.ok_or(SECTIONS)?);
-            is_systemds |= is_called(stub, entry, ".sdmagic") && content.starts_with(SYSTEMD);
+            is_systemds |= is_called(stub, entry, MAGIC_SECTION) && content.starts_with(SYSTEMD);
         }
         if !is_systemds {
             return Err(UkiError::Stub(
@@ -245,11 +246,43 @@ impl Program {
 
     /// Whether it has no section with this name yet.
     pub(crate) fn lacks(&self, name: &'static str) -> Result<(), UkiError> {
-        let mut entries = self.headers.entries();
-        match entries.any(|entry| is_called(&self.bytes, entry, name)) {
+        match self.has(name) {
             true => Err(UkiError::Taken(name)),
             false => Ok(()),
         }
+    }
+
+    /// Whether it has a section with this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.entry_of(name).is_some()
+    }
+
+    /// The content of a section, as it is in memory; `None` if it is not all here.
+    pub(crate) fn content(&self, name: &str) -> Option<&[u8]> {
+        let entry = self.entry_of(name)?;
+        let number = |at| u32_at(&self.bytes, entry + at);
+        let (offset, length) = (number(RAW_OFFSET)?, number(VIRTUAL_SIZE)?);
+        // What is longer in memory than in the file ends with zeros, up to 4 GiB of them.
+        (length <= number(RAW_SIZE)?).then_some(())?;
+        let start = index(offset);
+        self.bytes.get(start..start.checked_add(index(length))?)
+    }
+
+    /// The version of systemd that its stub says it is of.
+    pub(crate) fn stub_version(&self) -> Option<u16> {
+        let said = self.content(MAGIC_SECTION)?.strip_prefix(SYSTEMD)?;
+        let digits = said.strip_prefix(b" ")?;
+        let length = digits.iter().take_while(|byte| byte.is_ascii_digit());
+        let (digits, rest) = digits.split_at_checked(length.count())?;
+        // As in `252.39-1~deb12u2`, `257~rc2` and `258 ####`.
+        let is_whole = rest.first().is_some_and(|next| b".-~+ ".contains(next));
+        let text = str::from_utf8(digits).ok().filter(|_| is_whole)?;
+        text.parse().ok()
+    }
+
+    fn entry_of(&self, name: &str) -> Option<usize> {
+        let mut entries = self.headers.entries();
+        entries.find(|entry| is_called(&self.bytes, *entry, name))
     }
 
     /// Adds a section behind all others, in the file and in memory. None of them may be a reserved one.

@@ -113,6 +113,11 @@ fn main() {
         let kib = read(&format!("/sys/class/bdi/{device}/read_ahead_kb"));
         say("readahead", &format!("{device} {kib}"));
     }
+    // Of the boot: firmware, its keys, and what systemd's stub measures.
+    for pcr in [4, 7, 11, 12] {
+        let value = read(&format!("/sys/class/tpm/tpm0/pcr-sha256/{pcr}"));
+        say("pcr", &format!("{pcr} {}", value.trim()));
+    }
     let nfs_client = "/sys/fs/nfs/net/nfs_client/identifier";
     say("nfs-client", &read(nfs_client));
     say("arguments", &arguments());

@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use super::firmware::Firmware;
 use super::machine::{COUNTED, Vm};
+use super::tpm::Tpm;
 use super::unpacked::unpacked;
 use super::variable_store::{SignatureLists, Variable};
 use crate::accel::Accel;
@@ -39,6 +40,7 @@ pub struct VmBuilder<'net> {
     may_panic: bool,
     clock: Option<String>,
     uuid: Option<String>,
+    has_tpm: bool,
     hardware: Vec<String>,
 }
 
@@ -63,6 +65,7 @@ impl<'net> VmBuilder<'net> {
             may_panic: false,
             clock: None,
             uuid: None,
+            has_tpm: false,
             hardware: Vec::new(),
         }
     }
@@ -200,10 +203,17 @@ impl<'net> VmBuilder<'net> {
         self
     }
 
+    /// Adds a TPM 2.0. The processor has to be an x86_64's.
+    #[must_use]
+    pub fn tpm(mut self) -> Self {
+        self.has_tpm = true;
+        self
+    }
+
     /// Powers it on.
     ///
     /// # Errors
-    /// When QEMU or the firmware's files are missing.
+    /// When QEMU, the firmware's files or the program of the TPM are missing.
     pub fn start(self) -> Result<Vm> {
         let accel = self.accel.unwrap_or_else(|| Accel::of(self.processor));
         let serial = if self.streams.input == Input::Terminal {
@@ -260,6 +270,9 @@ impl<'net> VmBuilder<'net> {
         }
         argv.extend(self.processor.hardware().iter().map(|&word| word.into()));
         argv.extend(self.hardware.iter().cloned());
+        let tpm = self.has_tpm.then(|| Tpm::start(self.net, &self.name));
+        let tpm = tpm.transpose()?;
+        argv.extend(tpm.iter().flat_map(Tpm::arguments));
         for (index, nic) in self.nics.iter().enumerate() {
             argv.extend(nic.arguments(index, self.processor));
         }
@@ -276,6 +289,7 @@ impl<'net> VmBuilder<'net> {
         Ok(Vm {
             program,
             nics: self.nics,
+            _tpm: tpm,
             control,
             may_panic: self.may_panic,
         })

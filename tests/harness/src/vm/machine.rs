@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 
+use super::tpm::Tpm;
 use crate::nic::Nic;
 use crate::program::{Finished, Program};
 use crate::qmp;
@@ -22,6 +23,8 @@ pub(super) const COUNTED: &str = "memory-backend-memfd";
 pub struct Vm {
     pub(super) program: Program,
     pub(super) nics: Vec<Nic>,
+    /// It ends after the machine.
+    pub(super) _tpm: Option<Tpm>,
     pub(super) control: PathBuf,
     pub(super) may_panic: bool,
 }
