@@ -8,8 +8,10 @@ use ring::digest::{Context, SHA256};
 use crate::error::UkiError;
 use crate::measurement::{self, Digest, Pcr};
 use crate::program::{Program, Reserved};
-use crate::{INITRD, LINUX};
 
+/// The sections of the long parts.
+pub(crate) const INITRD: &str = ".initrd";
+pub(crate) const LINUX: &str = ".linux";
 /// How much of the kernel and of the initrd is in memory at a time, in bytes.
 const CHUNK: usize = 128 << 10;
 

@@ -25,14 +25,11 @@ pub use image::{Image, WriteError};
 pub use measurement::Pcr;
 
 use error::LONGEST_COMMAND_LINE;
+use image::{INITRD, LINUX};
 use program::{Program, machine_of};
 
 /// As much of a kernel as [`Parts::kernel_start`] needs, in bytes: its headers are in the first page or two.
 pub const KERNEL_START: u64 = 64 << 10;
-
-/// The sections of the long parts.
-const INITRD: &str = ".initrd";
-const LINUX: &str = ".linux";
 
 /// What an image is made of.
 #[derive(Debug, Clone, Copy)]
