@@ -3,6 +3,8 @@
 use std::io;
 use std::process::{Child, Command};
 
+use rustix::process::{getpriority_process, setpriority_process};
+
 /// Their niceness: the root's init is what people wait for, and with one processor the two share it.
 pub(crate) const NICENESS: i32 = 10;
 
@@ -12,10 +14,13 @@ pub(crate) const NICENESS: i32 = 10;
 /// Those of [`Command::spawn`].
 pub(crate) fn spawn(command: &mut Command) -> io::Result<Child> {
     // A program inherits the priority of the thread that starts it.
-    let lowered = rustix::process::nice(NICENESS);
+    let own = getpriority_process(None);
+    if let Ok(own) = own {
+        let _ = setpriority_process(None, own + NICENESS);
+    }
     let child = command.spawn();
-    if lowered.is_ok() {
-        let _ = rustix::process::nice(-NICENESS);
+    if let Ok(own) = own {
+        let _ = setpriority_process(None, own);
     }
     child
 }
