@@ -87,12 +87,6 @@ impl OnDemand {
     }
 }
 
-/// Why a test has to fail with its kernel, if it has to.
-fn known_difference(test: &Test) -> Option<&'static str> {
-    let kernel = test.kernel.as_ref()?;
-    kernels::known_difference(&kernel.version, &test.name)
-}
-
 /// The running tests.
 pub(crate) struct RootTests {
     scheduler: JoinHandle<Vec<Done>>,
@@ -173,7 +167,7 @@ impl Summary {
     pub(crate) fn judge(&self) -> Result<String> {
         let mut failed = Vec::new();
         for done in &self.0 {
-            match (&done.result, known_difference(&done.test)) {
+            match (&done.result, kernels::known_end(done)) {
                 (Ok(()), None) => {}
                 (Err(_), Some(why)) => {
                     println!("{} fails, as it has to: {why}", done.test.title());
@@ -204,7 +198,7 @@ impl Summary {
                 test: done.test.name.clone(),
                 kernel: kernel.version.clone(),
                 passed: done.result.is_ok(),
-                known: known_difference(&done.test),
+                known: kernels::known_end(done),
             })
         };
         self.0.iter().filter_map(of).collect()
@@ -229,9 +223,9 @@ fn list(which: &Which) -> Result<Vec<Test>> {
         }
         Which::All(kernels) => {
             let mut few = kernels::each_with(kernels, &all, kernels::is_one_of_the_few)?;
-            few.retain(|test| match known_difference(test) {
-                Some(why) => {
-                    println!("{} is not run: {why}", test.title());
+            few.retain(|test| match kernels::known_difference(test) {
+                Some(difference) => {
+                    println!("{} is not run: {}", test.title(), difference.why);
                     false
                 }
                 None => true,

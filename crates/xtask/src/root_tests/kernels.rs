@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use anyhow::{Result, ensure};
 
-use super::one_test::Test;
+use super::one_test::{Done, Test};
 use crate::setup::distribution_kernels::FetchedKernel;
 
 /// What `cargo xtask test` runs with an old and a new kernel: NFS 3 and 4.2, an overlay, a bond, and a refusal.
@@ -32,21 +32,24 @@ const WITHOUT_IT: [&str; 8] = [
 ];
 
 /// A difference that a kernel makes, in README's table with the same words.
-struct Difference {
+pub(super) struct Difference {
     /// The first version with it, and the first one without it again.
     since: (u32, u32),
     until: Option<(u32, u32)>,
     /// The beginning of the tests' names.
     tests: &'static str,
-    why: &'static str,
+    pub(super) why: &'static str,
+    /// What such a test's log has then. One that fails without it fails for another reason.
+    says: &'static str,
 }
 
-const DIFFERENCES: [Difference; 1] = [Difference {
+static DIFFERENCES: [Difference; 1] = [Difference {
     since: (6, 6),
     until: None,
     tests: "nfs_versions::version_4_2_mounts",
     why: "Linux asks for READ_PLUS since 6.6, and NFS-Ganesha answers it as the protocol says since 6.2 only; \
           give `vers=4.1` or `vers=3`",
+    says: "(Linux from 6.6 on cannot read by 4.2 from NFS-Ganesha before 6.2)",
 }];
 
 /// How a test went with a kernel.
@@ -58,14 +61,28 @@ pub(crate) struct Row {
     pub(crate) known: Option<&'static str>,
 }
 
-pub(super) fn known_difference(version: &str, test: &str) -> Option<&'static str> {
+/// Why a test has to fail with its kernel, if it has to.
+pub(super) fn known_difference(test: &Test) -> Option<&'static Difference> {
+    let kernel = test.kernel.as_ref()?;
+    difference(&kernel.version, &test.name)
+}
+
+/// Why it had to fail, if it had to. None, too, if it failed for another reason, as far as its log tells.
+pub(super) fn known_end(done: &Done) -> Option<&'static str> {
+    let difference = known_difference(&done.test)?;
+    let log = || std::fs::read_to_string(&done.log);
+    let is_so = done.result.is_ok() || log().is_ok_and(|log| log.contains(difference.says));
+    is_so.then_some(difference.why)
+}
+
+fn difference(version: &str, test: &str) -> Option<&'static Difference> {
     let version = major_and_minor(version)?;
     let is_of = |difference: &&Difference| {
         difference.since <= version
             && difference.until.is_none_or(|until| version < until)
             && test.starts_with(difference.tests)
     };
-    DIFFERENCES.iter().find(is_of).map(|found| found.why)
+    DIFFERENCES.iter().find(is_of)
 }
 
 fn major_and_minor(version: &str) -> Option<(u32, u32)> {
@@ -143,6 +160,10 @@ pub(crate) fn table(rows: &[Row]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use anyhow::anyhow;
+
     use super::*;
 
     #[test]
@@ -160,10 +181,40 @@ mod tests {
     #[test]
     fn a_difference_begins_with_a_version() {
         let test = "nfs_versions::version_4_2_mounts_with_its_own_client_name";
-        assert!(known_difference("6.6.1-amd64", test).is_some());
-        assert!(known_difference("7.3.4+deb13-amd64", test).is_some());
-        assert_eq!(known_difference("6.1.0-50-amd64", test), None);
-        assert_eq!(known_difference("7.3.4+deb13-amd64", "links::a"), None);
+        assert!(difference("6.6.1-amd64", test).is_some());
+        assert!(difference("7.3.4+deb13-amd64", test).is_some());
+        assert!(difference("6.1.0-50-amd64", test).is_none());
+        assert!(difference("7.3.4+deb13-amd64", "links::a").is_none());
+    }
+
+    #[test]
+    fn a_test_that_fails_for_another_reason_is_not_excused() {
+        let folder = tempfile::tempdir().unwrap();
+        let known = &DIFFERENCES[0];
+        let end = |log: &str, result| {
+            let done = Done {
+                test: Test {
+                    program: "vm".into(),
+                    name: format!("{}_with_its_own_client_name", known.tests),
+                    waits: false,
+                    kernel: Some(FetchedKernel {
+                        version: "6.12.1-amd64".to_owned(),
+                        root: "/".into(),
+                    }),
+                },
+                took: Duration::ZERO,
+                used: None,
+                log: folder.path().join("log"),
+                result,
+            };
+            std::fs::write(&done.log, log).unwrap();
+            known_end(&done)
+        };
+        let failed = || Err(anyhow!("FAILED"));
+        let said = format!("netroot: boot failed: I/O error {}, or renew", known.says);
+        assert_eq!(end(&said, failed()), Some(known.why));
+        assert_eq!(end("a panic of the kernel", failed()), None);
+        assert_eq!(end("", Ok(())), Some(known.why));
     }
 
     #[test]
