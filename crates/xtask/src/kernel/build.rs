@@ -85,7 +85,7 @@ impl Recipe {
     /// Builds the kernel, unless it was built before. `jobs` compilers run at a time.
     ///
     /// # Errors
-    /// When a symbol of the fragments is lost, or the build fails: with its last words.
+    /// When a symbol of the fragments is lost or cannot be turned off, or the build fails: with its last words.
     pub(crate) fn build(&self, jobs: usize) -> Result<BareKernel> {
         if let Some(kernel) = self.built()? {
             println!("kernel: {} was built before", kernel.folder().display());
@@ -94,6 +94,8 @@ impl Recipe {
         let source = source()?;
         let work = self.work();
         if !self.without.is_empty() {
+            // What cannot be turned off is found before anything is compiled.
+            self.configure(&source, &paths::target().join("kernels/without"))?;
             self.begin_with_the_whole(&source, &work, jobs)?;
         }
         let image = self.make_image(&source, &work, jobs)?;

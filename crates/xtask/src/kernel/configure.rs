@@ -131,7 +131,7 @@ impl Recipe {
     }
 }
 
-/// A symbol that other parts of the kernel select.
+/// A symbol that other parts of the kernel select, or that kconfig asks nobody about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct CannotBeTurnedOff(String);
 
@@ -140,7 +140,7 @@ impl fmt::Display for CannotBeTurnedOff {
         let Self(symbol) = self;
         write!(
             f,
-            "CONFIG_{symbol} cannot be turned off: something selects it"
+            "CONFIG_{symbol} cannot be turned off: another symbol selects it, or the processor decides"
         )
     }
 }
