@@ -1,5 +1,7 @@
 //! `netroot uki`: the image that it writes, as other tools read it.
 
+mod signer;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

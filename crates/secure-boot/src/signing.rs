@@ -136,6 +136,14 @@ impl SigningKey {
         Ok([&length.to_le_bytes(), &ENTRY_KIND[..], &signature].concat())
     }
 
+    /// The length of every such table, in bytes.
+    ///
+    /// # Errors
+    /// See [`SigningKey::certificate_table`].
+    pub fn table_length(&self) -> Result<u64, SignError> {
+        Ok(self.certificate_table(&[0; 32])?.len() as u64)
+    }
+
     /// The PKCS #7 of a binary with this Authenticode SHA-256.
     fn signature(&self, authenticode: &[u8]) -> der::Result<Vec<u8>> {
         let sha256 = AlgorithmIdentifierOwned {

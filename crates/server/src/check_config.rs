@@ -20,7 +20,7 @@ use crate::confinement::identity;
 use crate::generations;
 use crate::json;
 use crate::serve::config_files::Snapshot;
-use crate::serve::preflight::{Host, Preflight, SwappedRoots};
+use crate::serve::preflight::{Host, Preflight, Then};
 use crate::settings::{ConfigPlace, MachineSettings, NetworkSettings, Settings};
 
 /// Exits with 1 if there is a mistake.
@@ -114,7 +114,7 @@ fn check(place: &ConfigPlace, snapshot: &Snapshot, host: Option<&Host>, builds: 
     doubts.extend(swapped::apply(&mut settings, &places));
     generations::at_start(&mut settings.catalog);
     let mut preflight = Preflight::new(&settings, &places);
-    let opened = preflight.files(SwappedRoots::LookedAt);
+    let opened = preflight.files(Then::Tell);
     if builds {
         // A server that may not start at all says so itself.
         preflight.initrds(&opened, identity::choose().ok().flatten());

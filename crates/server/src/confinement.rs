@@ -7,7 +7,7 @@
 //! privileges   the user, its groups, the capabilities
 //! landlock     which files and which network
 //! seccomp      which system calls
-//! limits       how much memory, time and output (a child that builds an initrd)
+//! limits       how much memory, time and output (a child that builds an initrd); no core dumps
 //! ```
 //!
 //! Everything here belongs to threads and is inherited by those that are started later, so [`confine`] is called while
@@ -95,7 +95,7 @@ pub(crate) fn confine(kept: &Confinement) -> Result<Vec<Layer>, ConfinementError
     let tcp = match kept.work {
         Work::OpeningSockets => Tcp::Listen,
         Work::AskingHook { port } => Tcp::Connect(port),
-        Work::Serving | Work::BuildingInitrd => Tcp::Neither,
+        Work::Serving | Work::BuildingInitrd | Work::Signing => Tcp::Neither,
     };
     if !landlock::restrict(&kept.read, &kept.write, tcp)? {
         lacking.push(Layer::Landlock);

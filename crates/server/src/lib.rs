@@ -33,6 +33,7 @@ mod serve;
 mod serve_command;
 mod serve_options;
 mod settings;
+mod signing_files;
 mod swaps;
 mod uki_command;
 mod unified_image;

@@ -9,7 +9,7 @@ use crate::cli::{Cli, ServeArgs};
 use crate::config::{self, Mistake, Mistakes, Parsed, Places};
 use crate::error_chain::with_causes;
 use crate::serve::config_files::Snapshot;
-use crate::serve::preflight::{Preflight, SwappedRoots};
+use crate::serve::preflight::{Preflight, Then};
 use crate::serve::{ServeError, without_file};
 use crate::settings::{CONFIG, ConfigPlace, Settings, once_each};
 use crate::swaps;
@@ -57,7 +57,7 @@ fn without_mistakes(mut settings: Settings, places: &Places) -> Result<(Settings
     let mut left_out = Vec::new();
     loop {
         let mut preflight = Preflight::new(&settings, places);
-        preflight.files(SwappedRoots::LeftToTheStart);
+        preflight.files(Then::Serve);
         let mut mistakes = preflight.mistakes;
         if mistakes.is_empty() {
             return Ok((settings, left_out));

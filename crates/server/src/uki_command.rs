@@ -1,8 +1,6 @@
 //! `netroot uki`: a root's kernel, an initrd and a command line as one file that firmware starts (a unified kernel image).
 
-use std::fs::OpenOptions;
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -10,8 +8,7 @@ use clap::Args;
 use netroot_initramfs::build;
 use netroot_nfs_export::HiddenPaths;
 use netroot_printable::Printable;
-use netroot_secure_boot::{SigningKey, SigningKeyError};
-use rustix::fs::OFlags;
+use netroot_secure_boot::SigningKey;
 use rustix::thread::CapabilitySet;
 use serde::Serialize;
 
@@ -22,7 +19,8 @@ use crate::initrd_command::InitrdOptions;
 use crate::json;
 use crate::option_value::{appended, nfsroot};
 use crate::output_file;
-use crate::unified_image::{self, Ingredients, UnifiedImageError};
+use crate::signing_files::{self, SigningFiles};
+use crate::unified_image::{self, Ingredients, Signer, UnifiedImageError};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -113,10 +111,13 @@ pub(crate) fn run(args: &UkiArgs) -> Result<()> {
         );
     }
     let key = match (&args.sign_key, &args.sign_cert) {
-        (Some(key), Some(certificate)) => Some(signing_key(key, certificate)?),
+        (Some(key), Some(certificate)) => Some(SigningFiles::read(key, certificate)?.key()?),
         _ => None,
     };
-    let stub = args.stub.as_ref().map(|stub| whole(stub, "the stub"));
+    let stub = args
+        .stub
+        .as_ref()
+        .map(|stub| signing_files::read(stub, "the stub"));
     let stub = stub.transpose()?;
     limits::set().context("cannot limit memory and time")?;
     let mut read = args.options.reads();
@@ -143,7 +144,7 @@ pub(crate) fn run(args: &UkiArgs) -> Result<()> {
         initrd_length: initrd.len() as u64,
         stub: stub.as_deref(),
         command_line: &command_line.line,
-        key: key.as_ref(),
+        signer: key.as_ref().map(|key| key as &dyn Signer),
     };
     let written = output_file::write(&args.output, "the image", |to| {
         match unified_image::write(&ingredients, &mut &*initrd, to) {
@@ -201,101 +202,5 @@ impl Summary<'_> {
             }
         };
         text
-    }
-}
-
-/// The longest key, certificate or stub, in bytes.
-const LONGEST: u64 = 4 << 20;
-
-/// A key, its certificate or a stub that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SigningFilesError {
-    /// One cannot be read.
-    #[error("cannot read {what} {}", path.display())]
-    Read {
-        /// Which.
-        what: &'static str,
-        /// Its path.
-        path: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
-    /// Machines could read the key.
-    #[error(
-        "the key {} is in {}, which machines read: keep it where nothing is served, or hide it there (--hide)",
-        key.display(), folder.display()
-    )]
-    Served {
-        /// The path of the key.
-        key: PathBuf,
-        /// The folder.
-        folder: PathBuf,
-    },
-    /// They cannot sign.
-    #[error("cannot sign with {} and {}", key.display(), certificate.display())]
-    Key {
-        /// The path of the key.
-        key: PathBuf,
-        /// That of the certificate.
-        certificate: PathBuf,
-        /// Why not.
-        source: SigningKeyError,
-    },
-}
-
-/// Reads a private key and its certificate.
-///
-/// # Errors
-/// See [`SigningFilesError`].
-pub(crate) fn signing_key(key: &Path, certificate: &Path) -> Result<SigningKey, SigningFilesError> {
-    let pem = whole(key, "the key")?;
-    let certificates = whole(certificate, "the certificate")?;
-    SigningKey::from_pem(&pem, &certificates).map_err(|source| SigningFilesError::Key {
-        key: key.to_owned(),
-        certificate: certificate.to_owned(),
-        source,
-    })
-}
-
-fn whole(path: &Path, what: &'static str) -> Result<Vec<u8>, SigningFilesError> {
-    let failed = |source| SigningFilesError::Read {
-        what,
-        path: path.to_owned(),
-        source,
-    };
-    // A FIFO is not waited for.
-    let flags = OFlags::NONBLOCK.bits().cast_signed();
-    let mut options = OpenOptions::new();
-    let options = options.read(true).custom_flags(flags);
-    let file = options.open(path).map_err(failed)?;
-    if !file.metadata().map_err(failed)?.is_file() {
-        return Err(failed(io::Error::other("it is not a regular file")));
-    }
-    let mut bytes = Vec::new();
-    file.take(LONGEST + 1)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
-    match bytes.len() as u64 {
-        length if length > LONGEST => Err(failed(io::Error::other("it is longer than 4 MiB"))),
-        _ => Ok(bytes),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use rustix::fs::{CWD, Mode, mkfifoat};
-
-    use super::*;
-
-    #[test]
-    fn a_fifo_is_refused_and_not_waited_for() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("key");
-        mkfifoat(CWD, &path, Mode::RUSR).unwrap();
-        let error = whole(&path, "the key").unwrap_err();
-        let SigningFilesError::Read { source, .. } = error else {
-            panic!("{error}");
-        };
-        assert_eq!(source.to_string(), "it is not a regular file");
     }
 }

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use netroot_initramfs::{Architecture, Kernel, RootTree, RootTreeError};
 use netroot_nfs_export::HiddenPaths;
-use netroot_secure_boot::{Hashing, SignError, SigningKey};
+use netroot_secure_boot::{Hashing, SigningKey};
 use netroot_uki::{Image, KERNEL_START, Parts, Pcr, UkiError, WriteError, lay_out};
 
 use crate::append::{self, Values};
@@ -40,7 +40,29 @@ pub(crate) struct Ingredients<'a> {
     /// The command line.
     pub(crate) command_line: &'a str,
     /// Who signs it.
-    pub(crate) key: Option<&'a SigningKey>,
+    pub(crate) signer: Option<&'a dyn Signer>,
+}
+
+/// Who signs images: a key, or a process that has one.
+pub(crate) trait Signer {
+    /// The length in bytes of every certificate table that it makes, a multiple of eight.
+    fn table_length(&self) -> Result<u64, SigningFailed>;
+
+    /// See [`SigningKey::certificate_table`].
+    fn certificate_table(&self, digest: &[u8; 32]) -> Result<Vec<u8>, SigningFailed>;
+}
+
+/// Why it did not sign.
+pub(crate) type SigningFailed = Box<dyn std::error::Error + Send + Sync>;
+
+impl Signer for SigningKey {
+    fn table_length(&self) -> Result<u64, SigningFailed> {
+        Ok(self.table_length()?)
+    }
+
+    fn certificate_table(&self, digest: &[u8; 32]) -> Result<Vec<u8>, SigningFailed> {
+        Ok(self.certificate_table(digest)?)
+    }
 }
 
 /// Why there is no image.
@@ -71,7 +93,7 @@ pub(crate) enum UnifiedImageError {
     Uki(#[from] UkiError),
     /// It cannot be signed.
     #[error("the image cannot be signed")]
-    Sign(#[from] SignError),
+    Sign(#[source] SigningFailed),
     /// It is not complete.
     #[error(transparent)]
     Write(#[from] WriteError),
@@ -140,7 +162,7 @@ pub(crate) fn write(
     to: &mut dyn Write,
 ) -> Result<Written, UnifiedImageError> {
     let (mut image, mut kernel) = laid_out(from)?;
-    let Some(key) = from.key else {
+    let Some(signer) = from.signer else {
         let pcr_11 = image.write(to, initrd, &mut kernel.content)?;
         return Ok(Written {
             length: image.length(),
@@ -148,12 +170,12 @@ pub(crate) fn write(
             pcr_11,
         });
     };
-    // Of any image: they have one length.
-    let length = key.certificate_table(&[0; 32])?.len() as u64;
+    let length = signer.table_length().map_err(UnifiedImageError::Sign)?;
     image.reserve_certificates(u32::try_from(length).map_err(|_| UkiError::Long)?)?;
     let mut hashing = Hashing::new(to, image.unsigned());
     let pcr_11 = image.write(&mut hashing, initrd, &mut kernel.content)?;
-    let signature = key.certificate_table(&hashing.finish())?;
+    let signature = signer.certificate_table(&hashing.finish());
+    let signature = signature.map_err(UnifiedImageError::Sign)?;
     to.write_all(&signature).map_err(WriteError::Output)?;
     Ok(Written {
         length: image.length() + length,

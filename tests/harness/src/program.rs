@@ -230,6 +230,20 @@ impl Program {
         }
     }
 
+    /// The processes that the program itself has started and that have not been waited for, each with its name.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn children(&self) -> Result<Vec<(String, Pid)>> {
+        let pid = self.pid()?;
+        let listed = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+        let named = listed.split_whitespace().map(|child| {
+            let name = std::fs::read_to_string(format!("/proc/{child}/comm"))?;
+            Ok((name.trim().to_owned(), Pid::from_raw(child.parse()?)))
+        });
+        named.collect()
+    }
+
     /// The program's own process: the one child of `nsenter`, which forked because a
     /// process cannot move itself into another process namespace.
     ///

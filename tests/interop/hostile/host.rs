@@ -125,16 +125,6 @@ fn every_thread_of_the_server_is_an_unprivileged_user_with_one_capability() -> R
     assert_confined(&server, false)
 }
 
-/// The processes that a process has started, by name.
-fn children(pid: impl std::fmt::Display) -> Result<Vec<(String, String)>> {
-    let listed = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
-    let named = listed.split_whitespace().map(|child| {
-        let name = fs::read_to_string(format!("/proc/{child}/comm"))?;
-        Ok((name.trim().to_owned(), child.to_owned()))
-    });
-    named.collect()
-}
-
 #[test]
 fn the_helpers_have_one_socket_each_and_little_more_than_they_need_and_end_with_the_server()
 -> Result<()> {
@@ -148,7 +138,7 @@ fn the_helpers_have_one_socket_each_and_little_more_than_they_need_and_end_with_
             let arguments = ["--interface", "br0", "--no-probe", "--initrd", &initrd];
             NetrootServe::start(&net, root.path(), &arguments)?.into_program()
         };
-        let helpers = children(server.pid()?)?;
+        let helpers = server.children()?;
         ensure!(helpers.len() >= 2, "{helpers:?}");
         for (name, pid) in &helpers {
             let status = fs::read_to_string(format!("/proc/{pid}/status"))?;

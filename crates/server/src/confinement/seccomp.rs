@@ -21,6 +21,8 @@ pub(crate) enum Work {
         /// The port.
         port: u16,
     },
+    /// It signs what comes through a socket that it has: no file, no thread and no other socket.
+    Signing,
 }
 
 /// Memory and threads. See [`rules`] for those with conditions.
@@ -154,6 +156,29 @@ const NETWORK: &[&str] = &[
     "timerfd_settime",
 ];
 
+/// Memory, random numbers, the socket that it has, and to end.
+const SIGNING: &[&str] = &[
+    "brk",
+    "clock_gettime",
+    "close",
+    "exit",
+    "exit_group",
+    "futex",
+    "getpid",
+    "getrandom",
+    "gettid",
+    "madvise",
+    "mremap",
+    "munmap",
+    "recvmsg",
+    "restart_syscall",
+    "rt_sigaction",
+    "rt_sigprocmask",
+    "rt_sigreturn",
+    "sendmsg",
+    "sigaltstack",
+];
+
 /// See [`FILES_X86_64`].
 const NETWORK_X86_64: &[&str] = &["epoll_wait", "pipe", "poll"];
 
@@ -166,6 +191,7 @@ const SOCK_STREAM: u64 = 1;
 const SOCK_DGRAM: u64 = 2;
 /// The bits of a socket's type beside `SOCK_CLOEXEC` and `SOCK_NONBLOCK`.
 const SOCK_TYPE: u64 = 0xf;
+const STDERR: u64 = 2;
 const CLONE_THREAD: u64 = 0x0001_0000;
 const PROT_EXEC: u64 = 4;
 const PR_SET_NAME: u64 = 15;
@@ -209,11 +235,14 @@ fn program(work: Work) -> Result<BpfProgram, SeccompError> {
 
 fn rules(work: Work, architecture: TargetArch) -> Vec<Value> {
     let old = matches!(architecture, TargetArch::x86_64);
-    let mut names = vec![PROCESS, FILES];
-    if old {
+    let mut names = match work {
+        Work::Signing => vec![SIGNING],
+        _ => vec![PROCESS, FILES],
+    };
+    if work != Work::Signing && old {
         names.push(FILES_X86_64);
     }
-    if work != Work::BuildingInitrd {
+    if !matches!(work, Work::BuildingInitrd | Work::Signing) {
         names.push(NETWORK);
         if old {
             names.push(NETWORK_X86_64);
@@ -227,17 +256,22 @@ fn rules(work: Work, architecture: TargetArch) -> Vec<Value> {
             _ => json!({ "syscall": syscall, "args": arguments }),
         });
     };
-    // No new process, and no new namespace: threads.
-    only("clone", vec![masked(0, CLONE_THREAD, CLONE_THREAD)]);
     // No new code.
     only("mmap", vec![masked(2, PROT_EXEC, 0)]);
     only("mprotect", vec![masked(2, PROT_EXEC, 0)]);
+    // `abort`, after a panic that nothing catches.
+    only("tgkill", vec![equal(0, u64::from(std::process::id()))]);
+    if work == Work::Signing {
+        // What a panic says.
+        only("write", vec![equal(0, STDERR)]);
+        return rules;
+    }
+    // No new process, and no new namespace: threads.
+    only("clone", vec![masked(0, CLONE_THREAD, CLONE_THREAD)]);
     only("prctl", vec![equal(0, PR_SET_NAME)]);
     only("prctl", vec![equal(0, PR_SET_VMA)]);
     // Of itself alone.
     only("prlimit64", vec![equal(0, 0)]);
-    // `abort`, after a panic that nothing catches.
-    only("tgkill", vec![equal(0, u64::from(std::process::id()))]);
     if work == Work::OpeningSockets {
         only("listen", Vec::new());
         for family in [AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET] {
@@ -290,6 +324,7 @@ mod tests {
                 Work::BuildingInitrd,
                 Work::OpeningSockets,
                 Work::AskingHook { port: 80 },
+                Work::Signing,
             ] {
                 let filter = json!({ "all": {
                     "mismatch_action": { "errno": 38 }, "match_action": "allow",

@@ -16,11 +16,11 @@ use crate::serve::listen::sockets::SocketError;
 use crate::serve::nfs::NfsError;
 use crate::serve::opened::OpenError;
 use crate::serve::opened::root::OpenRootError;
-use crate::serve::privileged_helper::{HookStartError, StartError};
+use crate::serve::privileged_helper::{HookStartError, SignerStartError, StartError};
 use crate::serve::privileges::PrivilegeError;
 use crate::serve::service_manager::ServiceManagerError;
 use crate::settings::Origin;
-use crate::uki_command::SigningFilesError;
+use crate::signing_files::SigningFilesError;
 
 /// Why the server did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -68,9 +68,12 @@ pub(crate) enum ServeError {
     /// The initrd.
     #[error(transparent)]
     Image(#[from] InitrdError),
-    /// The key of unified kernel images.
+    /// The key of unified kernel images is where machines read.
     #[error(transparent)]
     SigningFiles(#[from] SigningFilesError),
+    /// Nobody signs them.
+    #[error(transparent)]
+    Signer(#[from] SignerStartError),
     /// The interface.
     #[error(transparent)]
     Interface(#[from] InterfaceError),

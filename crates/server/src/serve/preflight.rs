@@ -20,18 +20,21 @@ use crate::serve::api::tcp::TcpApi;
 use crate::serve::artifacts::Folder;
 use crate::serve::opened::Opened;
 use crate::serve::privileged_helper::reach_hook;
-use crate::serve::unified::UnifiedImages;
-use crate::settings::{Generations, ImageSettings, ImageSource, InitrdSource, Origin, Settings};
-use crate::uki_command::SigningFilesError;
+use crate::serve::unified;
+use crate::settings::{
+    Generations, ImageSettings, ImageSource, InitrdSource, Origin, Settings, UkiSettings,
+};
+use crate::signing_files::{self, SigningFiles, SigningFilesError};
 use crate::unified_image::WITHOUT_UNIFIED;
 
-/// What becomes of images whose roots were swapped (`netroot image swap`).
+/// What follows after it was looked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SwappedRoots {
-    /// They are opened as any other.
-    LookedAt,
-    /// They are left out: the start has earlier roots to fall back on.
-    LeftToTheStart,
+pub(crate) enum Then {
+    /// Nothing: everything is looked at.
+    Tell,
+    /// This process serves. What it does itself is left out: images whose roots were swapped (`netroot image swap`), for
+    /// which it has earlier roots to fall back on, and the private key, which must not come into its memory.
+    Serve,
 }
 
 /// A configuration that is looked at.
@@ -57,12 +60,12 @@ impl<'a> Preflight<'a> {
     }
 
     /// Everything that has to be there: the images' files and directories, and those of the other tables.
-    pub(crate) fn files(&mut self, swapped: SwappedRoots) -> Vec<(Opened<'a>, Image)> {
-        self.tables();
+    pub(crate) fn files(&mut self, then: Then) -> Vec<(Opened<'a>, Image)> {
+        self.tables(then);
         let mut opened = Vec::new();
         for image in &self.settings.catalog.images {
             let is_swapped = (image.source.root()).is_some_and(|root| root.swapped.is_some());
-            if is_swapped && swapped == SwappedRoots::LeftToTheStart {
+            if is_swapped && then == Then::Serve {
                 continue;
             }
             match Opened::open(image) {
@@ -79,10 +82,10 @@ impl<'a> Preflight<'a> {
     }
 
     /// Whether what the tables name is there, but for the images' own files.
-    pub(crate) fn tables(&mut self) {
+    pub(crate) fn tables(&mut self, then: Then) {
         self.folders();
         self.api();
-        self.signing_key();
+        self.signing_key(then);
         for image in &self.settings.catalog.images {
             self.generations(image);
         }
@@ -148,13 +151,19 @@ impl<'a> Preflight<'a> {
         }
     }
 
-    fn signing_key(&mut self) {
-        let Err(error) = UnifiedImages::open(self.settings) else {
+    fn signing_key(&mut self, then: Then) {
+        let Some(UkiSettings { key, certificate }) = &self.settings.uki else {
             return;
         };
-        let uki = self.settings.uki.as_ref();
-        let is_certificate = matches!(&error, SigningFilesError::Read { path, .. }
-            if uki.is_some_and(|uki| uki.certificate == *path));
+        let looked = unified::check_key_place(self.settings).and_then(|()| match then {
+            Then::Tell => SigningFiles::read(key, certificate)?.key().map(drop),
+            Then::Serve => signing_files::open_both(key, certificate),
+        });
+        let Err(error) = looked else {
+            return;
+        };
+        let is_certificate =
+            matches!(&error, SigningFilesError::Read { path, .. } if path == certificate);
         let key = if is_certificate {
             "uki-cert"
         } else {

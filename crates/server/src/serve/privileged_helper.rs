@@ -6,12 +6,13 @@
 //! | network | makes sockets anew for a served interface | binding ports below 1024 and opening packet sockets, as the unprivileged user |
 //! | roots | opens an image's directory | reaching directories, and mounts |
 //! | hook | asks the web hook, if there is one | connecting to its port, as the unprivileged user |
+//! | signer | signs unified kernel images, if there is a key | the key, which no other process has, as the unprivileged user |
 //! | files | has an image's initrd built, opens its other files and boot loaders, reads the configuration | the rights that the server was started with, but for the network's and for mounts |
 //!
 //! They are copies of this process from before it opened its sockets. Each has one end of a socket pair and reads
-//! requests of 28 bytes from it, which name things by their number in the settings of the start, or in the
+//! requests of 32 bytes from it, which name things by their number in the settings of the start, or in the
 //! configuration that the helper has read itself since: the server can neither give them a path, nor make them do something
-//! often ([`Request::RATE`]). Descriptors come back through the same socket. A helper ends with the server.
+//! often ([`Request::RATE`]). A request to the signer is a digest. Descriptors come back through the same socket. A helper ends with the server.
 //!
 //! ```text
 //! request, answer    what can be asked, as bytes, and what comes back
@@ -20,6 +21,7 @@
 //! network            the helper for the network; passed_sockets: its answers
 //! roots, mount_area  the helper for roots; files: the one for files
 //! configurations     the configurations that images are numbered in
+//! signer             the helper that has the key, and the server's side of it
 //! ```
 
 mod answer;
@@ -35,6 +37,7 @@ mod passed_sockets;
 mod process;
 mod request;
 mod roots;
+mod signer;
 
 use std::os::fd::OwnedFd;
 
@@ -47,6 +50,7 @@ pub(crate) use self::process::StartError;
 use self::request::Request;
 pub(crate) use self::request::{FileRequest, ImageNumber, NetworkRequest, RootRequest};
 use self::roots::Roots;
+pub(crate) use self::signer::{Signer, SignerStartError};
 use crate::confinement::identity::Identity;
 use crate::serve::listen::interface::Followed;
 use crate::serve::listen::sockets::ListenPorts;
@@ -65,13 +69,15 @@ pub(crate) struct Helpers {
     pub(crate) network: Helper<NetworkRequest>,
     /// For the web hook, if there is one.
     pub(crate) hook: Option<(HookSettings, HookHelper)>,
+    /// For unified kernel images, if there is a key.
+    pub(crate) signer: Option<Signer>,
 }
 
 impl Helpers {
     /// Starts them. `interfaces` are those that will be served, with these ports.
     ///
     /// # Errors
-    /// [`StartError`] and [`HookStartError`]. Call it while there is one thread, and before this process has sockets.
+    /// [`StartError`], [`HookStartError`] and [`SignerStartError`]. Call it while there is one thread, and before this process has sockets.
     pub(crate) fn start<E>(
         settings: &Settings,
         interfaces: Vec<Followed>,
@@ -79,8 +85,10 @@ impl Helpers {
         identity: Option<Identity>,
     ) -> Result<Self, E>
     where
-        E: From<StartError> + From<HookStartError>,
+        E: From<StartError> + From<HookStartError> + From<SignerStartError>,
     {
+        let key = settings.uki.as_ref();
+        let signer = key.map(|key| signer::start(key, identity)).transpose()?;
         let (roots, area) = start_roots(settings)?;
         let files = start_files(settings, identity)?;
         let network = start_network(interfaces, ports, identity)?;
@@ -92,6 +100,7 @@ impl Helpers {
             files,
             network,
             hook: hook.transpose()?,
+            signer,
         })
     }
 }

@@ -43,7 +43,7 @@ use crate::serve::root_watch::Configured;
 use crate::serve::running::{self, Following, Parts};
 use crate::serve::service_manager::ServiceManager;
 use crate::serve::status::Status;
-use crate::serve::unified::UnifiedImages;
+use crate::serve::unified::{self, UnifiedImages};
 use crate::settings::Settings;
 
 /// Serves until SIGTERM or SIGINT. `left_out` is why drop-ins have been left out of the settings, a line each; one whose
@@ -134,7 +134,8 @@ fn serve(settings: &Settings, untold: Vec<Warning>, is_whole: bool) -> Result<()
         portmapper: settings.portmapper,
     };
     let followed = networks.iter().map(interfaces::followed).collect();
-    let helpers = Helpers::start::<ServeError>(settings, followed, ports, identity)?;
+    unified::check_key_place(settings)?;
+    let mut helpers = Helpers::start::<ServeError>(settings, followed, ports, identity)?;
 
     let clock = Clock::start();
     let mut listeners = interfaces::listen(networks, settings, &catalog, clock, &timeline)?;
@@ -167,8 +168,8 @@ fn serve(settings: &Settings, untold: Vec<Warning>, is_whole: bool) -> Result<()
     let artifacts = artifacts
         .of_machines(machines)
         .configured_at(settings.config.clone());
-    // Only this process has it: the helpers were started before.
-    let unified = UnifiedImages::open(settings)?;
+    let signer = helpers.signer.take().map(Arc::new);
+    let unified = UnifiedImages::new(signer.clone(), &settings.cache);
     let mut followed_roots = images.serve(
         builds,
         &catalog,
@@ -243,6 +244,11 @@ fn serve(settings: &Settings, untold: Vec<Warning>, is_whole: bool) -> Result<()
             told.notify_one();
         };
         isolation.watch(ended).map_err(ServeError::Runtime)?;
+    }
+    if let Some(signer) = &signer {
+        let timeline = timeline.clone();
+        let watching = signer.watch(move || timeline.warn(Warning::SignerEnded));
+        watching.map_err(ServeError::Runtime)?;
     }
     for change in swapped::told(settings) {
         timeline.server(Event::Change(change));

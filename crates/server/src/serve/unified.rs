@@ -7,13 +7,13 @@ use std::sync::Arc;
 use netroot_initramfs::{Architecture, Kernel, RootTree};
 use netroot_nfs_export::HiddenPaths;
 use netroot_proto::pxe::arch::Platform;
-use netroot_secure_boot::SigningKey;
 
 use super::artifacts::{Content, Unified};
 use super::events::Warning;
+use super::privileged_helper::Signer;
 use crate::error_chain::with_causes;
 use crate::settings::{RootSettings, Settings};
-use crate::uki_command::{SigningFilesError, signing_key};
+use crate::signing_files::SigningFilesError;
 use crate::unified_image::{self, Ingredients, UnifiedImageError};
 
 /// How much is written at a time, in bytes.
@@ -40,33 +40,35 @@ enum UnifiedError {
     NoKey,
 }
 
-/// Makes them. It has the key in memory, which no file that is served has. The images are in files without a name in the
-/// cache, which are gone once nobody reads them any more.
+/// Makes them. Another process has the key. The images are in files without a name in the cache, which are gone once nobody
+/// reads them any more.
 #[derive(Debug, Clone)]
 pub(crate) struct UnifiedImages {
-    key: Option<Arc<SigningKey>>,
+    signer: Option<Arc<Signer>>,
     cache: PathBuf,
 }
 
+/// Whether the key is where no machine reads it.
+///
+/// # Errors
+/// [`SigningFilesError::Served`].
+pub(crate) fn check_key_place(settings: &Settings) -> Result<(), SigningFilesError> {
+    let key = settings.uki.as_ref().map(|files| &files.key);
+    let served = key.and_then(|key| Some((key, served_with(settings, key)?)));
+    match served {
+        None => Ok(()),
+        Some((key, folder)) => Err(SigningFilesError::Served {
+            key: key.clone(),
+            folder: folder.to_owned(),
+        }),
+    }
+}
+
 impl UnifiedImages {
-    /// Reads the key, if there is one.
-    ///
-    /// # Errors
-    /// What is wrong with its files. One of it is that machines could read the key.
-    pub(crate) fn open(settings: &Settings) -> Result<Self, SigningFilesError> {
-        let files = settings.uki.as_ref();
-        if let Some(key) = files.map(|files| &files.key)
-            && let Some(folder) = served_with(settings, key)
-        {
-            let (key, folder) = (key.clone(), folder.to_owned());
-            return Err(SigningFilesError::Served { key, folder });
-        }
-        let key = files.map(|files| signing_key(&files.key, &files.certificate));
-        let key = key.transpose()?.map(Arc::new);
-        Ok(Self {
-            key,
-            cache: settings.cache.clone(),
-        })
+    /// Those that this helper signs, if there is a key.
+    pub(crate) fn new(signer: Option<Arc<Signer>>, cache: &Path) -> Self {
+        let cache = cache.to_owned();
+        Self { signer, cache }
     }
 
     /// The one of this image, if it is to have one and it can be made. It reads the root and writes to
@@ -88,7 +90,7 @@ impl UnifiedImages {
 
     /// The image, and the appended parameters that are not in it.
     fn sign(&self, of: &UnifiedRequest<'_>) -> Result<(Unified, Vec<String>), UnifiedError> {
-        let key = self.key.as_ref().ok_or(UnifiedError::NoKey)?;
+        let signer = self.signer.as_deref().ok_or(UnifiedError::NoKey)?;
         // Which root it is comes by DHCP, so that the image is the same on every interface.
         let line =
             unified_image::command_line(of.name, of.kernel, None, of.settings.overlay, of.append);
@@ -108,7 +110,7 @@ impl UnifiedImages {
             initrd_length: of.initrd.length(),
             stub: None,
             command_line: &line.line,
-            key: Some(key),
+            signer: Some(signer),
         };
         let initrd = &mut of.initrd.reader();
         let written = unified_image::write(&ingredients, initrd, &mut buffered)?;
@@ -250,9 +252,8 @@ mod tests {
                 key: key.clone(),
                 certificate: key.clone(),
             });
-            let error = UnifiedImages::open(&settings).unwrap_err();
-            let told = matches!(error, SigningFilesError::Served { .. });
-            assert_eq!(told, is_served, "{words:?}: {error}");
+            let refused = check_key_place(&settings);
+            assert_eq!(refused.is_err(), is_served, "{words:?}: {refused:?}");
         }
     }
 
@@ -270,10 +271,7 @@ mod tests {
             firmware: None,
             start: None,
         };
-        let images = UnifiedImages {
-            key: None,
-            cache: folder.path().to_owned(),
-        };
+        let images = UnifiedImages::new(None, folder.path());
         let mut of_root = |uki| {
             for image in &mut settings.catalog.images {
                 if let crate::settings::ImageSource::Root(root) = &mut image.source {

@@ -4,7 +4,7 @@ use crate::check::finding::Finding;
 use crate::check::subject::Subject;
 use crate::config::Mistake;
 use crate::serve::artifacts::Folder;
-use crate::serve::preflight::{Host, Preflight};
+use crate::serve::preflight::{Host, Preflight, Then};
 
 /// The mistakes and doubts that `netroot check-config` has, but for what is looked at more closely here: the interfaces
 /// and the images. Nobody is asked on the network if `offline`.
@@ -18,7 +18,7 @@ pub(super) fn look(subject: &Subject, host: &Host, offline: bool) -> Vec<Finding
             .collect();
     };
     let mut preflight = Preflight::new(settings, places);
-    preflight.tables();
+    preflight.tables(Then::Tell);
     if !offline {
         preflight.hook();
     }

@@ -44,6 +44,8 @@ pub(crate) enum Warning {
     },
     /// Nothing keeps the isolated networks apart any more.
     IsolationEnded,
+    /// Nobody signs unified kernel images any more.
+    SignerEnded,
     /// Another firewall of this host drops what an isolated network with NAT sends outside.
     ForwardingBlocked {
         /// The network's interface.

@@ -238,7 +238,7 @@ impl<'a> OpenRoot<'a> {
             initrd_length: 1,
             stub: None,
             command_line: &line.line,
-            key: None,
+            signer: None,
         })
     }
 

@@ -1,5 +1,6 @@
 //! What a helper answers, on its side and on the server's.
 
+use std::borrow::Cow;
 use std::os::fd::OwnedFd;
 
 use super::request::Outcome;
@@ -9,7 +10,7 @@ use super::request::Outcome;
 pub(super) struct Answer {
     pub(super) outcome: Outcome,
     pub(super) present: u8,
-    pub(super) text: String,
+    pub(super) content: Vec<u8>,
     pub(super) files: Vec<OwnedFd>,
 }
 
@@ -19,7 +20,7 @@ impl Answer {
         Self {
             outcome: Outcome::Done,
             present: 0,
-            text: String::new(),
+            content: Vec::new(),
             files,
         }
     }
@@ -28,7 +29,7 @@ impl Answer {
     pub(super) fn failed(why: impl Into<String>) -> Self {
         Self {
             outcome: Outcome::Failed,
-            text: why.into(),
+            content: why.into().into_bytes(),
             ..Self::done(Vec::new())
         }
     }
@@ -46,6 +47,13 @@ impl Answer {
 #[derive(Debug)]
 pub(super) struct Done {
     pub(super) present: u8,
-    pub(super) text: String,
+    pub(super) content: Vec<u8>,
     pub(super) files: std::vec::IntoIter<OwnedFd>,
+}
+
+impl Done {
+    /// The content as text.
+    pub(super) fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.content)
+    }
 }

@@ -11,7 +11,7 @@ use rustix::net::{
 };
 
 /// The longest message, in bytes.
-pub(super) const MOST_BYTES: usize = 4096;
+pub(super) const MOST_BYTES: usize = 16 << 10;
 /// The most descriptors in one.
 pub(super) const MOST_FILES: usize = 16;
 

@@ -3,8 +3,8 @@
 use std::io;
 use std::marker::PhantomData;
 use std::net::Ipv4Addr;
-use std::os::fd::OwnedFd;
-use std::time::Duration;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use netroot_net::PciId;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -15,17 +15,15 @@ use tokio::net::UnixDatagram;
 use tokio::sync::Mutex;
 
 use super::answer::Done;
+use super::channel::{self, Message};
+use super::passed_sockets;
 use super::request::{
-    FileRequest, ImageNumber, NetworkRequest, Outcome, Reply, Request, RootRequest,
+    FileRequest, INTRODUCTION, ImageNumber, NetworkRequest, Outcome, Reply, Request, RootRequest,
 };
-use super::{channel, passed_sockets};
 use crate::serve::listen::sockets::{DeviceSockets, Listening};
 
 /// How long a helper may take to start.
-const START: Timespec = Timespec {
-    tv_sec: 30,
-    tv_nsec: 0,
-};
+const START: Duration = Duration::from_secs(30);
 
 /// Why a helper has not done what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -70,16 +68,64 @@ impl From<Errno> for HelperError {
 }
 
 /// Waits until the helper at the other end is ready, and returns what it sends with that.
-pub(super) fn introduction(socket: &OwnedFd) -> Result<Option<OwnedFd>, HelperError> {
-    let mut waiting = [PollFd::new(socket, PollFlags::IN)];
-    if poll(&mut waiting, Some(&START))? == 0 {
-        return Err(HelperError::Silent {
-            waited: Duration::from_secs(START.tv_sec.unsigned_abs()),
-        });
+pub(super) fn introduction(socket: &OwnedFd) -> Result<Done, HelperError> {
+    waited_for(socket, INTRODUCTION, START)
+}
+
+/// Asks a helper and waits for its answer, in a thread that has nothing else to do.
+pub(super) fn ask<R: Request>(
+    socket: &OwnedFd,
+    number: u16,
+    request: R,
+) -> Result<Done, HelperError> {
+    send(socket, number, request)?;
+    waited_for(socket, number, request.patience())
+}
+
+fn waited_for(socket: &OwnedFd, number: u16, patience: Duration) -> Result<Done, HelperError> {
+    let until = Instant::now() + patience;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let left = Timespec::try_from(left).map_err(|_| HelperError::Nonsense)?;
+        match poll(&mut [PollFd::new(socket, PollFlags::IN)], Some(&left)) {
+            Ok(0) => return Err(HelperError::Silent { waited: patience }),
+            Err(Errno::INTR) => continue,
+            ready => ready?,
+        };
+        let message = channel::receive(socket, RecvFlags::DONTWAIT)?;
+        if let Some(done) = answer_in(message, number) {
+            return done;
+        }
     }
-    let message = channel::receive(socket, RecvFlags::empty())?;
-    let message = message.ok_or(HelperError::Ended)?;
-    Ok(message.files.into_iter().next())
+}
+
+fn send<R: Request>(socket: impl AsFd, number: u16, request: R) -> Result<(), HelperError> {
+    let bytes = [&number.to_be_bytes()[..], &request.encode()].concat();
+    Ok(channel::send(socket, &bytes, &[], SendFlags::DONTWAIT)?)
+}
+
+/// The answer to the request with this number; `None` for one that came too late and is nobody's any more.
+fn answer_in(message: Option<Message>, number: u16) -> Option<Result<Done, HelperError>> {
+    let Some(message) = message else {
+        return Some(Err(HelperError::Ended));
+    };
+    let Some(reply) = Reply::decode(&message.bytes) else {
+        return Some(Err(HelperError::Nonsense));
+    };
+    if reply.number != number {
+        return None;
+    }
+    let done = Done {
+        present: reply.present,
+        content: reply.content,
+        files: message.files.into_iter(),
+    };
+    let why = || done.text().into_owned();
+    Some(match reply.outcome {
+        Outcome::Failed => Err(HelperError::Failed { why: why() }),
+        Outcome::Impossible => Err(HelperError::Impossible { why: why() }),
+        Outcome::Done => Ok(done),
+    })
 }
 
 /// A helper process, as it is started.
@@ -99,7 +145,7 @@ impl<R: Request> Helper<R> {
 
     /// Waits until it is ready, and returns what it sends with that.
     pub(super) fn introduction(&self) -> Result<Option<OwnedFd>, HelperError> {
-        introduction(&self.socket)
+        Ok(introduction(&self.socket)?.files.next())
     }
 
     /// To ask it from tasks. Call it within the runtime.
@@ -137,8 +183,7 @@ impl<R: Request> Client<R> {
         let mut state = self.state.lock().await;
         state.number = state.number.wrapping_add(1).max(1);
         let number = state.number;
-        let bytes = [&number.to_be_bytes()[..], &request.encode()].concat();
-        channel::send(&state.socket, &bytes, &[], SendFlags::DONTWAIT)?;
+        send(&state.socket, number, request)?;
         let waited = request.patience();
         let answer = tokio::time::timeout(waited, answer_to(number, &state.socket));
         answer.await.map_err(|_| HelperError::Silent { waited })?
@@ -151,21 +196,9 @@ async fn answer_to(number: u16, socket: &UnixDatagram) -> Result<Done, HelperErr
             Ok(channel::receive(socket, RecvFlags::DONTWAIT)?)
         });
         let message = message.await.map_err(HelperError::Socket)?;
-        let message = message.ok_or(HelperError::Ended)?;
-        let reply = Reply::decode(&message.bytes).ok_or(HelperError::Nonsense)?;
-        // One that came too late is nobody's any more.
-        if reply.number != number {
-            continue;
+        if let Some(done) = answer_in(message, number) {
+            return done;
         }
-        return match reply.outcome {
-            Outcome::Done => Ok(Done {
-                present: reply.present,
-                text: reply.text,
-                files: message.files.into_iter(),
-            }),
-            Outcome::Failed => Err(HelperError::Failed { why: reply.text }),
-            Outcome::Impossible => Err(HelperError::Impossible { why: reply.text }),
-        };
     }
 }
 
@@ -231,7 +264,7 @@ impl Client<FileRequest> {
         let request = FileRequest::Initrd { image, fingerprint };
         let mut done = self.ask(request).await?;
         let file = done.files.next().ok_or(HelperError::Nonsense)?;
-        Ok((file, done.text.lines().map(str::to_owned).collect()))
+        Ok((file, done.text().lines().map(str::to_owned).collect()))
     }
 
     /// The initrd for one network card, built for what is at the image's path now and kept under this fingerprint.
@@ -277,8 +310,8 @@ impl Client<FileRequest> {
     /// [`HelperError`].
     pub(crate) async fn loaders(&self) -> Result<Vec<(String, OwnedFd)>, HelperError> {
         let done = self.ask(FileRequest::Loaders).await?;
-        let names = done.text.lines().map(str::to_owned);
-        Ok(names.zip(done.files).collect())
+        let names: Vec<_> = done.text().lines().map(str::to_owned).collect();
+        Ok(names.into_iter().zip(done.files).collect())
     }
 }
 

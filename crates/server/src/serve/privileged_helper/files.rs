@@ -153,7 +153,7 @@ impl<'a> Files<'a> {
         });
         let (names, files): (Vec<&str>, Vec<OwnedFd>) = opened.unzip();
         Answer {
-            text: names.join("\n"),
+            content: names.join("\n").into_bytes(),
             ..Answer::done(files)
         }
     }
@@ -164,7 +164,7 @@ fn passed_on(built: Result<(Content, Vec<String>), InitrdError>) -> Answer {
     match built {
         Ok((content, notes)) => match content.descriptor() {
             Ok(file) => Answer {
-                text: notes.join("\n"),
+                content: notes.join("\n").into_bytes(),
                 ..Answer::done(vec![file])
             },
             Err(error) => Answer::failed(error.to_string()),

@@ -12,7 +12,7 @@ use rustix::process::{Pid, set_parent_process_death_signal};
 
 use super::answer::Answer;
 use super::channel::{self, MOST_FILES};
-use super::request::{LENGTH, Outcome, Reply, Request};
+use super::request::{INTRODUCTION, LENGTH, Reply, Request};
 
 /// Ends with `server`, and not before: what stops a server is sent to all processes of its terminal or its unit.
 pub(super) fn live_with(server: Pid) -> Result<(), Errno> {
@@ -31,15 +31,32 @@ pub(super) fn live_with(server: Pid) -> Result<(), Errno> {
 
 /// Says that this helper is ready, with the descriptor that the server needs before it is confined.
 pub(super) fn introduce(socket: &OwnedFd, file: Option<BorrowedFd<'_>>) {
-    let reply = Reply {
-        number: 0,
-        outcome: Outcome::Done,
+    let ready = Answer {
         present: u8::from(file.is_some()),
-        text: String::new(),
+        ..Answer::done(Vec::new())
     };
-    let files = file.as_slice();
     // The server sees that nothing comes.
-    let _ = channel::send(socket, &reply.encode(), files, SendFlags::empty());
+    let _ = send(socket, INTRODUCTION, ready, file.as_slice());
+}
+
+/// Says that this helper is ready, with what the server has to know of it, or why it cannot be.
+pub(super) fn introduce_as(socket: &OwnedFd, answer: Answer) {
+    let _ = send(socket, INTRODUCTION, answer, &[]);
+}
+
+fn send(
+    socket: &OwnedFd,
+    number: u16,
+    answer: Answer,
+    files: &[BorrowedFd<'_>],
+) -> Result<(), Errno> {
+    let reply = Reply {
+        number,
+        outcome: answer.outcome,
+        present: answer.present,
+        content: answer.content,
+    };
+    channel::send(socket, &reply.encode(), files, SendFlags::empty())
 }
 
 /// Answers requests until the server closes its end.
@@ -57,7 +74,7 @@ pub(super) fn answer_until_closed<R: Request>(
             Err(Errno::INTR) => continue,
             Err(_) => return,
         };
-        let answered = match request {
+        let mut answered = match request {
             None => Answer::failed("the helper process does not know this request"),
             Some(_) if !limits.allows((), started.elapsed()) => {
                 Answer::failed("the helper process was asked too often; it works again soon")
@@ -65,15 +82,10 @@ pub(super) fn answer_until_closed<R: Request>(
             Some(request) => catch_unwind(AssertUnwindSafe(|| answer(request)))
                 .unwrap_or_else(|_| Answer::failed("the helper process failed; this is a bug")),
         };
-        let reply = Reply {
-            number,
-            outcome: answered.outcome,
-            present: answered.present,
-            text: answered.text,
-        };
-        let files: Vec<_> = answered.files.iter().map(AsFd::as_fd).collect();
+        let files = std::mem::take(&mut answered.files);
+        let files: Vec<_> = files.iter().map(AsFd::as_fd).collect();
         let files = files.get(..MOST_FILES).unwrap_or(&files);
-        if channel::send(socket, &reply.encode(), files, SendFlags::empty()).is_err() {
+        if send(socket, number, answered, files).is_err() {
             return;
         }
     }
@@ -90,7 +102,8 @@ fn read<R: Request>(bytes: &[u8]) -> (u16, Option<R>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::request::{ImageNumber, RootRequest};
+    use super::super::channel::MOST_BYTES;
+    use super::super::request::{ImageNumber, Outcome, RootRequest};
     use super::*;
     use crate::settings::CatalogSettings;
 
@@ -111,10 +124,11 @@ mod tests {
             });
             asked
         });
-        for nonsense in [&[1][..], &[0; 22], &[9; 22], &[1; 23], &[0; 5000]] {
+        for nonsense in [&[1][..], &[0; 22], &[9; 22], &[1; 23], &[0; MOST_BYTES + 1]] {
             let refused = ask(&here, nonsense);
             assert_eq!(refused.outcome, Outcome::Failed);
-            assert!(refused.text.contains("does not know"), "{refused:?}");
+            let why = String::from_utf8(refused.content).unwrap();
+            assert!(why.contains("does not know"), "{why}");
         }
         let image = ImageNumber::of(0, &CatalogSettings::default(), 0);
         let root = [&[0, 7][..], &RootRequest::Root { image }.encode()].concat();
@@ -122,11 +136,8 @@ mod tests {
         assert_eq!((first.number, first.outcome), (7, Outcome::Done));
         let replies: Vec<_> = (0..200).map(|_| ask(&here, &root)).collect();
         assert_eq!(replies[0].outcome, Outcome::Done);
-        assert!(
-            replies[199].text.contains("too often"),
-            "{:?}",
-            replies[199]
-        );
+        let why = String::from_utf8_lossy(&replies[199].content);
+        assert!(why.contains("too often"), "{why}");
         drop(here);
         let asked = helper.join().unwrap();
         assert!(asked < 150, "{asked}");

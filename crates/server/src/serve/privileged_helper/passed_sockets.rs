@@ -32,7 +32,7 @@ pub(super) fn device_answer(sockets: DeviceSockets) -> Answer {
     }
     Answer {
         present,
-        text,
+        content: text.into_bytes(),
         ..Answer::done(files)
     }
 }
@@ -49,7 +49,7 @@ pub(super) fn device_sockets(mut done: Done) -> Option<DeviceSockets> {
             _ => Some(done.files.next()?.into()),
         },
         solicitations: match done.present & SECOND {
-            0 => Err(done.text),
+            0 => Err(done.text().into_owned()),
             _ => Ok(done.files.next()?.into()),
         },
     })

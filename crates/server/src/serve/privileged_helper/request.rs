@@ -12,10 +12,12 @@ use crate::settings::CatalogSettings;
 
 /// The length of a request, in bytes.
 pub(super) const LENGTH: usize = 32;
+/// The number of the message with which a helper begins, and of no request.
+pub(super) const INTRODUCTION: u16 = 0;
 /// How long an initrd may take to build, and a little: a slow machine takes minutes.
 const INITRD: Duration = Duration::from_secs(16 * 60);
 /// How long anything else may take: the disk that a root is on may be asleep.
-const USUAL: Duration = Duration::from_secs(30);
+pub(super) const USUAL: Duration = Duration::from_secs(30);
 
 /// A kind of requests: those of one helper.
 pub(crate) trait Request: Copy {
@@ -350,12 +352,12 @@ pub(super) struct Reply {
     pub(super) outcome: Outcome,
     /// Which of the descriptors that may be missing are there, a bit for each.
     pub(super) present: u8,
-    /// Why it failed, or what was noted.
-    pub(super) text: String,
+    /// Why it failed, what was noted, or what was asked for.
+    pub(super) content: Vec<u8>,
 }
 
 impl Reply {
-    /// As bytes. A text that is too long is cut.
+    /// As bytes. A content that is too long is cut.
     pub(super) fn encode(&self) -> Vec<u8> {
         let [high, low] = self.number.to_be_bytes();
         let outcome = match self.outcome {
@@ -364,14 +366,14 @@ impl Reply {
             Outcome::Impossible => 2,
         };
         let mut bytes = vec![high, low, outcome, self.present];
-        bytes.extend(self.text.bytes());
+        bytes.extend(&self.content);
         bytes.truncate(MOST_BYTES);
         bytes
     }
 
     /// From bytes; `None` for what is no answer.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
-        let (&[high, low, outcome, present], text) = bytes.split_first_chunk()?;
+        let (&[high, low, outcome, present], content) = bytes.split_first_chunk()?;
         Some(Self {
             number: u16::from_be_bytes([high, low]),
             outcome: match outcome {
@@ -381,7 +383,7 @@ impl Reply {
                 _ => return None,
             },
             present,
-            text: String::from_utf8_lossy(text).into_owned(),
+            content: content.to_owned(),
         })
     }
 }
@@ -434,18 +436,18 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_too_long_is_cut() {
+    fn a_content_that_is_too_long_is_cut() {
         let reply = Reply {
             number: 0x102,
             outcome: Outcome::Failed,
             present: 5,
-            text: "ä".repeat(MOST_BYTES),
+            content: vec![1; MOST_BYTES],
         };
         let bytes = reply.encode();
         assert_eq!(bytes.len(), MOST_BYTES);
         let read = Reply::decode(&bytes).unwrap();
         assert_eq!((read.number, read.present), (0x102, 5));
-        assert!(reply.text.starts_with(&read.text));
+        assert!(reply.content.starts_with(&read.content));
     }
 
     proptest! {

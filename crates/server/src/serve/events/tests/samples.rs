@@ -510,6 +510,7 @@ fn is_sampled(event: &Event) -> bool {
             | Warning::NotConfined { .. }
             | Warning::NoDhcpServer { .. }
             | Warning::IsolationEnded
+            | Warning::SignerEnded
             | Warning::ForwardingBlocked { .. }
             | Warning::TwoDhcpServers { .. }
             | Warning::ClaimsBoot { .. }

@@ -33,6 +33,7 @@ pub(in crate::serve::events) fn add_fields(fields: &mut Fields, warning: &Warnin
             fields.add("warning", "no-dhcp-server");
             fields.add("interface", interface.as_str());
         }
+        Warning::SignerEnded => fields.add("warning", "signer-ended"),
         Warning::IsolationEnded => fields.add("warning", "isolation-ended"),
         Warning::ForwardingBlocked {
             interface,

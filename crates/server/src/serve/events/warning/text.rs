@@ -47,6 +47,10 @@ impl Display for Warning {
                 "the helper process for isolated networks has ended, so this server ends, too; they stay apart as they were, and \
                  the next start puts them in order",
             ),
+            Self::SignerEnded => f.write_str(
+                "the helper process that has the key (--uki-key) has ended: unified kernel images stay as they are, and an upgrade \
+                 of a root takes its image away; start netroot again, which reads the key anew",
+            ),
             Self::ForwardingBlocked {
                 interface,
                 by,

@@ -170,6 +170,7 @@ pub(in crate::serve::events::tests) fn warnings() -> Vec<Warning> {
             error: error(),
         },
         Warning::IsolationEnded,
+        Warning::SignerEnded,
         Warning::ApiCertificate {
             error: Some(error()),
         },
