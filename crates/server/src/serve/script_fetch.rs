@@ -365,6 +365,7 @@ mod tests {
                 platform: Platform::EfiX64,
                 content: content(),
                 signature: Vec::new(),
+                pcr_11: None,
             };
             artifacts.put_image(image, files.with_unified(Some(unified)));
         }

@@ -123,6 +123,7 @@ impl UnifiedImages {
             },
             content: Content::from_regular(file).map_err(unwritten)?,
             signature: written.signature,
+            pcr_11: written.pcr_11,
         };
         Ok((unified, line.left_out))
     }

@@ -29,6 +29,8 @@ struct ShownImage<'a> {
     kind: &'static str,
     kernel: Option<&'a str>,
     source: Option<String>,
+    /// The value of a TPM's PCR 11 after its unified kernel image has started.
+    pcr_11: Option<String>,
     /// The root that this server exports; not for everybody.
     #[serde(skip_serializing_if = "Option::is_none")]
     root: Option<ShownRoot>,
@@ -86,6 +88,10 @@ pub(super) fn all(sources: &Sources, may_order: bool) -> Value {
             kind: image.kind.word(),
             kernel: image.linux(),
             source: image.nfsroot(server),
+            pcr_11: sources
+                .artifacts
+                .pcr_11(&image.name)
+                .map(|value| value.to_string()),
             root: may_order.then(|| root(sources, image, &used)).flatten(),
         })
     };

@@ -4,6 +4,7 @@ use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 
 use netroot_proto::pxe::arch::Platform;
+use netroot_uki::Pcr;
 
 use super::content::Content;
 use super::nic_initrds::NicInitrds;
@@ -32,6 +33,8 @@ pub(crate) struct Unified {
     pub(crate) content: Content,
     /// Its signature, which tells it from others without reading it.
     pub(crate) signature: Vec<u8>,
+    /// The value of a TPM's PCR 11 once its stub has measured it, if that is known.
+    pub(crate) pcr_11: Option<Pcr>,
 }
 
 impl BootFiles {
@@ -88,6 +91,11 @@ impl BootFiles {
         let signed = self.chain().into_iter().flat_map(|signed| &signed.files);
         let mut files = self.files.iter().chain(signed);
         files.find_map(|(name, content)| (*name == file).then_some(content))
+    }
+
+    /// The value of a TPM's PCR 11 after it has started as one EFI program, if that is known.
+    pub(super) fn pcr_11(&self) -> Option<Pcr> {
+        self.unified.as_ref()?.pcr_11
     }
 
     /// What each file was when it was opened, in their order.

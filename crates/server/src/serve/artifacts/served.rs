@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::inputs::Loader;
+use netroot_uki::Pcr;
 
 use super::artifact::{Artifact, FileKind, plain};
 use super::boot_files::BootFiles;
@@ -119,6 +120,11 @@ impl Served {
             catalog = Arc::new(catalog.with(with_own_loaders(image, files, &self.signed_ipxe)));
         }
         self.catalog = catalog;
+    }
+
+    /// See [`super::ArtifactStore::pcr_11`].
+    pub(super) fn pcr_11(&self, image: &str) -> Option<Pcr> {
+        self.boots.get(image)?.pcr_11()
     }
 
     /// Serves this image from now on, in the place of the one with its name.
@@ -448,6 +454,7 @@ mod tests {
             platform: Platform::EfiX64,
             content: Content::Memory(Bytes::from_static(b"unified")),
             signature: b"of this one".to_vec(),
+            pcr_11: None,
         };
         let files = files("new").with_unified(Some(unified));
         assert_ne!(files.tag(), self::files("new").tag());

@@ -16,6 +16,7 @@ use std::time::Instant;
 use netroot_net::Mac;
 use netroot_nfs_export::HiddenPaths;
 use netroot_proto::pxe::inputs::Loader;
+use netroot_uki::Pcr;
 
 use self::asking::Asking;
 use super::artifact::{Artifact, FileKind, content_type, plain};
@@ -151,6 +152,11 @@ impl ArtifactStore {
         let served = self.served();
         let image = served.image_of_unified(name)?;
         Some(image.name.clone())
+    }
+
+    /// The value of a TPM's PCR 11 after this image has started as one program, if it is one and that is known.
+    pub(crate) fn pcr_11(&self, image: &str) -> Option<Pcr> {
+        self.served().pcr_11(image)
     }
 
     fn served(&self) -> Arc<Served> {
