@@ -51,3 +51,4 @@ mod sum;
 mod udev_names;
 mod uki;
 mod unfit_roots;
+mod whole_root;

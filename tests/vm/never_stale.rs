@@ -4,23 +4,10 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use netroot_harness::{Net, NetrootServe, Nic, QUICK_KERNEL_PARAMETERS, Rom, TinyRoot, Vm};
+use netroot_harness::{Net, NetrootServe, Nic, QUICK_KERNEL_PARAMETERS, Rom, TinyRoot};
 
 use crate::lan::{Lan, MACHINE, RANGE, SERVER, TIMEOUT};
-use crate::sum;
-
-/// The sum of the whole root, once more from now on, twice if it was in the middle.
-fn reads_on(vm: &Vm, says: &str) -> Result<()> {
-    let mut end = vm.console().text().len();
-    for _ in 0..2 {
-        let what = "the sum of the whole root";
-        let seen = vm.console().wait_after(end, "facts: sum ", what, TIMEOUT)?;
-        ensure!(seen.line.contains(says), "{says}: {}", seen.line);
-        end = seen.end;
-    }
-    ensure!(!vm.console().contains("Stale file handle"));
-    Ok(())
-}
+use crate::whole_root::{WholeRoot, begins_to_read};
 
 /// Serves the image, which is mounted where every host has it.
 fn serve(
@@ -49,10 +36,8 @@ fn serve(
 fn a_machine_keeps_its_root_when_the_server_moves_to_another_host_with_a_copy_of_the_image()
 -> Result<()> {
     let lan = Lan::new("never-stale")?;
-    let tiny = TinyRoot::make()?;
-    let (files, hash) = sum::of_tree(tiny.path())
-        .map_err(|(path, error)| anyhow::Error::from(error).context(path.display().to_string()))?;
-    let says = format!("{files} files {hash:016x}");
+    let tiny = TinyRoot::with_few_modules()?;
+    let whole = WholeRoot::of(tiny.path())?;
     let logs = lan.net.logs().to_owned();
     let text = |name: &str| logs.join(name).display().to_string();
     let tree = tiny.path().display().to_string();
@@ -69,9 +54,10 @@ fn a_machine_keeps_its_root_when_the_server_moves_to_another_host_with_a_copy_of
     let mut first = serve(&lan.net, "br0", &place, &text("root.img"), &text("state"))?;
     let nic = Nic::virtio(&lan.tap, MACHINE).with_rom(Rom::Ipxe);
     let mut vm = lan.machine().nic(nic).start()?;
-    reads_on(&vm, &says)?;
+    whole.is_read_after(&vm, 0, TIMEOUT)?;
 
     // The host burns down while the machine reads.
+    begins_to_read(&mut vm)?;
     first.program().kill()?;
     lan.net.shell(&format!("ip addr del {SERVER}/24 dev br0"))?;
     let host = Net::new("never-stale-second")?;
@@ -90,7 +76,7 @@ fn a_machine_keeps_its_root_when_the_server_moves_to_another_host_with_a_copy_of
         &text("copy.img"),
         &text("state-copy"),
     )?;
-    reads_on(&vm, &says)?;
+    whole.is_read_once_more(&mut vm)?;
     ensure!(vm.running()?);
     let warned = second.events().into_iter();
     let warned: Vec<_> = warned

@@ -2,8 +2,8 @@
 //! the switch of root, one `facts: ` line each, and powers it off.
 //!
 //! With `facts.stay` on the command line it stays up instead: every second it drops the
-//! kernel's caches, reads a file from the root again and counts; with `facts.sum` beside it, it reads the whole root. With `facts.reach=ADDRESS:PORT` it prints what that
-//! server says.
+//! kernel's caches, reads a file from the root again and counts; with `facts.sum` beside it, it reads the whole root twice a
+//! minute, and when a line is typed on its console, and says so before and after. With `facts.reach=ADDRESS:PORT` it prints what that server says.
 //!
 //! It begins with a line in the kernel's log, and tells how long that was after the kernel's own about `/init`
 //! (`facts: began`): by the machine's clock, whatever its console shows. With `facts.log` it prints that log.
@@ -20,6 +20,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 /// The user ID for [`as_a_user`]: an arbitrary one, without any of root's rights.
@@ -39,6 +40,10 @@ const UPLOADER: &str = "@netroot-report";
 const UPLOAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// What a root's init writes into the kernel's log first.
 const BEGUN: &str = "facts: begun";
+/// How long a machine that stays up waits before it reads a file of its root again.
+const BETWEEN_READINGS: Duration = Duration::from_secs(1);
+/// The same for the whole root, if it is not asked before: an emulated machine takes a second of its host's processor for it.
+const BETWEEN_WHOLE: Duration = Duration::from_secs(30);
 
 fn main() {
     if std::env::args().next().as_deref() == Some(USER_NAME) {
@@ -264,23 +269,47 @@ fn stay(whole: bool) -> ! {
     if let Err(error) = &log {
         say("log", &format!("cannot open /dev/kmsg: {error}"));
     }
-    for count in 1_u64.. {
-        std::thread::sleep(Duration::from_secs(1));
-        // A failure shows in the output.
-        let _ = std::fs::write("/proc/sys/vm/drop_caches", "3");
-        let line = match whole {
-            true => match sum::of_tree(Path::new("/")) {
-                Ok((files, sum)) => format!("sum {count} {files} files {sum:016x}"),
-                Err((path, error)) => format!("sum failed {}: {error}", path.display()),
-            },
-            false => format!("tick {count} {}", read("/etc/witness").trim_end()),
-        };
+    let mut tell = |line: String| {
         if let Ok(log) = &mut log {
             // Level 1 is shown at every console level; each write is a line. Errors have nowhere to go.
             let _ = log.write_all(format!("<1>facts: {line}\n").as_bytes());
         }
+    };
+    let asked = asked();
+    std::thread::sleep(BETWEEN_READINGS);
+    for count in 1_u64.. {
+        // A failure shows in the output.
+        let _ = std::fs::write("/proc/sys/vm/drop_caches", "3");
+        if whole {
+            tell(format!("reading {count}"));
+            tell(match sum::of_tree(Path::new("/")) {
+                Ok((files, sum)) => format!("sum {count} {files} files {sum:016x}"),
+                Err((path, error)) => format!("sum failed {}: {error}", path.display()),
+            });
+            // Nobody asks any more where there is no console: then it sleeps.
+            if asked.recv_timeout(BETWEEN_WHOLE) == Err(RecvTimeoutError::Disconnected) {
+                std::thread::sleep(BETWEEN_WHOLE);
+            }
+        } else {
+            tell(format!("tick {count} {}", read("/etc/witness").trim_end()));
+            std::thread::sleep(BETWEEN_READINGS);
+        }
     }
     switch_off()
+}
+
+/// Something for each line that is typed on the console.
+fn asked() -> Receiver<()> {
+    let (sender, asked) = channel();
+    std::thread::spawn(move || {
+        let lines = std::io::stdin().lines().map_while(Result::ok);
+        for _ in lines {
+            if sender.send(()).is_err() {
+                return;
+            }
+        }
+    });
+    asked
 }
 
 fn switch_off() -> ! {

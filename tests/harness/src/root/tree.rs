@@ -1,7 +1,7 @@
 //! Directories for roots, and trees of hard links.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
@@ -39,14 +39,23 @@ fn sweep() {
 
 /// Copies the directory `from` to `to`, every file as a hard link.
 pub(super) fn link_tree(from: &Path, to: &Path) -> Result<()> {
-    std::fs::create_dir_all(to).with_context(|| format!("create {}", to.display()))?;
+    link_tree_if(from, to, &|_| true)
+}
+
+/// The same with those files and folders alone that `has` says of their paths in `from`, and the folders of those files.
+pub(super) fn link_tree_if(from: &Path, to: &Path, has: &dyn Fn(&Path) -> bool) -> Result<()> {
+    let make = || std::fs::create_dir_all(to).with_context(|| format!("create {}", to.display()));
+    if has(from) {
+        make()?;
+    }
     for entry in std::fs::read_dir(from).with_context(|| format!("read {}", from.display()))? {
         let entry = entry?;
-        let target: PathBuf = to.join(entry.file_name());
+        let (path, target) = (entry.path(), to.join(entry.file_name()));
         if entry.file_type()?.is_dir() {
-            link_tree(&entry.path(), &target)?;
-        } else if entry.file_type()?.is_file() {
-            std::fs::hard_link(entry.path(), &target)
+            link_tree_if(&path, &target, has)?;
+        } else if entry.file_type()?.is_file() && has(&path) {
+            make()?;
+            std::fs::hard_link(&path, &target)
                 .with_context(|| format!("link {}", target.display()))?;
         }
     }
