@@ -67,9 +67,13 @@ impl Site {
     }
 
     fn uefi(&self, hardware: &str) -> Result<Vm> {
+        self.uefi_machine(hardware).start()
+    }
+
+    fn uefi_machine(&self, hardware: &str) -> VmBuilder<'_> {
         let nic = Nic::virtio(&self.lan.tap, MACHINE);
         let machine = self.lan.machine().firmware(Firmware::Uefi);
-        machine.hardware(hardware).nic(nic).start()
+        machine.hardware(hardware).nic(nic)
     }
 }
 
@@ -123,7 +127,7 @@ fn an_efi_program_starts_under_uefi_and_is_followed_by_the_next_boot_device() ->
     let own = site.file("own.img", &own)?;
     let config = format!("[image.tool]\nefi = \"{}\"\n", program.display());
     let _server = site.serve("tool", &config)?;
-    let vm = site.uefi(&own_disk(&own))?;
+    let vm = site.uefi_machine(&own_disk(&own)).only_ipv4().start()?;
     vm.wait_for("an EFI program says so", "the program", TIMEOUT)?;
     vm.wait_for(
         "the machine's own disk says so",

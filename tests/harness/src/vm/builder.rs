@@ -19,9 +19,20 @@ use crate::transcript::Echo;
 /// [`Processor::kernel_parameters`] of a machine with the usual processor.
 pub const KERNEL_PARAMETERS: &str = Processor::X86_64.kernel_parameters();
 
-/// The same for tests of what comes after the kernel, which does not test its own ciphers then.
+/// What else a kernel is given for tests of what comes after it: it does not test its own ciphers, makes no files for tracing,
+/// neither of itself nor of each module, and does not clear memory that it hands out. And systemd waits for five minutes, not
+/// for 90 s, until a unit has started or there is a device (from 253 on these are two parameters): an emulated machine on a
+/// busy host may take so long to find its serial line, and there is no login prompt then.
+macro_rules! quick {
+    () => {
+        "cryptomgr.notests initcall_blacklist=tracer_init_tracefs init_on_alloc=0 \
+         systemd.default_timeout_start_sec=300 systemd.default_device_timeout_sec=300"
+    };
+}
+
+/// [`KERNEL_PARAMETERS`] and these.
 pub const QUICK_KERNEL_PARAMETERS: &str =
-    "console=ttyS0 mitigations=off no_timer_check cryptomgr.notests";
+    concat!("console=ttyS0 mitigations=off no_timer_check ", quick!());
 
 /// The configuration of a machine.
 #[derive(Debug)]
@@ -31,6 +42,7 @@ pub struct VmBuilder<'net> {
     processor: Processor,
     memory_mib: u32,
     firmware: Firmware,
+    only_ipv4: bool,
     variables: Vec<(Variable, Vec<u8>)>,
     nics: Vec<Nic>,
     kernel: Option<(PathBuf, PathBuf, String)>,
@@ -53,6 +65,7 @@ impl<'net> VmBuilder<'net> {
             processor: Processor::X86_64,
             memory_mib: 512,
             firmware: Firmware::Bios,
+            only_ipv4: false,
             variables: Vec::new(),
             nics: Vec::new(),
             kernel: None,
@@ -88,6 +101,14 @@ impl<'net> VmBuilder<'net> {
     #[must_use]
     pub fn firmware(mut self, firmware: Firmware) -> Self {
         self.firmware = firmware;
+        self
+    }
+
+    /// Has UEFI firmware try no PXE over IPv6, which comes after IPv4 and before HTTP boot. Nobody answers there, and edk2 polls
+    /// the card for half a minute until it gives up.
+    #[must_use]
+    pub fn only_ipv4(mut self) -> Self {
+        self.only_ipv4 = true;
         self
     }
 
@@ -132,13 +153,13 @@ impl<'net> VmBuilder<'net> {
         self
     }
 
-    /// The same, sooner: a kernel that can be started without its packing is, and the kernel does not test its own
-    /// ciphers. For tests of what comes after the kernel.
+    /// The same, sooner: a kernel that can be started without its packing is, with what [`QUICK_KERNEL_PARAMETERS`] have
+    /// more. For tests of what comes after the kernel.
     ///
     /// # Errors
     /// When the kernel cannot be read, or the disk is full.
     pub fn quick_kernel(self, kernel: &Path, initrd: &Path, command_line: &str) -> Result<Self> {
-        let command_line = format!("cryptomgr.notests {command_line}");
+        let command_line = format!("{} {command_line}", quick!());
         let quick = unpacked(kernel)?;
         Ok(self.kernel(quick.as_deref().unwrap_or(kernel), initrd, &command_line))
     }
@@ -262,11 +283,14 @@ impl<'net> VmBuilder<'net> {
             self.firmware
                 .flash(self.processor, &self.variables, &store)?,
         );
-        if self.firmware.is_http() {
-            for family in ["IPv4", "IPv6"] {
-                let setting = format!("name=opt/org.tianocore/{family}PXESupport,string=n");
-                argv.extend(["-fw_cfg".into(), setting]);
-            }
+        let without_pxe_over: &[&str] = match (self.firmware.is_http(), self.only_ipv4) {
+            (true, _) => &["IPv4", "IPv6"],
+            (false, true) => &["IPv6"],
+            (false, false) => &[],
+        };
+        for family in without_pxe_over {
+            let setting = format!("name=opt/org.tianocore/{family}PXESupport,string=n");
+            argv.extend(["-fw_cfg".into(), setting]);
         }
         argv.extend(self.processor.hardware().iter().map(|&word| word.into()));
         argv.extend(self.hardware.iter().cloned());
