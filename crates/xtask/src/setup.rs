@@ -10,12 +10,11 @@ mod debian_root;
 pub(crate) mod distribution_kernels;
 mod distributions;
 mod install_step;
-mod ipxe_shim;
 pub(crate) mod kernel_source;
 mod layer;
 mod packages;
 mod recipe;
-mod signed_loaders;
+mod recipe_folder;
 mod toolchain;
 
 use anyhow::{Result, bail};
@@ -23,6 +22,7 @@ use anyhow::{Result, bail};
 use self::distribution_kernels::DistributionKernel;
 use self::install_step::InstallStep;
 pub(crate) use self::recipe::remove;
+use self::recipe_folder::{IPXE_SHIM, SIGNED_LOADERS};
 use crate::architecture::Architecture;
 
 /// Installs what the other commands need.
@@ -101,10 +101,10 @@ fn missing_for_tests_alone() -> Result<Vec<Box<dyn InstallStep>>> {
     if let Some(step) = distributions::missing() {
         steps.push(Box::new(step));
     }
-    if let Some(step) = signed_loaders::missing() {
+    if let Some(step) = SIGNED_LOADERS.missing() {
         steps.push(Box::new(step));
     }
-    if let Some(step) = ipxe_shim::missing() {
+    if let Some(step) = IPXE_SHIM.missing() {
         steps.push(Box::new(step));
     }
     Ok(steps)
@@ -253,7 +253,7 @@ pub(crate) fn run_for_aarch64_secure_boot() -> Result<()> {
         steps.push(Box::new(step));
     }
     steps.extend(arm64_root::missing());
-    if let Some(step) = signed_loaders::missing() {
+    if let Some(step) = SIGNED_LOADERS.missing() {
         steps.push(Box::new(step));
     }
     take(steps)
@@ -335,18 +335,21 @@ fn missing() -> Result<Vec<Box<dyn InstallStep>>> {
     Ok(steps)
 }
 
+/// Takes this step alone, if it is missing.
+fn make(step: Option<impl InstallStep>, what: &str) -> Result<()> {
+    if let Some(step) = step {
+        return step.run();
+    }
+    println!("set-up: {what} complete");
+    Ok(())
+}
+
 /// Makes the Debian root alone: a user without root is asked to run this with sudo.
 ///
 /// # Errors
 /// When it cannot be made.
 pub(crate) fn make_debian_root() -> Result<()> {
-    match debian_root::missing()? {
-        None => {
-            println!("set-up: the Debian root is complete");
-            Ok(())
-        }
-        Some(step) => step.run(),
-    }
+    make(debian_root::missing()?, "the Debian root is")
 }
 
 /// Makes the layer of the tests alone, for the same user.
@@ -354,13 +357,7 @@ pub(crate) fn make_debian_root() -> Result<()> {
 /// # Errors
 /// When it cannot be made.
 pub(crate) fn make_tests_layer() -> Result<()> {
-    match layer::missing() {
-        None => {
-            println!("set-up: the layer of the tests is complete");
-            Ok(())
-        }
-        Some(step) => step.run(),
-    }
+    make(layer::missing(), "the layer of the tests is")
 }
 
 /// Makes what aarch64 machines boot alone, for the same user.
@@ -376,13 +373,7 @@ pub(crate) fn make_arm64() -> Result<()> {
 /// # Errors
 /// When they cannot be fetched or unpacked.
 pub(crate) fn unpack_distributions() -> Result<()> {
-    match distributions::missing() {
-        None => {
-            println!("set-up: the programs of Debian 13 are complete");
-            Ok(())
-        }
-        Some(step) => step.run(),
-    }
+    make(distributions::missing(), "the programs of Debian 13 are")
 }
 
 /// Unpacks the boot loaders for machines with Secure Boot alone, for the same user.
@@ -390,13 +381,10 @@ pub(crate) fn unpack_distributions() -> Result<()> {
 /// # Errors
 /// When they cannot be fetched or unpacked.
 pub(crate) fn unpack_signed_loaders() -> Result<()> {
-    match signed_loaders::missing() {
-        None => {
-            println!("set-up: the boot loaders for Secure Boot are complete");
-            Ok(())
-        }
-        Some(step) => step.run(),
-    }
+    make(
+        SIGNED_LOADERS.missing(),
+        "the boot loaders for Secure Boot are",
+    )
 }
 
 /// Builds the shim that starts iPXE alone, for the same user.
@@ -404,11 +392,5 @@ pub(crate) fn unpack_signed_loaders() -> Result<()> {
 /// # Errors
 /// When its source cannot be fetched, or does not build.
 pub(crate) fn build_ipxe_shim() -> Result<()> {
-    match ipxe_shim::missing() {
-        None => {
-            println!("set-up: the shim that starts iPXE is complete");
-            Ok(())
-        }
-        Some(step) => step.run(),
-    }
+    make(IPXE_SHIM.missing(), "the shim that starts iPXE is")
 }

@@ -7,7 +7,7 @@ use netroot_harness::{Processor, paths};
 
 use super::debian_root::{RECIPE as AMD64_RECIPE, mirror};
 use super::install_step::InstallStep;
-use super::recipe::{follow, own_command, remove};
+use super::recipe::{follow, own_command, put_in_place, remove};
 
 const RECIPE: &str = include_str!("recipe-arm64.sh");
 
@@ -98,10 +98,7 @@ impl InstallStep for Root {
     }
 
     fn run(&self) -> Result<()> {
-        let (unfinished, old) = (
-            root().with_extension("unfinished"),
-            root().with_extension("old"),
-        );
+        let unfinished = root().with_extension("unfinished");
         remove(&unfinished)?;
         let amd64 = paths::debian_root();
         follow(
@@ -109,16 +106,8 @@ impl InstallStep for Root {
             &paths::cache().join("recipe-arm64.sh"),
             &[unfinished.as_ref(), mirror().as_ref(), amd64.as_ref()],
         )?;
-        remove(&old)?;
-        if root().exists() {
-            std::fs::rename(root(), &old)
-                .with_context(|| format!("move {} away", root().display()))?;
-        }
-        std::fs::rename(&unfinished, root())
-            .with_context(|| format!("move the new root to {}", root().display()))?;
-        std::fs::write(stamp(), wanted())
-            .with_context(|| format!("write {}", stamp().display()))?;
-        remove(&old)
+        put_in_place(&unfinished, &root())?;
+        std::fs::write(stamp(), wanted()).with_context(|| format!("write {}", stamp().display()))
     }
 }
 
@@ -150,17 +139,8 @@ impl InstallStep for Ipxe {
             &paths::cache().join("ipxe-arm64.sh"),
             &[unfinished.as_ref(), mirror().as_ref()],
         )?;
-        let old = paths::ipxe().with_extension("old");
-        remove(&old)?;
-        if paths::ipxe().exists() {
-            std::fs::rename(paths::ipxe(), &old)
-                .with_context(|| format!("move {} away", paths::ipxe().display()))?;
-        }
-        std::fs::rename(&unfinished, paths::ipxe())
-            .with_context(|| format!("move the loaders to {}", paths::ipxe().display()))?;
+        put_in_place(&unfinished, &paths::ipxe())?;
         let stamp = ipxe_stamp();
-        std::fs::write(&stamp, wanted_ipxe())
-            .with_context(|| format!("write {}", stamp.display()))?;
-        remove(&old)
+        std::fs::write(&stamp, wanted_ipxe()).with_context(|| format!("write {}", stamp.display()))
     }
 }

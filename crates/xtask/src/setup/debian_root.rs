@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use netroot_harness::paths;
 
 use super::install_step::InstallStep;
-use super::recipe::{follow, own_command, remove};
+use super::recipe::{follow, own_command, put_in_place, remove};
 
 pub(super) const RECIPE: &str = include_str!("recipe.sh");
 
@@ -69,15 +69,7 @@ impl InstallStep for DebianRoot {
             &cache.join("recipe.sh"),
             &[unfinished.as_ref(), mirror().as_ref()],
         )?;
-        let old = cache.join("debian-bookworm.old");
-        remove(&old)?;
-        if root.exists() {
-            std::fs::rename(&root, &old)
-                .with_context(|| format!("move {} away", root.display()))?;
-        }
-        std::fs::rename(&unfinished, &root)
-            .with_context(|| format!("move the new root to {}", root.display()))?;
-        std::fs::write(stamp(), RECIPE).with_context(|| format!("write {}", stamp().display()))?;
-        remove(&old)
+        put_in_place(&unfinished, &root)?;
+        std::fs::write(stamp(), RECIPE).with_context(|| format!("write {}", stamp().display()))
     }
 }

@@ -10,7 +10,7 @@ use netroot_harness::paths;
 
 use super::debian_root::{RECIPE as ROOT_RECIPE, mirror};
 use super::install_step::InstallStep;
-use super::recipe::{follow, own_command, remove};
+use super::recipe::{follow, own_command, put_in_place, remove};
 
 const RECIPE: &str = include_str!("distribution_kernel.sh");
 /// Debian's suites with kernels, for one that is asked for by its version.
@@ -176,15 +176,7 @@ impl InstallStep for MissingKernel {
         let stamp = stamp(&unfinished);
         std::fs::write(&stamp, wanted()).with_context(|| format!("write {}", stamp.display()))?;
         // Only now: the last one stays where this one cannot be fetched.
-        let old = kernels.join(format!("{}.old", self.0.name()));
-        remove(&old)?;
-        if folder.exists() {
-            std::fs::rename(&folder, &old)
-                .with_context(|| format!("move {} away", folder.display()))?;
-        }
-        std::fs::rename(&unfinished, &folder)
-            .with_context(|| format!("move the kernel to {}", folder.display()))?;
-        remove(&old)
+        put_in_place(&unfinished, &folder)
     }
 }
 

@@ -70,6 +70,24 @@ pub(super) fn make_folder(folder: &Path, text: &str, arguments: &[&OsStr]) -> Re
     std::fs::write(&stamp, text).with_context(|| format!("write {}", stamp.display()))
 }
 
+/// Puts what a recipe has made in the place of `folder`, which stays until then.
+///
+/// # Errors
+/// When one of them cannot be moved.
+pub(super) fn put_in_place(unfinished: &Path, folder: &Path) -> Result<()> {
+    // Not as an extension: a folder may be named by a version.
+    let mut old = folder.as_os_str().to_owned();
+    old.push(".old");
+    let old = PathBuf::from(old);
+    remove(&old)?;
+    if folder.exists() {
+        std::fs::rename(folder, &old).with_context(|| format!("move {} away", folder.display()))?;
+    }
+    std::fs::rename(unfinished, folder)
+        .with_context(|| format!("move {} to its place", unfinished.display()))?;
+    remove(&old)
+}
+
 /// Whether [`make_folder`] has made it by this text.
 pub(super) fn is_made_by(folder: &Path, text: &str) -> bool {
     let made_by = std::fs::read_to_string(stamp(folder)).unwrap_or_default();
@@ -89,4 +107,26 @@ pub(crate) fn remove(folder: &Path) -> Result<()> {
         std::fs::remove_dir_all(folder).with_context(|| format!("remove {}", folder.display()))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn what_was_made_takes_the_place_of_what_was_there_and_of_nothing_else() {
+        let cache = tempfile::tempdir().unwrap();
+        let [kernel, other, new] = ["6.12", "6.1", "new"].map(|name| cache.path().join(name));
+        for (folder, file) in [(&kernel, "old"), (&other, "other"), (&new, "made")] {
+            fs::create_dir(folder).unwrap();
+            fs::write(folder.join(file), "").unwrap();
+        }
+        put_in_place(&new, &kernel).unwrap();
+        assert!(kernel.join("made").exists() && !kernel.join("old").exists());
+        assert!(other.join("other").exists());
+        let left = fs::read_dir(cache.path()).unwrap().count();
+        assert_eq!(left, 2, "nothing else is left");
+    }
 }
