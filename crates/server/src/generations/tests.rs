@@ -1,24 +1,15 @@
 use std::path::Path;
 
 use super::*;
-use crate::settings::{InitrdSource, Origin};
+use crate::settings::Origin;
 
 fn image(directory: &Path, generations: Generations) -> ImageSettings {
     ImageSettings {
         name: Some("guix".to_owned()),
         title: None,
         source: ImageSource::Root(RootSettings {
-            directory: directory.to_owned(),
-            nfsroot: None,
-            kernel: None,
-            initrd: InitrdSource::File("/initrd.img".into()),
-            overlay: true,
-            hidden: netroot_nfs_export::HiddenPaths::default(),
-            submounts: true,
             generations,
-            secure_boot_files: None,
-            uki: false,
-            swapped: None,
+            ..RootSettings::with_initrd(directory.to_owned())
         }),
         append: Some("quiet".to_owned()),
         origin: Origin::CommandLine,

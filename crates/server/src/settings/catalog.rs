@@ -395,6 +395,26 @@ impl Default for MenuSettings {
 }
 
 #[cfg(test)]
+impl RootSettings {
+    /// The root in a directory, with an initrd that the administrator has made.
+    pub(crate) fn with_initrd(directory: PathBuf) -> Self {
+        Self {
+            directory,
+            nfsroot: None,
+            kernel: None,
+            initrd: InitrdSource::File("/initrd.img".into()),
+            overlay: true,
+            hidden: HiddenPaths::default(),
+            submounts: true,
+            uki: false,
+            generations: Generations::Current,
+            secure_boot_files: None,
+            swapped: None,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

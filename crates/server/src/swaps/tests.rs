@@ -3,26 +3,14 @@ use super::roots::{
 };
 use super::*;
 use crate::settings::{
-    CatalogSettings, ImageSettings, ImageSource, InitrdSource, Origin, RootSettings, SwappedRoot,
+    CatalogSettings, ImageSettings, ImageSource, Origin, RootSettings, SwappedRoot,
 };
 
 fn catalog(name: Option<&str>, directory: &str) -> CatalogSettings {
     CatalogSettings::of_one(ImageSettings {
         name: name.map(str::to_owned),
         title: None,
-        source: ImageSource::Root(RootSettings {
-            directory: directory.into(),
-            nfsroot: None,
-            kernel: None,
-            initrd: InitrdSource::File("/initrd.img".into()),
-            overlay: true,
-            hidden: netroot_nfs_export::HiddenPaths::default(),
-            submounts: true,
-            generations: crate::settings::Generations::Current,
-            secure_boot_files: None,
-            uki: false,
-            swapped: None,
-        }),
+        source: ImageSource::Root(RootSettings::with_initrd(directory.into())),
         append: None,
         origin: match name {
             Some(_) => Origin::File {
