@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 pub(crate) use self::interfaces::Following;
-use self::interfaces::{Common, Interfaces};
+use self::interfaces::{Interfaces, SharedServices};
 use crate::serve::api::socket::{self, Control};
 use crate::serve::api::tcp::TcpApi;
 use crate::serve::api::{Api, Sources};
@@ -199,7 +199,7 @@ pub(crate) fn until_stopped(
         site.artifacts.keep_fresh(looks);
         let watch = RootWatch::new(world, followed_roots, asked);
         tasks.spawn(watch.run(signal(SignalKind::hangup())?));
-        let common = Common {
+        let services = SharedServices {
             site,
             http_port,
             allowed: Arc::new(LiveAllowed::new(allowed)),
@@ -208,7 +208,7 @@ pub(crate) fn until_stopped(
             status: status.clone(),
         };
         let network = helpers.network.into_client()?;
-        let interfaces = Interfaces::start(listeners, following, network, common)?;
+        let interfaces = Interfaces::start(listeners, following, network, services)?;
         dhcp.extend(interfaces.dhcp());
         tasks.spawn(interfaces.follow());
         let booted = Arc::clone(&history);

@@ -5,8 +5,8 @@
 //! ([`served`]), its sockets are made anew where that is necessary, by the helper process, and it is told in
 //! one line. Transfers and connections go on: they have sockets of their own.
 
-mod common;
 mod served;
+mod shared_services;
 
 use std::io;
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use netroot_nfs_export::AddressList;
 use netroot_sys::readable;
 use tokio::task::JoinSet;
 
-pub(super) use self::common::Common;
 use self::served::Served;
+pub(super) use self::shared_services::SharedServices;
 use crate::serve::dhcp::service as dhcp;
 use crate::serve::events::ReadyListener;
 use crate::serve::listen::allowed::Allowed;
@@ -48,7 +48,7 @@ pub(crate) struct Following {
 /// The interfaces that are served.
 #[derive(Debug)]
 pub(super) struct Interfaces {
-    common: Common,
+    services: SharedServices,
     following: Following,
     helper: Client<NetworkRequest>,
     served: Vec<Served>,
@@ -62,10 +62,10 @@ impl Interfaces {
         listeners: Vec<Listener>,
         following: Following,
         helper: Client<NetworkRequest>,
-        common: Common,
+        services: SharedServices,
     ) -> io::Result<Self> {
         let mut all = Self {
-            common,
+            services,
             following,
             helper,
             served: Vec::new(),
@@ -73,7 +73,7 @@ impl Interfaces {
         };
         for (number, listener) in (0..).zip(listeners) {
             let served = Served::start(
-                &all.common,
+                &all.services,
                 number,
                 listener,
                 &all.following.changes,
@@ -145,13 +145,14 @@ impl Interfaces {
             Ok(candidates) => candidates,
             Err(error) => {
                 for served in &mut self.served {
-                    served.tell_failure(&error.to_string(), &self.common.site.timeline);
+                    served.tell_failure(&error.to_string(), &self.services.site.timeline);
                 }
                 return;
             }
         };
         for served in &mut self.served {
-            let followed = served.follow(&candidates, &self.common, &self.helper, &mut self.tasks);
+            let followed =
+                served.follow(&candidates, &self.services, &self.helper, &mut self.tasks);
             followed.await;
         }
         self.publish();
@@ -166,13 +167,13 @@ impl Interfaces {
         if let Some(exports) = &self.following.exports {
             exports.set(allowed.mount.iter().copied());
         }
-        self.common.allowed.set(allowed);
-        let http_port = self.common.http_port;
+        self.services.allowed.set(allowed);
+        let http_port = self.services.http_port;
         let listener = |served: &Served| -> Option<ReadyListener> {
             let interface = served.live.served()?;
             Some(Status::listener(&served.dhcp.role, &interface, http_port))
         };
         let listeners = self.served.iter().filter_map(listener).collect();
-        self.common.status.set_listeners(listeners);
+        self.services.status.set_listeners(listeners);
     }
 }

@@ -9,7 +9,7 @@ use netroot_nfs_export::Listeners;
 use netroot_proto::dhcp::{BINL_PORT, SERVER_PORT};
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::common::Common;
+use super::shared_services::SharedServices;
 use crate::serve::dhcp::{overhear, service as dhcp};
 use crate::serve::events::{Event, Lack, Timeline, Warning};
 use crate::serve::ipv6_router;
@@ -45,7 +45,7 @@ pub(super) struct Served {
 impl Served {
     /// Starts everything on one interface, whose number in the settings this is.
     pub(super) fn start(
-        common: &Common,
+        services: &SharedServices,
         number: u16,
         listener: Listener,
         changes: &Arc<ChangeSocket>,
@@ -58,35 +58,35 @@ impl Served {
             sockets,
             ..
         } = listener;
-        let site = &common.site;
+        let site = &services.site;
         let changes = Arc::clone(changes);
         let live = Arc::new(LiveInterface::followed(interface.clone(), changes));
         let shared = tftp::Shared {
             artifacts: Arc::clone(&site.artifacts),
             reads: Arc::clone(&site.reads),
-            allowed: Arc::clone(&common.allowed),
+            allowed: Arc::clone(&services.allowed),
             timeline: site.timeline.clone(),
             hook: site.hook.clone(),
             counters: Arc::clone(&site.counters),
-            pollers: Arc::clone(&common.pollers),
+            pollers: Arc::clone(&services.pollers),
         };
         let dhcp = Arc::new(dhcp::Service {
             interface: Arc::clone(&live),
             artifacts: Arc::clone(&site.artifacts),
-            http_port: common.http_port,
+            http_port: services.http_port,
             role,
-            allowed: Arc::clone(&common.allowed),
+            allowed: Arc::clone(&services.allowed),
             timeline: site.timeline.clone(),
             history: Arc::clone(&site.history),
             counters: Arc::clone(&site.counters),
-            clock: common.clock,
+            clock: services.clock,
             seen: dhcp::Seen::default(),
         });
         dhcp.start()?;
-        let services = site.dhcp.lock();
-        let mut services = services.unwrap_or_else(PoisonError::into_inner);
-        services.push(Arc::downgrade(&dhcp));
-        drop(services);
+        let all = site.dhcp.lock();
+        let mut all = all.unwrap_or_else(PoisonError::into_inner);
+        all.push(Arc::downgrade(&dhcp));
+        drop(all);
         let mut served = Served {
             number,
             followed,
@@ -118,7 +118,7 @@ impl Served {
     pub(super) async fn follow(
         &mut self,
         candidates: &[Candidate],
-        common: &Common,
+        services: &SharedServices,
         helper: &Client<NetworkRequest>,
         tasks: &mut JoinSet<io::Result<()>>,
     ) {
@@ -126,7 +126,7 @@ impl Served {
         let change = interface::change(&self.before, &now);
         let done = match &now {
             Presence::Served(interface) => {
-                let done = self.serve_as(interface, common, helper, tasks).await;
+                let done = self.serve_as(interface, services, helper, tasks).await;
                 self.live.set(interface.clone());
                 done
             }
@@ -137,13 +137,13 @@ impl Served {
                 }
                 // A link that is down keeps its addresses.
                 if *lack != Lack::Down {
-                    self.listen_only_at(&[], common);
+                    self.listen_only_at(&[], services);
                 }
                 Ok(())
             }
         };
         self.before = now;
-        let timeline = &common.site.timeline;
+        let timeline = &services.site.timeline;
         let interface = || self.followed.name().to_owned();
         match done {
             Ok(()) => {
@@ -173,22 +173,22 @@ impl Served {
     async fn serve_as(
         &mut self,
         interface: &Interface,
-        common: &Common,
+        services: &SharedServices,
         helper: &Client<NetworkRequest>,
         tasks: &mut JoinSet<io::Result<()>>,
     ) -> Result<(), HelperError> {
         let addresses = interface.distinct_addresses();
-        self.listen_only_at(&addresses, common);
+        self.listen_only_at(&addresses, services);
         if self.device.0 != interface.index {
             self.stop_device();
             let sockets = helper.device(self.number).await?;
-            self.use_device(interface.index, sockets, &common.site.timeline, tasks);
+            self.use_device(interface.index, sockets, &services.site.timeline, tasks);
         }
         for address in addresses {
             if let IpAddr::V4(new) = address
                 && !self.http.contains_key(&address)
             {
-                self.listen_at(new, common, helper, tasks).await?;
+                self.listen_at(new, services, helper, tasks).await?;
             }
         }
         Ok(())
@@ -197,7 +197,7 @@ impl Served {
     async fn listen_at(
         &mut self,
         address: Ipv4Addr,
-        common: &Common,
+        services: &SharedServices,
         helper: &Client<NetworkRequest>,
         tasks: &mut JoinSet<io::Result<()>>,
     ) -> Result<(), HelperError> {
@@ -206,9 +206,9 @@ impl Served {
             nfs,
             portmapper,
         } = helper.listen(self.number, address).await?;
-        let accepting = http::run(http, Arc::clone(&self.live), Arc::clone(&common.site));
+        let accepting = http::run(http, Arc::clone(&self.live), Arc::clone(&services.site));
         self.http.insert(address.into(), tasks.spawn(accepting));
-        if let Some(server) = &common.site.nfs {
+        if let Some(server) = &services.site.nfs {
             let mut listeners = Listeners::new(nfs.into_iter().collect());
             if let Some((tcp, udp)) = portmapper {
                 listeners.portmap_tcp.push(tcp);
@@ -221,12 +221,12 @@ impl Served {
     }
 
     /// Closes the listeners at all other addresses. Connections go on.
-    fn listen_only_at(&mut self, addresses: &[IpAddr], common: &Common) {
+    fn listen_only_at(&mut self, addresses: &[IpAddr], services: &SharedServices) {
         self.http.retain(|address, accepting| {
             let stays = addresses.contains(address);
             if !stays {
                 accepting.abort();
-                if let Some(server) = &common.site.nfs {
+                if let Some(server) = &services.site.nfs {
                     server.stop_listening(*address);
                 }
             }

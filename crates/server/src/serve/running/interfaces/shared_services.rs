@@ -1,4 +1,4 @@
-//! What the services of all interfaces have in common.
+//! What the services of all interfaces share.
 
 use std::sync::Arc;
 
@@ -8,9 +8,9 @@ use crate::serve::listen::allowed::LiveAllowed;
 use crate::serve::status::Status;
 use crate::serve::tftp::Pollers;
 
-/// What the services of all interfaces have in common.
+/// What the services of all interfaces share.
 #[derive(Debug, Clone)]
-pub(in crate::serve::running) struct Common {
+pub(in crate::serve::running) struct SharedServices {
     pub(in crate::serve::running) site: Arc<http::Site>,
     pub(in crate::serve::running) http_port: u16,
     pub(in crate::serve::running) allowed: Arc<LiveAllowed>,
