@@ -1,5 +1,8 @@
 //! Datagrams in, replies out, without sockets: [`Service::answer`] and what it changes.
 
+mod bundle;
+mod leases;
+
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
@@ -16,19 +19,15 @@ use netroot_proto::pxe::subnet::Subnet;
 
 use super::sending::Sent;
 use super::*;
-use crate::catalog::KnownMachine;
 use crate::catalog::tests::{by_mac, image, with_rules};
-use crate::catalog::{ArrivedAt, Catalog, Image};
-use crate::serve::artifacts::{FileKind, Found};
-use crate::serve::bundle::Bundle;
-use crate::serve::events::{Fetch, Format, Transport};
+use crate::catalog::{Catalog, Image};
+use crate::serve::events::Format;
 use crate::serve::listen::allowed::Allowed;
 use crate::serve::listen::interface::tests::{interface, with_addresses};
 use crate::serve::listen::leases::{LeaseFile, Writer};
 use crate::serve::listen::role::AddressPool;
 use crate::serve::machines::Machines;
 use crate::serve::report_tokens::ReportTokens;
-use crate::serve::status::Status;
 
 const MAC: Mac = Mac([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
@@ -161,16 +160,6 @@ fn request(address: Ipv4Addr, server: Ipv4Addr) -> Vec<u8> {
     draft.emit(LONGEST).bytes
 }
 
-/// The leases in the pool.
-fn leases(service: &Service) -> Vec<(Ipv4Addr, Mac)> {
-    let DhcpRole::Authoritative(addresses) = &service.role else {
-        panic!()
-    };
-    let subnets = addresses.subnets();
-    let leases = subnets.iter().flat_map(|subnet| subnet.pool.bindings());
-    leases.map(|lease| (lease.address, lease.mac)).collect()
-}
-
 /// The answer to a datagram, once it is sent and logged.
 fn sent(service: &Arc<Service>, datagram: &[u8]) -> Reply {
     let (send, receive) = std::sync::mpsc::channel();
@@ -186,103 +175,6 @@ fn sent(service: &Arc<Service>, datagram: &[u8]) -> Reply {
         std::thread::yield_now();
     }
     reply
-}
-
-#[test]
-fn a_lease_is_offered_granted_and_written_and_its_machine_is_known_by_its_address() {
-    let state = tempfile::tempdir().unwrap();
-    let first = Arc::new(service(role(state.path())));
-    first.start().unwrap();
-    let offer = sent(&first, &discover(Some(7)));
-    assert_eq!(offer.machine, MAC);
-    let Answer::Offered { address, .. } = offer.answer else {
-        panic!("{:?}", offer.answer)
-    };
-    assert_eq!(leases(&first), [], "an offer is no lease");
-
-    let ack = sent(&first, &request(address, SERVER));
-    assert!(matches!(ack.answer, Answer::Acknowledged { .. }));
-    assert!(
-        matches!(ack.destination, Destination::Ethernet { mac: MAC, address: to } if to == address)
-    );
-    assert_eq!(first.timeline.machines().at(address.into()), Some(MAC));
-    // The same again needs no write.
-    sent(&first, &request(address, SERVER));
-    let counted = first.counters.snapshot();
-    assert_eq!((counted.dhcp_answered, counted.lease_transactions), (3, 1));
-    first.stop();
-    drop(first);
-    let second = service(role(state.path()));
-    assert_eq!(leases(&second), [(address, MAC)]);
-}
-
-#[test]
-fn a_machine_is_known_before_its_answer_leaves() {
-    let state = tempfile::tempdir().unwrap();
-    let service = Arc::new(service(role(state.path())));
-    service.start().unwrap();
-    let offer = sent(&service, &discover(Some(7)));
-    let Answer::Offered { address, .. } = offer.answer else {
-        panic!("{:?}", offer.answer)
-    };
-    let (send, receive) = std::sync::mpsc::channel();
-    let reply = service.answer(&request(address, SERVER), arrival(), 67);
-    // It asks for its loader as soon as the answer is there.
-    service.send_when_durable(reply.unwrap(), move |service, _| {
-        let known = service.timeline.machines().at(address.into());
-        send.send(known).unwrap();
-        Ok(Sent::Yes)
-    });
-    let known = receive.recv_timeout(Duration::from_secs(60)).unwrap();
-    assert_eq!(known, Some(MAC));
-}
-
-#[test]
-fn who_takes_a_lease_in_the_name_of_a_probe_is_seen() {
-    let state = tempfile::tempdir().unwrap();
-    let service = Arc::new(service(role(state.path())));
-    let history = Arc::<History>::clone(&service.history);
-    service.timeline.observed_by(history);
-    service.start().unwrap();
-    let offer = sent(&service, &probe(Some(7)));
-    let Answer::Offered { address, .. } = offer.answer else {
-        panic!("{:?}", offer.answer)
-    };
-    assert_eq!(service.history.summaries(), []);
-    // The same, as a REQUEST for the address.
-    let (mut request, kind) = (probe(Some(7)), [53, 1, 1]);
-    let at = request.windows(3).position(|it| it == kind).unwrap();
-    let asks = [
-        &[53, 1, 3, 50, 4],
-        &address.octets()[..],
-        &[54, 4],
-        &SERVER.octets(),
-    ]
-    .concat();
-    request.splice(at..at + 3, asks);
-    let ack = sent(&service, &request);
-    assert!(ack.to_probe && matches!(ack.answer, Answer::Acknowledged { .. }));
-    assert_eq!(leases(&service), [(address, MAC)]);
-    let machine = service.history.machine(MAC, &[]).unwrap();
-    assert_eq!(machine.addresses, [address.to_string()]);
-}
-
-#[test]
-fn offers_do_not_wait_for_the_disk_and_acknowledgements_do() {
-    let state = tempfile::tempdir().unwrap();
-    // The thread is not started: nothing is ever written.
-    let service = Arc::new(service(role(state.path())));
-    let DhcpRole::Authoritative(addresses) = &service.role else {
-        panic!()
-    };
-    addresses.leases.pretend_to_write();
-    let Answer::Offered { address, .. } = sent(&service, &discover(Some(7))).answer else {
-        panic!()
-    };
-    let reply = service.answer(&request(address, SERVER), arrival(), 67);
-    service.send_when_durable(reply.unwrap(), |_, _| panic!("nothing was written"));
-    sent(&service, &discover(Some(7)));
-    assert_eq!(service.counters.snapshot().dhcp_answered, 2);
 }
 
 #[test]
@@ -516,84 +408,4 @@ fn an_address_of_the_interfaces_other_network_is_another_servers_matter() {
         boots_with([10, 0, 0, 150]).unwrap().answer,
         Answer::Acknowledged { .. }
     ));
-}
-
-/// If set, the test writes its bundles for `tests/sim/bundles.rs` first.
-const WRITE: &str = "NETROOT_WRITE_EXPECTED";
-
-#[test]
-fn a_bundle_has_the_messages_of_the_last_boot_and_no_token() {
-    let state = tempfile::tempdir().unwrap();
-    for (name, role) in [("proxy", DhcpRole::Proxy), ("dhcp", role(state.path()))] {
-        let service = Arc::new(service(role));
-        let history = Arc::<History>::clone(&service.history);
-        service.timeline.observed_by(history);
-        service.start().unwrap();
-        let offer = sent(&service, &discover(Some(7)));
-        if let Answer::Offered { address, .. } = offer.answer {
-            sent(&service, &request(address, SERVER));
-        }
-        let script = format!("boot/{}.ipxe", MAC.hyphenated());
-        let arrived = ArrivedAt {
-            interface: "eth0",
-            server: SERVER.into(),
-        };
-        let found = service
-            .artifacts
-            .find(&script, &arrived, || crate::serve::machines::Asker {
-                machine: KnownMachine {
-                    mac: Some(MAC),
-                    ..KnownMachine::default()
-                },
-                peer: None,
-            });
-        let Found::Artifact(script) = found else {
-            panic!("{found:?}")
-        };
-        assert!(script.chosen.as_ref().unwrap().script.contains("/report/"));
-        let fetch = Fetch {
-            kind: FileKind::Script,
-            name: "boot".to_owned(),
-            bytes: 1,
-            took: Duration::ZERO,
-            by: Transport::Http,
-            chosen: script.chosen,
-        };
-        let machine = Machine::Mac(MAC);
-        service.timeline.fetched(machine, Some(MAC), fetch);
-        let status = Status::new(Vec::new());
-        let bundle = Bundle::of(MAC, &service.history, &status, &service.artifacts);
-        let bundle = bundle.unwrap().into_text();
-        if std::env::var_os(WRITE).is_some() {
-            let captures = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/captures");
-            std::fs::write(format!("{captures}/{name}.bundle"), &bundle).unwrap();
-        }
-        for part in [
-            "bundle", "host", "image", "machine", "boot", "datagram", "script",
-        ] {
-            let line = format!("{{\"part\":\"{part}\"");
-            assert!(bundle.contains(&line), "{part}: {bundle}");
-        }
-        let hex: String = offer
-            .packet
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        assert!(bundle.contains(&hex), "{bundle}");
-        let path = format!("/report/{}/", MAC.hyphenated());
-        assert_eq!(
-            bundle.matches(&path).count(),
-            bundle.matches(&format!("{path}(left out)")).count()
-        );
-        assert!(bundle.contains(&path), "{bundle}");
-    }
-    assert!(
-        Bundle::of(
-            Mac([2, 0, 0, 0, 0, 9]),
-            &History::new(),
-            &Status::new(Vec::new()),
-            &service(DhcpRole::Proxy).artifacts
-        )
-        .is_none()
-    );
 }
