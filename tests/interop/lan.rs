@@ -13,6 +13,29 @@ pub(crate) const HTTP: &str = "http://10.77.0.1:8069";
 /// The longest that a client may take. No test asserts a duration.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(180);
 
+/// The network of a server, before anything is served, and a client in it. Dropped in this order: the users of a network before the network.
+pub(crate) struct Network {
+    pub(crate) client: Net,
+    pub(crate) bridge: Bridge,
+    pub(crate) net: Net,
+}
+
+impl Network {
+    pub(crate) fn new(name: &str) -> Result<Self> {
+        let net = Net::new(name)?;
+        let bridge = net.bridge("br0", "10.77.0.1/24")?;
+        let client = Net::new(&format!("{name}-client"))?;
+        net.cable(&bridge, &client, "eth0", "10.77.0.66/24")?;
+        // Broadcasts to 255.255.255.255 need a route.
+        client.shell("ip route add default dev eth0")?;
+        Ok(Self {
+            client,
+            bridge,
+            net,
+        })
+    }
+}
+
 /// Dropped in this order: the users of a network before the network.
 pub(crate) struct Lan {
     pub(crate) server: NetrootServe,
@@ -25,12 +48,11 @@ pub(crate) struct Lan {
 impl Lan {
     /// Serves a tiny root in a new network; `client` is another machine.
     pub(crate) fn new(name: &str) -> Result<Self> {
-        let net = Net::new(name)?;
-        let bridge = net.bridge("br0", "10.77.0.1/24")?;
-        let client = Net::new(&format!("{name}-client"))?;
-        net.cable(&bridge, &client, "eth0", "10.77.0.66/24")?;
-        // Broadcasts to 255.255.255.255 need a route.
-        client.shell("ip route add default dev eth0")?;
+        let Network {
+            net,
+            bridge,
+            client,
+        } = Network::new(name)?;
         let root = TinyRoot::make()?;
         let range = "10.77.0.100-10.77.0.199";
         let mut arguments = vec!["--interface", "br0", "--dhcp", range];

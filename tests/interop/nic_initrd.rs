@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 use netroot_harness::{Net, NetrootServe, TinyRoot};
 
-use crate::lan::TIMEOUT;
+use crate::lan::{Network, TIMEOUT};
 
 /// Dropped in this order: who uses a network before the network.
 struct Served {
@@ -22,10 +22,7 @@ struct Served {
 impl Served {
     /// Serves a tiny root with Debian's kernel by default options, with a cache of its own.
     fn new(name: &str, more: &[&str]) -> Result<Self> {
-        let net = Net::new(name)?;
-        let bridge = net.bridge("br0", "10.77.0.1/24")?;
-        let client = Net::new(&format!("{name}-client"))?;
-        net.cable(&bridge, &client, "eth0", "10.77.0.66/24")?;
+        let Network { net, client, .. } = Network::new(name)?;
         let mac = client.shell("cat /sys/class/net/eth0/address")?;
         let mac = mac.trim().replace(':', "-");
         let root = TinyRoot::without_init()?;

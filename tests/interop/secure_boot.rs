@@ -11,7 +11,7 @@ use netroot_secure_boot::{Architecture, Authority, Binary, ChainError, Part, che
 use serde_json::json;
 
 use crate::firmware::{MACHINE, ask, message};
-use crate::lan::TIMEOUT;
+use crate::lan::{Network, TIMEOUT};
 
 struct Files {
     shim: Vec<u8>,
@@ -126,10 +126,7 @@ fn a_mangled_file_has_no_valid_signature() -> Result<()> {
 
 #[test]
 fn the_signed_files_are_served_under_the_names_that_firmware_shim_and_grub_ask_for() -> Result<()> {
-    let net = Net::new("secure-boot-names")?;
-    let bridge = net.bridge("br0", "10.77.0.1/24")?;
-    let client = Net::new("secure-boot-client")?;
-    net.cable(&bridge, &client, "eth0", "10.77.0.66/24")?;
+    let Network { net, client, .. } = Network::new("secure-boot-names")?;
     let root = TinyRoot::signed()?;
     let image = root.path().file_name().context("a name")?.to_string_lossy();
     let _server = NetrootServe::start(&net, root.path(), &["--interface", "br0"])?;
@@ -185,10 +182,11 @@ fn the_signed_files_are_served_under_the_names_that_firmware_shim_and_grub_ask_f
 
 #[test]
 fn a_root_whose_files_do_not_start_one_another_is_told_of_and_serves_the_others() -> Result<()> {
-    let net = Net::new("secure-boot-broken")?;
-    let bridge = net.bridge("br0", "10.77.0.1/24")?;
-    let machine = Net::new("secure-boot-broken-machine")?;
-    net.cable(&bridge, &machine, "eth0", "10.77.0.66/24")?;
+    let Network {
+        net,
+        client: machine,
+        ..
+    } = Network::new("secure-boot-broken")?;
     let root = TinyRoot::signed()?;
     let grub = root.path().join(TinyRoot::SIGNED[1]);
     fs::write(&grub, without_signatures(fs::read(&grub)?)?)?;
@@ -219,8 +217,6 @@ fn a_root_whose_files_do_not_start_one_another_is_told_of_and_serves_the_others(
 
 /// The loader that firmware is offered.
 fn offered(machine: &Net) -> Result<String> {
-    // Its network alone has no way for what is sent to everybody.
-    machine.shell("ip route replace 255.255.255.255 dev eth0")?;
     let offer = ask(machine, &message(MessageType::Discover, &[]))?;
     let file = offer.options.text(code::BOOT_FILE_NAME);
     let file = String::from_utf8_lossy(file.context("no loader")?);
@@ -229,10 +225,11 @@ fn offered(machine: &Net) -> Result<String> {
 
 #[test]
 fn what_a_machine_refused_outlasts_a_restart_until_a_command_forgets_it() -> Result<()> {
-    let net = Net::new("secure-boot-known")?;
-    let bridge = net.bridge("br0", "10.77.0.1/24")?;
-    let machine = Net::new("secure-boot-known-machine")?;
-    net.cable(&bridge, &machine, "eth0", "10.77.0.66/24")?;
+    let Network {
+        net,
+        client: machine,
+        ..
+    } = Network::new("secure-boot-known")?;
     let root = TinyRoot::signed()?;
     let arguments = ["--interface", "br0", "--dhcp", "10.77.0.100-10.77.0.199"];
     let serve =
@@ -295,10 +292,7 @@ fn what_a_machine_refused_outlasts_a_restart_until_a_command_forgets_it() -> Res
 /// What a folder of its own has goes before the root's, under the names that shim asks for.
 #[test]
 fn a_folder_of_signed_files_is_served_in_place_of_the_roots() -> Result<()> {
-    let net = Net::new("secure-boot-folder")?;
-    let bridge = net.bridge("br0", "10.77.0.1/24")?;
-    let client = Net::new("secure-boot-folder-client")?;
-    net.cable(&bridge, &client, "eth0", "10.77.0.66/24")?;
+    let Network { net, client, .. } = Network::new("secure-boot-folder")?;
     let (root, folder) = (TinyRoot::signed()?, tempfile::tempdir()?);
     let debian_13 = paths::signed_loaders().join("x64");
     let mut sizes = Vec::new();
@@ -359,10 +353,11 @@ fn a_folder_of_signed_files_is_served_in_place_of_the_roots() -> Result<()> {
 
 #[test]
 fn a_folder_without_a_shim_or_without_its_grub_is_told_of() -> Result<()> {
-    let net = Net::new("secure-boot-no-shim")?;
-    let bridge = net.bridge("br0", "10.77.0.1/24")?;
-    let machine = Net::new("secure-boot-no-shim-machine")?;
-    net.cable(&bridge, &machine, "eth0", "10.77.0.66/24")?;
+    let Network {
+        net,
+        client: machine,
+        ..
+    } = Network::new("secure-boot-no-shim")?;
     let (root, folder) = (TinyRoot::signed()?, tempfile::tempdir()?);
     let named = folder.path().display().to_string();
     let mut arguments = vec!["--interface", "br0", "--dhcp", "10.77.0.100-10.77.0.199"];
@@ -404,10 +399,11 @@ fn signed_by_vendor(binary: &[u8]) -> Result<Vec<u8>> {
 #[test]
 fn ipxes_own_signed_files_are_given_under_the_names_that_are_asked_for_while_they_are_right()
 -> Result<()> {
-    let net = Net::new("signed-ipxe-names")?;
-    let bridge = net.bridge("br0", "10.77.0.1/24")?;
-    let machine = Net::new("signed-ipxe-names-machine")?;
-    net.cable(&bridge, &machine, "eth0", "10.77.0.66/24")?;
+    let Network {
+        net,
+        client: machine,
+        ..
+    } = Network::new("signed-ipxe-names")?;
     let (root, folder) = (TinyRoot::signed()?, tempfile::tempdir()?);
     let made = paths::ipxe_shim();
     let read = |file: &str| fs::read(made.join(file)).with_context(|| file.to_owned());

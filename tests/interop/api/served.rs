@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use netroot_harness::{Bridge, Finished, Net, NetrootServe, TinyRoot, paths};
 use serde_json::Value;
 
-use crate::lan::{HTTP, TIMEOUT};
+use crate::lan::{HTTP, Network, TIMEOUT};
 
 /// Dropped in this order: the users of a network before the network.
 pub(crate) struct Served {
@@ -31,11 +31,11 @@ impl Served {
         name: &str,
         tables: impl FnOnce(&Net, &std::path::Path) -> Result<String>,
     ) -> Result<Self> {
-        let net = Net::new(name)?;
-        let bridge = net.bridge("br0", "10.77.0.1/24")?;
-        let client = Net::new(&format!("{name}-client"))?;
-        net.cable(&bridge, &client, "eth0", "10.77.0.66/24")?;
-        client.shell("ip route add default dev eth0")?;
+        let Network {
+            net,
+            bridge,
+            client,
+        } = Network::new(name)?;
         let link = client.run(&["ip", "-br", "link", "show", "eth0"])?;
         let mac = link
             .split_whitespace()

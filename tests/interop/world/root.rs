@@ -11,7 +11,7 @@ use nfs3_client::Nfs3Client;
 use nfs3_types::rpc::{auth_unix, opaque_auth};
 
 use crate::fixture::bzimage;
-use crate::lan::{HTTP, TIMEOUT};
+use crate::lan::{HTTP, Network, TIMEOUT};
 use crate::support::{Client, Stream, connect, root_handle};
 
 pub(super) const OLD: &str = "6.1.0-50-amd64";
@@ -43,10 +43,7 @@ impl World {
     }
 
     fn serve(name: &str, folder: tempfile::TempDir, root: &Path, more: &[&str]) -> Result<Self> {
-        let net = Net::new(name)?;
-        let bridge = net.bridge("br0", "10.77.0.1/24")?;
-        let client = Net::new(&format!("{name}-client"))?;
-        net.cable(&bridge, &client, "eth0", "10.77.0.66/24")?;
+        let Network { net, client, .. } = Network::new(name)?;
         let ipxe = folder.path().join("ipxe");
         fs::create_dir(&ipxe)?;
         for loader in ["undionly.kpxe", "snponly.efi"] {

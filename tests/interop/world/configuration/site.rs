@@ -13,7 +13,7 @@ use nfs3_types::rpc::{auth_unix, opaque_auth};
 use nfs3_types::xdr_codec::Opaque;
 
 use super::super::root::{NFS, OLD, open_to_all, put_kernel, put_modules};
-use crate::lan::{HTTP, TIMEOUT};
+use crate::lan::{HTTP, Network, TIMEOUT};
 use crate::support::{Client, Stream, connect, now, root_handle};
 
 /// A machine that a drop-in names, and one that none does.
@@ -42,10 +42,7 @@ impl Site {
         before: impl FnOnce(&Path) -> Result<()>,
     ) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let net = Net::new(name)?;
-        let bridge = net.bridge("br0", "10.77.0.1/24")?;
-        let client = Net::new(&format!("{name}-client"))?;
-        net.cable(&bridge, &client, "eth0", "10.77.0.66/24")?;
+        let Network { net, client, .. } = Network::new(name)?;
         // The unprivileged server looks for what is at these paths.
         open_to_all(folder.path())?;
         for folder in [folder.path().join("ipxe"), folder.path().join("etc/conf.d")] {
