@@ -1,15 +1,11 @@
 //! What the first boot of an image reads, the next one reads ahead.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use netroot_harness::{NetrootServe, Nic, QUICK_KERNEL_PARAMETERS, Rom, paths};
 
 use crate::lan::{Lan, MACHINE, RANGE, TIMEOUT};
-
-/// What the server keeps in its state folder.
-const LISTS: &str = "readahead.json";
 
 /// `netroot serve` of the Debian root, which records every call of NFS in `calls`.
 fn serve(lan: &Lan, calls: &Path) -> Result<NetrootServe> {
@@ -45,17 +41,7 @@ fn the_second_boot_reads_ahead_what_the_first_one_read() -> Result<()> {
     let vm = boot()?;
     let first = reads(&calls)?;
     ensure!(!vm.console().text().contains("netroot: read ahead"));
-    // The list is made once the machine is quiet.
-    let list = lan.net.logs().join("state").join(LISTS);
-    let deadline = Instant::now() + TIMEOUT;
-    while !list.exists() {
-        ensure!(
-            Instant::now() < deadline,
-            "no list was made: {}",
-            list.display()
-        );
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    NetrootServe::wait_for_read_ahead_list(&lan.net, TIMEOUT)?;
     drop(vm);
     let before = reads(&calls)?;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use netroot_harness::{Accel, Net, NetrootServe, Nic, Tap, VmBuilder, paths};
 
 use super::spread::Spread;
@@ -208,7 +208,7 @@ impl Network {
             }
         }
         // What followed the login, until the machine is quiet, is part of the list only.
-        if ahead && !self.list().exists() {
+        if ahead {
             self.await_list()?;
         }
         Ok(Boot {
@@ -218,21 +218,8 @@ impl Network {
         })
     }
 
-    fn list(&self) -> std::path::PathBuf {
-        self.net.logs().join("state/readahead.json")
-    }
-
-    /// The server makes a list once the machine is quiet.
     fn await_list(&self) -> Result<()> {
-        let deadline = Instant::now() + TIMEOUT;
-        while !self.list().exists() {
-            ensure!(
-                Instant::now() < deadline,
-                "the server made no list of what the boot read within {TIMEOUT:?}"
-            );
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        Ok(())
+        NetrootServe::wait_for_read_ahead_list(&self.net, TIMEOUT)
     }
 
     /// How many bytes have been sent to the machine.

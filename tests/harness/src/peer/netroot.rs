@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
 use crate::net::Net;
@@ -92,6 +92,24 @@ impl NetrootServe {
             *counted.entry(procedure.to_owned()).or_default() += 1;
         }
         Ok(counted)
+    }
+
+    /// Waits until the server of this network has listed what a boot read, as it does once the machine is quiet.
+    ///
+    /// # Errors
+    /// When it has made no list by then.
+    pub fn wait_for_read_ahead_list(net: &Net, timeout: Duration) -> Result<()> {
+        let list = net.logs().join("state/readahead.json");
+        let deadline = Instant::now() + timeout;
+        while !list.exists() {
+            ensure!(
+                Instant::now() < deadline,
+                "the server made no list of what the boot read within {timeout:?}: {}",
+                list.display()
+            );
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Ok(())
     }
 
     /// Serves what the configuration `file` says, which has to have a state folder of its own, and waits until it is ready.
