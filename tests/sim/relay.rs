@@ -1,19 +1,19 @@
 //! Machines behind relays, and on a link with several networks: which address they get, and where the answer goes.
 
+mod client;
+mod server;
+
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::time::Duration;
 
 use netroot_net::{Mac, Prefix};
-use netroot_proto::dhcp::emit::{Draft, LONGEST};
-use netroot_proto::dhcp::header::Header;
 use netroot_proto::dhcp::options::Message;
-use netroot_proto::dhcp::pool::Pool;
 use netroot_proto::dhcp::request::Request;
 use netroot_proto::dhcp::{CLIENT_PORT, MessageType, SERVER_PORT, code};
 use netroot_proto::pxe::decide::{Answer, Decision, Destination, Reason, Refusal, Reply, decide};
-use netroot_proto::pxe::inputs::{Arrival, BootOptions, Role, SubnetOptions};
-use netroot_proto::pxe::subnet::{Subnet, select};
+use netroot_proto::pxe::inputs::{Arrival, BootOptions, Role};
 
+use self::client::{Asks, address, discover, option, to_relay};
+use self::server::Server;
 use super::decisions::{HOUR, USUAL, boots};
 
 const MAC: Mac = Mac([2, 0, 0, 0, 16, 1]);
@@ -26,152 +26,6 @@ const NOBODY: Ipv4Addr = Ipv4Addr::UNSPECIFIED;
 
 fn ip(text: &str) -> Ipv4Addr {
     text.parse().unwrap()
-}
-
-/// A server on 10.77.9.0/24 and 192.168.5.0/24 that gives addresses in both and behind a relay.
-struct Server {
-    subnets: Vec<Subnet>,
-    now: Duration,
-}
-
-impl Server {
-    fn new(ranges: &[(&str, &str, &str, bool)]) -> Self {
-        let subnet = |(server, first, last, relayed): &(&str, &str, &str, bool)| Subnet {
-            server: ip(server),
-            network: Prefix::clamped(ip(first), 24),
-            behind_relays: *relayed,
-            options: SubnetOptions::new(HOUR),
-            pool: Pool::new(ip(first), ip(last), vec![SERVER]).unwrap(),
-            relay: None,
-        };
-        Self {
-            subnets: ranges.iter().map(subnet).collect(),
-            now: HOUR,
-        }
-    }
-
-    fn usual() -> Self {
-        Self::new(&[
-            ("10.77.9.1", "10.77.9.100", "10.77.9.101", false),
-            ("192.168.5.1", "192.168.5.100", "192.168.5.101", false),
-            ("10.77.9.1", "10.88.0.100", "10.88.0.200", true),
-        ])
-    }
-
-    fn decide(&mut self, asks: &Asks, source: SocketAddrV4) -> Decision {
-        let request = Request::read(&asks.bytes()).unwrap();
-        let chosen = select(&request, *source.ip(), &mut self.subnets, self.now);
-        let number = match chosen {
-            Ok(Some(number)) => number,
-            Ok(None) => panic!("a proxy's"),
-            Err(reason) => return Decision::Ignore(reason),
-        };
-        let subnet = &mut self.subnets[number];
-        let options = match subnet.options_for(&request) {
-            Ok(options) => options,
-            Err(reason) => return Decision::Ignore(reason),
-        };
-        let arrival = Arrival {
-            interface: "s0".into(),
-            address: subnet.server,
-            network: subnet.network,
-            behind_relays: subnet.behind_relays,
-            port: SERVER_PORT,
-            source,
-        };
-        let role = Role::Authoritative {
-            options: &options,
-            pool: &mut subnet.pool,
-        };
-        decide(&request, &arrival, &boots(), role, USUAL, self.now)
-    }
-
-    fn reply(&mut self, asks: &Asks, source: Ipv4Addr) -> Reply {
-        match self.decide(asks, SocketAddrV4::new(source, SERVER_PORT)) {
-            Decision::Reply(reply) => *reply,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn reason(&mut self, asks: &Asks, source: Ipv4Addr) -> Reason {
-        match self.decide(asks, SocketAddrV4::new(source, SERVER_PORT)) {
-            Decision::Ignore(reason) => reason,
-            other => panic!("{other:?}"),
-        }
-    }
-}
-
-/// A client's message.
-#[derive(Clone)]
-struct Asks {
-    mac: Mac,
-    kind: MessageType,
-    giaddr: Ipv4Addr,
-    ciaddr: Ipv4Addr,
-    options: Vec<(u8, Vec<u8>)>,
-    agent: Vec<u8>,
-}
-
-impl Asks {
-    fn new(kind: MessageType, giaddr: Ipv4Addr) -> Self {
-        Self {
-            mac: MAC,
-            kind,
-            giaddr,
-            ciaddr: NOBODY,
-            options: Vec::new(),
-            agent: Vec::new(),
-        }
-    }
-
-    fn with(mut self, code: u8, value: &[u8]) -> Self {
-        self.options.push((code, value.to_vec()));
-        self
-    }
-
-    /// A REQUEST for what was offered.
-    fn takes(&self, offer: &Reply) -> Self {
-        let message = Message::read(&offer.packet).unwrap();
-        let server = message.options.address(code::SERVER_ID).unwrap();
-        Self {
-            kind: MessageType::Request,
-            ..self.clone()
-        }
-        .with(code::REQUESTED_ADDRESS, &message.header.your_ip.octets())
-        .with(code::SERVER_ID, &server.octets())
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        let mut header = Header::of_client(self.mac, 7);
-        (header.relay_ip, header.client_ip) = (self.giaddr, self.ciaddr);
-        let mut draft = Draft::new(header);
-        draft.push(code::MESSAGE_TYPE, &[self.kind.into()]);
-        draft.push(code::VENDOR_CLASS, b"PXEClient:Arch:00007:UNDI:003016");
-        for (code, value) in &self.options {
-            draft.push(*code, value);
-        }
-        if !self.agent.is_empty() {
-            draft.relay_agent(Some(&self.agent));
-        }
-        draft.emit(LONGEST).bytes
-    }
-}
-
-fn discover(giaddr: Ipv4Addr) -> Asks {
-    Asks::new(MessageType::Discover, giaddr)
-}
-
-fn option(reply: &Reply, code: u8) -> Option<Vec<u8>> {
-    let message = Message::read(&reply.packet).unwrap();
-    message.options.bytes(code).map(<[u8]>::to_vec)
-}
-
-fn address(reply: &Reply) -> Ipv4Addr {
-    Message::read(&reply.packet).unwrap().header.your_ip
-}
-
-fn to_relay(address: Ipv4Addr) -> Destination {
-    Destination::Relay(SocketAddrV4::new(address, SERVER_PORT))
 }
 
 fn is_in(reply: &Reply, network: &str) -> bool {
