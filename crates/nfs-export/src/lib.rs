@@ -48,7 +48,7 @@
 //! | `preadv2` into a warm buffer, `write` | 223 us | 221 us | 1.04 | 0.99 |
 //! | `splice` to a pipe, the header with `MSG_MORE`, `splice` to the socket | 108 us | 188 us | 1.56 | 1.78 |
 //!
-//! That was over TCP's BBR. With cubic, and a processor each for server and client, the ratio is less (`BENCHMARKS.md`): by a profile
+//! That was over TCP's BBR. With cubic, and a processor each for server and client, the ratio is less (README, "Benchmarks"): by a profile
 //! of 8 connections Ganesha's two copies take 27 in 100 of its time, and to hand pages on one by one takes 13 in 100 of ours.
 //!
 //! What each way costs a server that does nothing else (`cargo run --release -p netroot-sys --example page_cache_to_socket`:
