@@ -147,7 +147,7 @@ pub(crate) struct Boot {
     pub(crate) asked: bool,
     /// The machine has begun another one, and was booting files that start it anew where they fail.
     pub(crate) started_again: bool,
-    /// It had the initrd, and came for its script again.
+    /// It had the initrd, came for its script again, and has not loaded the initrd since.
     pub(crate) came_back: bool,
     /// Its cause of death has been logged.
     pub(crate) told: bool,

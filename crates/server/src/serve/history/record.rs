@@ -140,8 +140,12 @@ impl Record {
         {
             boot.chosen = Some(Arc::clone(chosen));
         }
-        // iPXE's script tries again after a failure.
-        boot.came_back |= boot.stage == Stage::Initrd && stage == Some(Stage::Script);
+        // iPXE's script tries again after a failure. With the initrd once more, that may go well.
+        boot.came_back = match stage {
+            Some(Stage::Script) => boot.came_back || boot.stage == Stage::Initrd,
+            Some(Stage::Initrd) => false,
+            _ => boot.came_back,
+        };
         boot.add(event, now.now);
         let mut changed = Changed {
             shown: true,

@@ -381,3 +381,27 @@ fn a_kernel_that_ipxe_cannot_start_is_told_of_without_silence() {
     };
     assert_eq!(*cause, "kernel-refused");
 }
+
+/// What was wrong may be mended by then: in the root, say.
+#[test]
+fn a_machine_that_loads_its_initrd_once_more_is_waited_for_again() {
+    let first = [script(), kernel(), initrd()];
+    let signed = usable(ipxe_facts(Vec::new(), None));
+    let verdict = |tries: usize, more: &[Event]| {
+        let before = std::iter::repeat_n(&first, tries).flatten();
+        let events: Vec<Event> = before.chain(more).cloned().collect();
+        let record = after(&by_ipxe(&events));
+        let boot = record.last().unwrap();
+        judge(boot, Some(&signed), &[], boot.heard)
+    };
+    for tries in [1, 2, 3] {
+        let waits = verdict(tries, &[]);
+        assert!(matches!(waits, Verdict::Wait), "{tries}");
+        let Verdict::Dead(cause) = verdict(tries, &[script()]) else {
+            panic!("{tries}");
+        };
+        assert_eq!(cause.kind(), "kernel-refused");
+        let at_kernel = verdict(tries, &[script(), kernel()]);
+        assert!(matches!(at_kernel, Verdict::Dead(_)), "{tries}");
+    }
+}
