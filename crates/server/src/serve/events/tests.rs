@@ -259,3 +259,13 @@ fn sentences_say_what_happened() {
     );
     assert!(missing.contains("apt install ipxe"));
 }
+
+#[test]
+fn a_folder_that_is_not_netroots_is_told_with_what_is_lost_by_it() {
+    for (option, loses) in [("--state", false), ("--cache", true)] {
+        let folder = "/srv/shared".into();
+        let text = Warning::NotOurFolder { folder, option }.to_string();
+        assert_eq!(text.contains("loses its unified kernel image"), loses);
+        assert!(text.ends_with(&format!("{option} DIR")), "{text}");
+    }
+}

@@ -26,8 +26,14 @@ impl Display for Warning {
             Self::NotOurFolder { folder, option } => write!(
                 f,
                 "the folder {} is not netroot's (it holds other files, or belongs to another user), so nothing is \
-                 written to it while serving; give netroot one of its own with {option} DIR",
-                folder.display()
+                 written to it while serving{}; give netroot one of its own with {option} DIR",
+                folder.display(),
+                match *option {
+                    "--cache" => {
+                        ", and a root that is upgraded loses its unified kernel image (--uki-key)"
+                    }
+                    _ => "",
+                }
             ),
             Self::NotConfined { layer } => f.write_str(match layer {
                 Layer::Landlock => {
