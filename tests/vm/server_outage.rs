@@ -1,13 +1,12 @@
 //! Ten minutes without the server: a running machine continues afterwards, whatever it reads, and a booting one waits and boots.
 
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use netroot_harness::{Loss, NetrootServe, Nic, TinyRoot, Transcript, Vm, VmBuilder};
 
 use crate::lan::{Facts, Lan, MACHINE, STATIC, TIMEOUT, own_export};
-use crate::sum;
+use crate::whole_root::{SUM, WholeRoot, begins_to_read};
 
 const OUTAGE: Duration = Duration::from_secs(600);
 /// The kernel's NFS client waits up to five minutes before it reconnects (`XS_TCP_MAX_REEST_TO`).
@@ -15,8 +14,6 @@ const RECONNECTING: Duration = Duration::from_secs(600);
 /// The longest pause between two attempts to boot, in seconds.
 const LONGEST_PAUSE: u64 = 60;
 
-/// What a machine prints after the sum of its whole root, which it reads without end, bypassing caches.
-const SUM: &str = "facts: sum ";
 /// The name of a file that takes a machine long to read.
 const LONG: &str = "etc/long";
 
@@ -38,25 +35,17 @@ struct Machine {
     vm: Vm,
     /// The length of the console's output at the start of the outage.
     said: usize,
-    /// What it says each time it has read its whole root.
-    says: String,
-}
-
-/// What a machine says of a root whose files it could all read.
-fn sum_of(root: &Path) -> Result<String> {
-    let sum = sum::of_tree(root)
-        .map_err(|(path, error)| anyhow::Error::from(error).context(path.display().to_string()))?;
-    let (files, hash) = sum;
-    Ok(format!("{files} files {hash:016x}"))
+    /// What it reads without end, bypassing caches.
+    whole: WholeRoot,
 }
 
 impl Machine {
     fn start(gone: Gone) -> Result<Self> {
         let lan = Lan::new(&format!("outage-{gone:?}").to_lowercase())?;
-        let root = TinyRoot::make()?;
+        let root = TinyRoot::with_few_modules()?;
         // The server is lost in the middle of the sum.
         std::fs::write(root.path().join(LONG), vec![7; 4 << 20])?;
-        let says = sum_of(root.path())?;
+        let whole = WholeRoot::of(root.path())?;
         let server = lan.serve(root.path(), &[])?;
         let vm = lan.boot(&format!(
             "{} ip=dhcp ro facts.stay facts.sum",
@@ -69,11 +58,12 @@ impl Machine {
             server,
             vm,
             said: 0,
-            says,
+            whole,
         })
     }
 
     fn lose_the_server(&mut self) -> Result<()> {
+        begins_to_read(&mut self.vm)?;
         match self.gone {
             Gone::Killed => drop(self.server.program().kill()?),
             Gone::Silent => self.lan.net.lose(&self.lan.tap.0, Loss::ALL)?,
@@ -101,17 +91,11 @@ impl Machine {
     }
 
     fn goes_on(&mut self) -> Result<()> {
-        let mut end = self.said;
         // In the middle of the first one the server was gone.
-        for _ in 0..2 {
-            let what = "the sum of the whole root";
-            let console = self.vm.console();
-            let sum = console.wait_after(end, SUM, what, RECONNECTING)?;
-            ensure!(sum.line.contains(&self.says), "{}: {}", self.says, sum.line);
-            end = sum.end;
-        }
+        self.whole
+            .is_read_after(&self.vm, self.said, RECONNECTING)?;
+        self.whole.is_read_once_more(&mut self.vm)?;
         let text = self.vm.console().text();
-        ensure!(!text.contains("Stale file handle"), "{text}");
         // The root was not mounted a second time.
         ensure!(text.matches("netroot: mounted ").count() == 1, "{text}");
         let mounts = |server: &NetrootServe| {
@@ -142,9 +126,7 @@ fn after(console: &Transcript, begin: usize) -> String {
 fn running_machines_read_their_whole_root_over_ten_minutes_without_their_server() -> Result<()> {
     let mut machines = [Machine::start(Gone::Killed)?, Machine::start(Gone::Silent)?];
     for machine in &machines {
-        let what = "the sum of the whole root";
-        let sum = machine.vm.wait_for(SUM, what, TIMEOUT)?;
-        ensure!(sum.line.contains(&machine.says), "{}", sum.line);
+        machine.whole.is_read_after(&machine.vm, 0, TIMEOUT)?;
     }
     for machine in &mut machines {
         machine.lose_the_server()?;

@@ -13,7 +13,7 @@ use crate::sum;
 /// What such a machine prints before it reads its root.
 const READING: &str = "facts: reading ";
 /// What it prints afterwards, before what came of it.
-const SUM: &str = "facts: sum ";
+pub(crate) const SUM: &str = "facts: sum ";
 /// What is never on its console.
 const ERRORS: [&str; 2] = ["Stale file handle", "facts: sum failed"];
 
