@@ -43,6 +43,8 @@ fn two_machines_keep_their_own_roots_when_one_is_swapped_and_rolled_back() -> Re
         "the words of the new root\n",
     )?;
     std::fs::write(new.path().join("etc/more"), vec![7; 300_000])?;
+    // A reading takes longer than a swap.
+    std::fs::write(old.path().join("etc/long"), vec![7; 64 << 20])?;
     let whole = [WholeRoot::of(old.path())?, WholeRoot::of(new.path())?];
     let [old_root, new_root] = &whole;
     ensure!(old_root != new_root, "{old_root:?}");
@@ -67,16 +69,18 @@ fn two_machines_keep_their_own_roots_when_one_is_swapped_and_rolled_back() -> Re
 
     let new_path = new.path().display().to_string();
     // In the middle of a reading.
-    begins_to_read(&mut first.vm)?;
+    let begun = begins_to_read(&mut first.vm)?;
     netroot(&["image", "swap", &image, &new_path])?;
     let mut second = Machine::boot(&lan.net, "second", (&other, SECOND), new_root)?;
+    old_root.is_read_after(&first.vm, begun, TIMEOUT)?;
     first.reads_on()?;
 
     // Both roots are known again, and their handles.
-    begins_to_read(&mut second.vm)?;
+    let begun = begins_to_read(&mut second.vm)?;
     server.program().kill()?;
     server = serve()?;
     first.reads_on()?;
+    new_root.is_read_after(&second.vm, begun, TIMEOUT)?;
     second.reads_on()?;
 
     netroot(&["image", "rollback", &image])?;

@@ -57,7 +57,7 @@ fn a_machine_keeps_its_root_when_the_server_moves_to_another_host_with_a_copy_of
     whole.is_read_after(&vm, 0, TIMEOUT)?;
 
     // The host burns down while the machine reads.
-    begins_to_read(&mut vm)?;
+    let begun = begins_to_read(&mut vm)?;
     first.program().kill()?;
     lan.net.shell(&format!("ip addr del {SERVER}/24 dev br0"))?;
     let host = Net::new("never-stale-second")?;
@@ -76,6 +76,7 @@ fn a_machine_keeps_its_root_when_the_server_moves_to_another_host_with_a_copy_of
         &text("copy.img"),
         &text("state-copy"),
     )?;
+    whole.is_read_after(&vm, begun, TIMEOUT)?;
     whole.is_read_once_more(&mut vm)?;
     ensure!(vm.running()?);
     let warned = second.events().into_iter();
