@@ -237,11 +237,13 @@ impl Program {
     pub fn children(&self) -> Result<Vec<(String, Pid)>> {
         let pid = self.pid()?;
         let listed = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
-        let named = listed.split_whitespace().map(|child| {
-            let name = std::fs::read_to_string(format!("/proc/{child}/comm"))?;
-            Ok((name.trim().to_owned(), Pid::from_raw(child.parse()?)))
+        // One that has ended since has no name any more.
+        let named = listed.split_whitespace().filter_map(|child| {
+            let name = std::fs::read_to_string(format!("/proc/{child}/comm")).ok()?;
+            let pid = child.parse().map(Pid::from_raw);
+            Some(pid.map(|pid| (name.trim().to_owned(), pid)))
         });
-        named.collect()
+        Ok(named.collect::<Result<_, _>>()?)
     }
 
     /// The program's own process: the one child of `nsenter`, which forked because a

@@ -100,16 +100,18 @@ fn found(pid: Pid, traces: &[Vec<u8>]) -> Result<usize> {
     Ok(seen.into_iter().filter(|seen| *seen).count())
 }
 
+/// Whether a process has neither gone nor ended.
+fn is_alive(pid: Pid) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"));
+    status.is_ok_and(|status| !status.contains("State:\tZ"))
+}
+
 /// The one helper that signs. One of an earlier start of the server may still be ending.
 fn signer(server: &Program) -> Result<Pid> {
     let until = Instant::now() + TIMEOUT;
     loop {
         let children = server.children()?.into_iter();
-        let is_alive = |pid: &Pid| {
-            let status = fs::read_to_string(format!("/proc/{pid}/status"));
-            status.is_ok_and(|status| !status.contains("State:\tZ"))
-        };
-        let signers = children.filter(|(name, pid)| name == "netroot-signer" && is_alive(pid));
+        let signers = children.filter(|(name, pid)| name == "netroot-signer" && is_alive(*pid));
         let signers: Vec<_> = signers.collect();
         match signers.as_slice() {
             [(_, pid)] => return Ok(*pid),
@@ -126,10 +128,9 @@ fn assert_kept(server: &Program, key: &SigningKey) -> Result<()> {
     ensure!(own == 0, "the server has {own} parts of the key in memory");
     let signer = signer(server)?;
     for (name, pid) in server.children()? {
-        let parts = match fs::read_to_string(format!("/proc/{pid}/maps")) {
-            Ok(maps) if !maps.is_empty() => found(pid, &traces)?,
-            // It has ended.
-            _ => 0,
+        let parts = match found(pid, &traces) {
+            Err(_) if !is_alive(pid) => 0,
+            found => found?,
         };
         // Otherwise this looks for what is nowhere.
         ensure!(
