@@ -96,9 +96,9 @@ impl IpRequest {
         );
         for complaint in complaints {
             // Its position is one in the corrected text.
-            let (at, there) = match value.find(&complaint.found) {
-                Some(at) if !complaint.found.is_empty() => (at, &complaint.found),
-                _ => (*position, found),
+            let (at, there) = match ip_fields::find(value, &complaint.found) {
+                Some(at) => (at, &complaint.found),
+                None => (*position, found),
             };
             reading.complain(at, complaint.expected, there, complaint.outcome);
         }

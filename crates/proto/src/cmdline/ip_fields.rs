@@ -140,6 +140,18 @@ pub(super) fn could_select_nic(text: &str) -> bool {
     NicSelector::read(text).is_some() && dotted_quad(text).is_none()
 }
 
+/// Where something stands in a value as a whole, between separators of fields or of what a field consists of.
+pub(super) fn find(value: &str, text: &str) -> Option<usize> {
+    let ends = |c: Option<char>| c.is_none_or(|c| matches!(c, ':' | ',' | ';' | '/'));
+    let mut all = value.match_indices(text).filter(|_| !text.is_empty());
+    let whole = all.find(|(at, _)| {
+        let before = value.get(..*at).unwrap_or_default();
+        let behind = value.get(at + text.len()..).unwrap_or_default();
+        ends(before.chars().next_back()) && ends(behind.chars().next())
+    });
+    whole.map(|(at, _)| at)
+}
+
 /// The NIC that a field names.
 pub(super) fn nic(field: &Field<'_>, reading: &mut Reading<'_>) -> NicSelector {
     NicSelector::read(field.text).unwrap_or_else(|| {

@@ -403,6 +403,10 @@ fn what_was_found_is_quoted_as_it_was_written() {
             "ip=tmpfs,eth0",
             r#"ip=tmpfs,eth0: at position 0: expected an IPv4 address, found "tmpfs"; no address is taken from it"#,
         ),
+        (
+            "ip=10.0.0.99/24::10.0.0.1::pc:eth0:none:0.0",
+            r#"ip=10.0.0.99/24::10.0.0.1::pc:eth0:none:0.0: at position 37: expected an IPv4 address, found "0.0"; the field is taken as empty"#,
+        ),
     ] {
         let said_here: Vec<String> = BootPlan::parse(cmdline)
             .complaints
