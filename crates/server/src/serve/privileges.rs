@@ -164,16 +164,17 @@ pub(crate) fn prepare_folders(
     let (state, cache) = (&settings.state, &settings.cache);
     // The state is the export's key, and who has which address; the cache is what any machine may fetch.
     let all = [
-        (state, 0o700, Some(cache.as_path()), "--state"),
-        (cache, 0o755, None, "--cache"),
+        (state, 0o700, Some(cache.as_path()), "--state", false),
+        (cache, 0o755, None, "--cache", settings.uki.is_some()),
     ];
     let mut ours = Vec::new();
-    for (folder, mode, inside, option) in all {
+    for (folder, mode, inside, option, has_unified) in all {
         match folders::prepare(folder, mode, inside, identity) {
             Ok(Owner::Ours) => ours.push(folder.clone()),
             Ok(Owner::Another) => warn(Warning::NotOurFolder {
                 folder: folder.clone(),
                 option,
+                has_unified,
             }),
             Err(error) if folder == state => warn(Warning::StateFolder {
                 folder: folder.clone(),

@@ -262,10 +262,14 @@ fn sentences_say_what_happened() {
 
 #[test]
 fn a_folder_that_is_not_netroots_is_told_with_what_is_lost_by_it() {
-    for (option, loses) in [("--state", false), ("--cache", true)] {
-        let folder = "/srv/shared".into();
-        let text = Warning::NotOurFolder { folder, option }.to_string();
-        assert_eq!(text.contains("loses its unified kernel image"), loses);
+    for (option, has_unified) in [("--state", false), ("--cache", false), ("--cache", true)] {
+        let warning = Warning::NotOurFolder {
+            folder: "/srv/shared".into(),
+            option,
+            has_unified,
+        };
+        let text = warning.to_string();
+        assert_eq!(text.contains("loses its unified kernel image"), has_unified);
         assert!(text.ends_with(&format!("{option} DIR")), "{text}");
     }
 }

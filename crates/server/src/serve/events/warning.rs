@@ -31,6 +31,8 @@ pub(crate) enum Warning {
         folder: PathBuf,
         /// The option that names another.
         option: &'static str,
+        /// Unified kernel images are kept in it.
+        has_unified: bool,
     },
     /// The kernel lacks a layer of what confines the server.
     NotConfined {

@@ -17,7 +17,11 @@ pub(in crate::serve::events) fn add_fields(fields: &mut Fields, warning: &Warnin
             fields.add("path", folder.to_string_lossy());
             fields.add("error", error.as_str());
         }
-        Warning::NotOurFolder { folder, option: _ } => {
+        Warning::NotOurFolder {
+            folder,
+            option: _,
+            has_unified: _,
+        } => {
             fields.add("warning", "not-our-folder");
             fields.add("path", folder.to_string_lossy());
         }

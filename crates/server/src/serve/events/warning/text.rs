@@ -23,16 +23,20 @@ impl Display for Warning {
                  --state DIR",
                 folder.display()
             ),
-            Self::NotOurFolder { folder, option } => write!(
+            Self::NotOurFolder {
+                folder,
+                option,
+                has_unified,
+            } => write!(
                 f,
                 "the folder {} is not netroot's (it holds other files, or belongs to another user), so nothing is \
                  written to it while serving{}; give netroot one of its own with {option} DIR",
                 folder.display(),
-                match *option {
-                    "--cache" => {
+                match has_unified {
+                    true => {
                         ", and a root that is upgraded loses its unified kernel image (--uki-key)"
                     }
-                    _ => "",
+                    false => "",
                 }
             ),
             Self::NotConfined { layer } => f.write_str(match layer {

@@ -206,6 +206,7 @@ pub(in crate::serve::events::tests) fn warnings() -> Vec<Warning> {
         Warning::NotOurFolder {
             folder: "/var/lib".into(),
             option: "--state",
+            has_unified: false,
         },
         Warning::NotConfined {
             layer: Layer::Landlock,
