@@ -9,6 +9,7 @@ use netroot_initramfs::build;
 use netroot_nfs_export::HiddenPaths;
 use netroot_printable::Printable;
 use netroot_secure_boot::SigningKey;
+use netroot_uki::KNOWN_STUBS;
 use rustix::thread::CapabilitySet;
 use serde::Serialize;
 
@@ -196,10 +197,9 @@ impl Summary<'_> {
         };
         text += &match &self.pcr_11 {
             Some(value) => format!("PCR 11 after the stub (SHA-256): {value}\n"),
-            None => {
-                "PCR 11 is not predicted: it is not known what this stub measures (of those of systemd 252, 253 and 255 to 260 it is)\n"
-                    .to_owned()
-            }
+            None => format!(
+                "PCR 11 is not predicted: it is not known what this stub measures (of those of {KNOWN_STUBS} it is)\n"
+            ),
         };
         text
     }

@@ -67,8 +67,7 @@ impl Image {
     }
 
     /// Writes it, with as many bytes of the initrd and of the kernel as were announced. Returns the value that PCR 11 has
-    /// once its stub has measured it, if that is known of its stub: of those of systemd 252, 253 and
-    /// 255 to 260.
+    /// once its stub has measured it, if that is known of its stub ([`crate::KNOWN_STUBS`]).
     ///
     /// # Errors
     /// What cannot be read or written.

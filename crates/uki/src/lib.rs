@@ -22,7 +22,7 @@ mod program;
 
 pub use error::UkiError;
 pub use image::{Image, WriteError};
-pub use measurement::Pcr;
+pub use measurement::{KNOWN_STUBS, Pcr};
 
 use error::LONGEST_COMMAND_LINE;
 use image::{INITRD, LINUX};

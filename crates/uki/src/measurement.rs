@@ -33,6 +33,8 @@ const CHOSEN_BY_MACHINE: [&str; 4] = [".profile", ".dtbauto", ".hwids", ".efifw"
 /// The versions of which it is known what they measure. Earlier ones use other PCRs; 254 measures some of what 255 does;
 /// from 261 on, a separator and parts of SMBIOS are measured, too.
 const KNOWN: [RangeInclusive<u16>; 2] = [252..=253, 255..=260];
+/// The same in words.
+pub const KNOWN_STUBS: &str = "systemd 252, 253 and 255 to 260";
 
 /// A digest (SHA-256).
 pub(crate) type Digest = [u8; 32];
