@@ -21,7 +21,8 @@ pub(crate) enum Work {
         /// The port.
         port: u16,
     },
-    /// It signs what comes through a socket that it has: no file, no thread and no other socket.
+    /// It signs what comes through a socket that it has: no thread, no other socket, and no file but its
+    /// standard streams.
     Signing,
 }
 

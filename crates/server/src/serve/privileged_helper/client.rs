@@ -18,7 +18,8 @@ use super::answer::Done;
 use super::channel::{self, Message};
 use super::passed_sockets;
 use super::request::{
-    FileRequest, INTRODUCTION, ImageNumber, NetworkRequest, Outcome, Reply, Request, RootRequest,
+    self, FileRequest, INTRODUCTION, ImageNumber, NetworkRequest, Outcome, Reply, Request,
+    RootRequest,
 };
 use crate::serve::listen::sockets::{DeviceSockets, Listening};
 
@@ -181,7 +182,7 @@ struct State {
 impl<R: Request> Client<R> {
     pub(super) async fn ask(&self, request: R) -> Result<Done, HelperError> {
         let mut state = self.state.lock().await;
-        state.number = state.number.wrapping_add(1).max(1);
+        state.number = request::next(state.number);
         let number = state.number;
         send(&state.socket, number, request)?;
         let waited = request.patience();

@@ -14,6 +14,15 @@ use crate::settings::CatalogSettings;
 pub(super) const LENGTH: usize = 32;
 /// The number of the message with which a helper begins, and of no request.
 pub(super) const INTRODUCTION: u16 = 0;
+
+/// The number of the request after the one with this number.
+pub(super) const fn next(number: u16) -> u16 {
+    match number.wrapping_add(1) {
+        INTRODUCTION => INTRODUCTION + 1,
+        next => next,
+    }
+}
+
 /// How long an initrd may take to build, and a little: a slow machine takes minutes.
 const INITRD: Duration = Duration::from_secs(16 * 60);
 /// How long anything else may take: the disk that a root is on may be asleep.

@@ -1,7 +1,8 @@
 //! The helper that signs unified kernel images: the one process that has the administrator's key in its memory.
 //!
 //! It reads the key itself, after it was copied from the server, so that the key never is in the server's memory nor in
-//! another helper's. It has no file, no capability, no thread and no socket but the one to the server.
+//! another helper's. It has no file and no socket but the one to the server
+//! and its standard streams, no capability and no thread.
 //!
 //! A request is the Authenticode SHA-256 of an EFI binary, 32 bytes, and the answer a certificate table for a binary with that
 //! digest. What is signed is put together here, so that a signature of this key is one of an EFI binary, and of nothing
@@ -187,7 +188,7 @@ impl Signer {
     fn ask(&self, digest: Digest) -> Result<Vec<u8>, SignerError> {
         // A number is as good as another after a panic.
         let mut number = self.number.lock().unwrap_or_else(PoisonError::into_inner);
-        *number = number.wrapping_add(1).max(1);
+        *number = request::next(*number);
         let Done { content, .. } = client::ask(&self.socket, *number, digest)?;
         if content.len() as u64 != self.table_length {
             return Err(HelperError::Nonsense.into());
