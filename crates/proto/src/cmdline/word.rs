@@ -51,14 +51,16 @@ impl Notes {
     ) {
         let text = text.to_string();
         let (name, value) = text.split_once('=').unwrap_or((&text, ""));
-        let position = value.find(found).filter(|_| !found.is_empty());
+        // `bootif`, as anaconda's users write it, too.
+        let is_found = |at: &usize| {
+            let there = value.get(*at..at + found.len());
+            !found.is_empty() && there.is_some_and(|there| there.eq_ignore_ascii_case(found))
+        };
+        let position = (0..value.len()).find(is_found).unwrap_or(value.len());
+        let found = value.get(position..position + found.len()).unwrap_or(found);
         let expected = "a BOOTIF= with the Ethernet address to go with it";
-        Reading::new(name, Some(value), &mut self.complaints).complain(
-            position.unwrap_or(value.len()),
-            expected,
-            found,
-            outcome,
-        );
+        Reading::new(name, Some(value), &mut self.complaints)
+            .complain(position, expected, found, outcome);
     }
 
     /// Notes that a parameter changes nothing.

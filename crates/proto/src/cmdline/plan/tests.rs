@@ -298,6 +298,7 @@ fn piece() -> impl Strategy<Value = String> {
             ".",
             "nfs:",
             "nfs4:",
+            "bootif",
             "dhcp",
             "off",
             "any",
@@ -342,6 +343,7 @@ fn piece() -> impl Strategy<Value = String> {
 fn parameter() -> impl Strategy<Value = String> {
     let name = prop::sample::select(vec![
         "ip",
+        "bootdev",
         "nfsaddrs",
         "root",
         "nfsroot",
@@ -398,6 +400,10 @@ fn what_was_found_is_quoted_as_it_was_written() {
         (
             "nfsroot=\"10.0.0.1/\u{e}\"",
             r#"nfsroot=10.0.0.1/\u{e}: at position 0: expected 10.0.0.1:/\u{e}, found "10.0.0.1/\u{e}"; taken as that"#,
+        ),
+        (
+            "bootdev=bootif",
+            r#"bootdev=bootif: at position 0: expected a BOOTIF= with the Ethernet address to go with it, found "bootif"; no NIC is set up by it"#,
         ),
         (
             "ip=tmpfs,eth0",
