@@ -191,8 +191,6 @@ fn an_administrator_sees_who_boots_nothing_and_why_and_copies_the_lines_that_ado
         nets.push(net);
     }
     firmware::say(&served.client, &discover(REFUSED))?;
-    // One that is offered an address by two servers, and takes neither.
-    firmware::say(&served.client, &discover(ASKING))?;
 
     let mut browser = Browser::start(&served.net)?;
     browser.look(1200, 900, "light")?;
@@ -243,9 +241,12 @@ fn an_administrator_sees_who_boots_nothing_and_why_and_copies_the_lines_that_ado
         "{refused}.innerText.includes({:?})",
         file.display().to_string()
     ))?;
-    // What the other server offered is a step, and the cause of the end with what to change there.
-    other_offers(&router, ASKING)?;
+    // One that is offered an address by two servers, and takes neither. What the other server offered is a step, and the
+    // cause of the end with what to change there.
+    firmware::say(&served.client, &discover(ASKING))?;
     let asking = of(ASKING);
+    browser.wait_for(&format!("!!{asking}"))?;
+    other_offers(&router, ASKING)?;
     browser.value(&format!("{asking}.querySelector('summary').click()"))?;
     browser.wait_for(&format!(
         "{asking}.innerText.includes('10.77.0.2 offers it 10.77.0.250')"

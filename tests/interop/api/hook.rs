@@ -38,11 +38,18 @@ fn hook(net: &Net, answer: &'static str) -> Result<(u16, std::sync::mpsc::Receiv
 
 /// The script that a machine gets of a server with this hook, how often that was asked, and the warnings of it.
 fn hooked(name: &str, answer: &'static str, times: usize) -> Result<(String, Vec<String>, usize)> {
+    // One that answers is waited for, on a busy machine too.
+    let deadline = match answer {
+        "" => "300ms",
+        _ => "5s",
+    };
     let mut asked = None;
     let served = Served::prepared(name, |net, _| {
         let (port, receiver) = hook(net, answer)?;
         asked = Some(receiver);
-        Ok(format!("[hook]\nurl = \"http://127.0.0.1:{port}/assign\""))
+        Ok(format!(
+            "[hook]\nurl = \"http://127.0.0.1:{port}/assign\"\ndeadline = \"{deadline}\""
+        ))
     })?;
     let mut script = String::new();
     for number in 0..times {

@@ -218,10 +218,14 @@ fn taking_every_address_costs_those_that_have_one_nothing() -> Result<()> {
     // Nothing was offered before this answer.
     ensure!(wire.renew(known_machine, known)?, "refused");
     ensure!(wire.discover(known_machine, None)? == known, "another one");
+    let full = "every address of the range";
+    lab.server
+        .program()
+        .wait_for(full, "the warning", TIMEOUT)?;
     let warnings = lab.server.events();
     let warnings = warnings
         .iter()
-        .filter(|(_, event)| event.text.contains("every address of the range"));
+        .filter(|(_, event)| event.text.contains(full));
     ensure!(warnings.count() == 1, "the warning");
     lab.assert_memory("48 leases taken with 96 datagrams after 5000 DISCOVERs")
 }

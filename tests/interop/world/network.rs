@@ -155,6 +155,20 @@ impl Lab {
         Ok(())
     }
 
+    /// Exchanges the bridge's address for another one.
+    fn readdress(&self, old: &str, new: &str) -> Result<()> {
+        // By one process, and not while the server waits for what comes with an earlier change: it tells what is gone
+        // when its wait ends.
+        std::thread::sleep(Duration::from_secs(1));
+        self.net.shell(&format!(
+            "ip -batch - << 'END'
+addr del {old} dev br0
+addr add {new} dev br0
+END"
+        ))?;
+        Ok(())
+    }
+
     /// Deletes the bridge and makes it again, as networking scripts do.
     fn remake(&self, address: &str) -> Result<()> {
         // By one process: the server waits a moment for what was deleted, and tells it if this takes longer.
@@ -213,8 +227,7 @@ impl Transfer {
 fn an_address_changes_and_a_second_one_comes_and_goes() -> Result<()> {
     let mut lab = Lab::with_range("address")?;
     lab.assert_serves(FIRST)?;
-    lab.net
-        .shell("ip addr del 10.78.0.1/24 dev br0; ip addr add 10.78.0.2/24 dev br0")?;
+    lab.readdress("10.78.0.1/24", "10.78.0.2/24")?;
     // At once: what is asked while the address changes is answered, too.
     let early = lab.offer()?;
     ensure!(early.options.address(code::SERVER_ID) == Some(SECOND));
@@ -292,8 +305,7 @@ fn a_proxy_is_known_by_its_new_address() -> Result<()> {
     // The only interface that is up: what is chosen without --interface.
     let mut lab = Lab::new("proxy", &[])?;
     lab.assert_serves(FIRST)?;
-    lab.net
-        .shell("ip addr del 10.78.0.1/24 dev br0; ip addr add 10.78.0.2/24 dev br0")?;
+    lab.readdress("10.78.0.1/24", "10.78.0.2/24")?;
     lab.expect_line(1, "br0: address 10.78.0.1/24 became 10.78.0.2/24")?;
     lab.assert_serves(SECOND)
 }
@@ -302,8 +314,7 @@ fn a_proxy_is_known_by_its_new_address() -> Result<()> {
 fn a_range_that_is_in_no_network_any_more_waits_with_its_leases() -> Result<()> {
     let mut lab = Lab::with_range("elsewhere")?;
     let before = lab.offer()?.header.your_ip;
-    lab.net
-        .shell("ip addr del 10.78.0.1/24 dev br0; ip addr add 192.168.9.1/24 dev br0")?;
+    lab.readdress("10.78.0.1/24", "192.168.9.1/24")?;
     lab.expect_line(
         2,
         "the range 10.78.0.100-10.78.0.199 is in no network of br0 any more",

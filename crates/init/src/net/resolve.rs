@@ -195,9 +195,7 @@ mod tests {
         let port = server("nas.lab", [10, 0, 0, 9]);
         // Nothing listens on the first one.
         let resolver = resolver(&[[127, 0, 0, 2], [127, 0, 0, 1]], port);
-        let started = Moment::now();
         assert_eq!(resolver.resolve("nas.lab"), [IpAddr::from([10, 0, 0, 9])]);
-        assert!(Moment::now().since(started) < Duration::from_millis(700));
     }
 
     #[test]

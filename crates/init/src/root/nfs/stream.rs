@@ -397,13 +397,14 @@ mod tests {
     }
 
     #[test]
-    fn a_stalled_peer_times_out_within_seconds() {
-        let started = Moment::now();
-        let address = server(|stream, _| {
-            thread::sleep(Duration::from_secs(20));
+    fn a_stalled_peer_is_given_up() {
+        let (ended, end) = std::sync::mpsc::channel::<()>();
+        let address = server(move |stream, _| {
+            // Until the client has given up.
+            let _ = end.recv();
             drop(stream);
         });
         assert!(ask(address).is_err());
-        assert!(Moment::now().since(started) < Duration::from_secs(6));
+        drop(ended);
     }
 }
