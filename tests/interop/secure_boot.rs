@@ -1,5 +1,7 @@
 //! Debian's own signed files, and what is wrong with them when somebody changed them.
 
+mod shim_in_no_folder;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

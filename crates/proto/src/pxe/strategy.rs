@@ -341,6 +341,11 @@ impl Strategies {
             .unwrap_or_default()
     }
 
+    /// The loader that the machine has loaded since its firmware asked, as far as it has not reported since.
+    pub fn loaded_now(&self, mac: Mac) -> Option<LoaderChoice> {
+        self.machines.get(&mac)?.loaded_now
+    }
+
     /// Records what the answer to the machine could name. Returns what was known before.
     pub fn answered(&mut self, mac: Mac, answered: Answered) -> Before {
         let Some(record) = self.machines.get_mut(&mac) else {
@@ -788,6 +793,21 @@ mod tests {
         assert_eq!(strategies.progressed(MAC, Progress::Booted), Known::Nothing);
         strategies.choose(MAC, 2, MINUTE * 2, Known::Nothing);
         assert_eq!(strategies.progressed(MAC, Progress::Booted), Known::Nothing);
+    }
+
+    #[test]
+    fn what_a_machine_loaded_is_known_until_it_reports_or_begins_anew() {
+        let mut strategies = Strategies::new(8);
+        booted(&mut strategies, 1, Known::SignedOnly);
+        assert_eq!(strategies.loaded_now(MAC), Some(LoaderChoice::Signed));
+        strategies.reported(MAC, Some(true), true);
+        assert_eq!(strategies.loaded_now(MAC), None);
+        booted(&mut strategies, 2, Known::SignedOnly);
+        // It asks again in the same transaction, and then in another one.
+        strategies.choose(MAC, 2, MINUTE * 3, Known::SignedOnly);
+        assert_eq!(strategies.loaded_now(MAC), Some(LoaderChoice::Signed));
+        strategies.choose(MAC, 3, MINUTE * 3, Known::SignedOnly);
+        assert_eq!(strategies.loaded_now(MAC), None);
     }
 
     #[test]

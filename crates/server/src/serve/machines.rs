@@ -330,6 +330,11 @@ impl Machines {
         self.strategies().loaded(mac, loader);
     }
 
+    /// The loader that the machine has loaded in the boot that it is in.
+    pub(crate) fn loaded_now(&self, mac: Mac) -> Option<LoaderChoice> {
+        self.strategies().loaded_now(mac)
+    }
+
     /// The machine has loaded a unified kernel image, its first loader.
     pub(crate) fn loaded_unified(&self, mac: Mac) {
         self.strategies().loaded_signed_first(mac);

@@ -105,6 +105,27 @@ pub(crate) enum SignedIpxeError {
     },
 }
 
+#[cfg(test)]
+impl SignedIpxe {
+    /// One for x86_64 that Microsoft signed, with these files.
+    pub(super) fn with_files(files: Vec<(String, FileKind, Content)>) -> Self {
+        Self {
+            architecture: Architecture::X64,
+            checked: Chain {
+                architecture: Architecture::X64,
+                authorities: Authority::ALL.to_vec(),
+                vendors: Vec::new(),
+                conditions: Vec::new(),
+                loader: netroot_secure_boot::sbat::Sbat::default(),
+            },
+            has_shim_command: true,
+            shim: PathBuf::new(),
+            loader: PathBuf::new(),
+            files,
+        }
+    }
+}
+
 impl SignedIpxe {
     /// The platform whose firmware loads it.
     pub(crate) fn platform(&self) -> Platform {
@@ -330,6 +351,17 @@ pub(crate) fn is_of_pair(name: &str) -> bool {
     is_shim(name) || is_loader(name)
 }
 
+/// The name beside a pair's `shim` of the iPXE that is asked for by `name` alone; `None` of other names, and other shims.
+pub(super) fn beside(shim: &str, name: &str) -> Option<String> {
+    let pair = PAIRS.iter().find(|pair| pair.shim == shim)?;
+    is_loader_alone(name).then(|| pair.beside(name))
+}
+
+/// Whether it is a name of a pair's iPXE without its folder, which is that of another loader, too.
+pub(crate) fn is_loader_alone(name: &str) -> bool {
+    BESIDE.contains(&name)
+}
+
 /// A name without the folder of a pair, from which iPXE asks for its first script.
 pub(crate) fn without_folder(name: &str) -> Option<&str> {
     let (folder, file) = name.split_once('/')?;
@@ -339,8 +371,6 @@ pub(crate) fn without_folder(name: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use netroot_secure_boot::sbat::Sbat;
-
     use super::*;
 
     #[test]
@@ -361,25 +391,35 @@ mod tests {
             Some("autoexec.ipxe")
         );
         assert_eq!(without_folder("images/autoexec.ipxe"), None);
+        for (shim, name, found) in [
+            (
+                "arm64-sb/ipxe-shim.efi",
+                "snponly.efi",
+                Some("arm64-sb/snponly.efi"),
+            ),
+            ("arm64-sb/ipxe-shim.efi", "vmlinuz", None),
+            ("arm64-sb/ipxe-shim.efi", "x86_64-sb/ipxe.efi", None),
+            ("images/debian/shimx64.efi", "grubx64.efi", None),
+        ] {
+            assert_eq!(beside(shim, name).as_deref(), found, "{shim} {name}");
+        }
     }
 
     #[test]
     fn a_pair_replaces_what_no_machine_needs_more() {
         use Authority::{Microsoft2011, Microsoft2023};
 
-        let pair = |authorities: &[Authority], conditions, has_shim_command| SignedIpxe {
-            architecture: Architecture::X64,
-            checked: Chain {
-                architecture: Architecture::X64,
-                authorities: authorities.to_vec(),
-                vendors: Vec::new(),
-                conditions,
-                loader: Sbat::default(),
-            },
-            has_shim_command,
-            shim: PathBuf::new(),
-            loader: PathBuf::new(),
-            files: Vec::new(),
+        let pair = |authorities: &[Authority], conditions, has_shim_command| {
+            let good = SignedIpxe::with_files(Vec::new());
+            SignedIpxe {
+                checked: Chain {
+                    authorities: authorities.to_vec(),
+                    conditions,
+                    ..good.checked.clone()
+                },
+                has_shim_command,
+                ..good
+            }
         };
         let stranger = |part| {
             vec![Condition::Stranger {

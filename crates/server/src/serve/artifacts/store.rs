@@ -5,9 +5,11 @@
 
 mod asking;
 mod assign;
+mod beside_shim;
 mod made_scripts;
 mod nic;
 
+use std::cell::LazyCell;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -259,6 +261,12 @@ impl ArtifactStore {
     ) -> Found {
         let found = |artifact| Found::Artifact(Box::new(artifact));
         let served = self.served();
+        let asks = LazyCell::new(identify);
+        if signed_ipxe::is_loader_alone(name)
+            && let Some(artifact) = self.beside_given_shim(&served, name, arrived, &asks)
+        {
+            return found(artifact);
+        }
         if let Some(artifact) = served.find(name) {
             return found(artifact);
         }
@@ -273,7 +281,6 @@ impl ArtifactStore {
                 return found(self.autoexec(catalog, arrived));
             }
             script::GENERIC => {
-                let asks = identify();
                 let asking = Asking {
                     machine: &asks.machine,
                     asks: &asks,
@@ -285,7 +292,6 @@ impl ArtifactStore {
         }
         if let Some((mac, chosen)) = script_machine(name) {
             let machine = self.machines.known(Some(mac));
-            let asks = identify();
             let asking = Asking {
                 machine: &machine,
                 asks: &asks,
@@ -299,7 +305,7 @@ impl ArtifactStore {
                 }
             };
         }
-        self.find_file(&served, name, arrived, identify)
+        self.find_file(&served, name, arrived, || asks.clone())
     }
 
     /// What `name` is in the folder, for a Raspberry Pi, or for who reads PXELINUX's configuration. A folder with such

@@ -1,12 +1,16 @@
 use std::fs;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
 use hyper::body::Bytes;
+use netroot_proto::pxe::arch::Platform;
+use netroot_proto::pxe::strategy::LoaderChoice;
 
 use super::*;
 use crate::catalog::KnownMachine;
 use crate::catalog::tests::{ETH0, by_mac, image, machine, one, with_rules};
+use crate::serve::artifacts::loaders;
 use crate::serve::artifacts::signed_chain::FoundChain;
 use crate::serve::machines::FetchedBy;
 
@@ -424,4 +428,46 @@ fn a_file_is_read_by_position_and_never_past_its_end() {
     fs::write(&path, b"01").unwrap();
     let error = kernel.content.read_at(4, &mut buffer).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+}
+
+#[test]
+fn a_shim_that_asks_in_no_folder_is_given_the_ipxe_that_it_starts() {
+    let machines = Arc::new(Machines::new());
+    let store = store().of_machines(machines.clone());
+    let text = |text: &'static str| Content::Memory(Bytes::from_static(text.as_bytes()));
+    let pair = [
+        ("x86_64-sb/ipxe-shim.efi", FileKind::Loader, "shim"),
+        ("x86_64-sb/ipxe.efi", FileKind::Other, "signed"),
+        ("x86_64-sb/grubx64.efi", FileKind::Other, "signed"),
+    ];
+    let pair = pair.map(|(name, kind, content)| (name.to_owned(), kind, text(content)));
+    let pairs = vec![Ok(Arc::new(SignedIpxe::with_files(pair.to_vec())))];
+    let unsigned = ["snponly.efi", "ipxe.efi"];
+    let by_platform = loaders::by_platform(&unsigned, &pairs);
+    let files = unsigned.map(|name| (name, text("unsigned")));
+    store.put_loaders(files.to_vec(), &by_platform, pairs);
+    let finds = |name: &str, number| {
+        let machine = KnownMachine {
+            platform: Some(Platform::EfiX64),
+            ..machine(number)
+        };
+        let found = artifact(store.find(name, &ETH0, || known(machine)))?;
+        Some((String::from_utf8(bytes(&found)).unwrap(), found.kind))
+    };
+    let unsigned = || Some(("unsigned".to_owned(), FileKind::Loader));
+    let signed = || Some(("signed".to_owned(), FileKind::Other));
+    let mac = Mac([2, 0, 0, 0, 0, 2]);
+    machines.strategy(mac, 1, Duration::ZERO);
+    assert_eq!(finds("ipxe.efi", 2), unsigned());
+    assert_eq!(finds("grubx64.efi", 2), None);
+    machines.loaded(mac, LoaderChoice::Signed);
+    assert_eq!(finds("ipxe.efi", 2), signed());
+    assert_eq!(finds("grubx64.efi", 2), signed());
+    assert_eq!(finds("snponly.efi", 2), unsigned(), "the pair has it not");
+    assert_eq!(finds("ipxe.efi", 3), unsigned(), "another machine");
+    // Its firmware is given the first loader again.
+    machines.strategy(mac, 2, Duration::from_secs(60));
+    assert_eq!(finds("ipxe.efi", 2), unsigned());
+    machines.loaded(mac, LoaderChoice::First);
+    assert_eq!(finds("ipxe.efi", 2), unsigned());
 }

@@ -114,7 +114,7 @@ fn kernel_not_started(boot: &Boot, facts: Option<&Arc<ChainFacts>>) -> Option<Si
 /// Firmware, or the shim that starts iPXE, came no further.
 fn before_ipxe(boot: &Boot) -> SignedStage {
     let mut loaded = boot.events().filter_map(fetched);
-    let ipxe = loaded.find(|fetch| signed_ipxe::is_loader(&fetch.name));
+    let ipxe = loaded.find(|fetch| is_signed_ipxe(fetch));
     match ipxe.map(|ipxe| ipxe.name.clone()) {
         Some(name) => SignedStage::IpxeRefused {
             name,
@@ -128,6 +128,12 @@ fn before_ipxe(boot: &Boot) -> SignedStage {
             None => SignedStage::IpxeNotAsked,
         },
     }
+}
+
+/// Whether it is iPXE by the name beside its shim, or by that name in no folder, which firmware has of an iPXE that is its loader.
+fn is_signed_ipxe(fetch: &Fetch) -> bool {
+    let is_alone = fetch.kind == FileKind::Other && signed_ipxe::is_loader_alone(&fetch.name);
+    is_alone || signed_ipxe::is_loader(&fetch.name)
 }
 
 /// Whether shim cannot do without this file.

@@ -319,6 +319,13 @@ fn each_end_of_a_boot_by_ipxes_own_files_names_its_file_and_its_cure() {
             "ipxe-refused",
             vec!["x86_64-sb/ipxe.efi was loaded and asked for nothing"],
         ),
+        // Where firmware did not tell shim its folder.
+        (
+            vec![optional(), fetched(FileKind::Other, "ipxe.efi")],
+            good(),
+            "ipxe-refused",
+            vec!["ipxe.efi was loaded and asked for nothing"],
+        ),
         (
             vec![optional(), ipxe(), unknown("x86_64-sb/mmx64.efi")],
             ipxe_facts(vec![stranger(Part::Loader)], None),
