@@ -276,8 +276,16 @@ impl Served {
         self.boots.get(image).map(|files| &files.nics)
     }
 
-    /// What machines with Secure Boot boot an image's root by.
-    pub(super) fn signed_state(&self, image: &str) -> Option<Arc<SignedState>> {
+    /// What machines with Secure Boot, and this firmware, boot an image by; `None` while a root is not looked at yet.
+    pub(super) fn signed_state(
+        &self,
+        image: &str,
+        platform: Option<Platform>,
+    ) -> Option<Arc<SignedState>> {
+        if self.catalog.image(image)?.root().is_none() {
+            let state = signed_ipxe::state_without_root(&self.signed_ipxe, platform);
+            return Some(Arc::new(state));
+        }
         let found = self.boots.get(image)?.signed.as_ref()?;
         Some(self.signed_state_of(found))
     }
@@ -327,7 +335,7 @@ mod tests {
 
     use super::*;
     use crate::catalog::tests::{ETH0, image, one, with_rules};
-    use crate::catalog::{Boots, KnownMachine};
+    use crate::catalog::{Boots, ImageKind, KnownMachine};
     use crate::serve::artifacts::{Content, Unified};
 
     fn files(text: &str) -> BootFiles {
@@ -486,6 +494,29 @@ mod tests {
         assert_eq!(found.kind, FileKind::Loader);
         assert_eq!(found.content_type, "application/efi");
         assert_eq!(read(&served, name).unwrap(), "unified");
+    }
+
+    #[test]
+    fn an_image_without_a_root_is_booted_by_ipxes_own_files_or_by_none() {
+        let local = Image {
+            kind: ImageKind::LocalDisk,
+            ..image("disk")
+        };
+        let images = vec![image("debian"), local];
+        let mut served = Served::new(Arc::new(with_rules(images, Vec::new())));
+        let state = |served: &Served, image: &str| {
+            let state = served.signed_state(image, Some(Platform::EfiX64));
+            state.map(|state| matches!(*state, SignedState::Usable(_)))
+        };
+        assert_eq!(state(&served, "disk"), Some(false));
+        assert_eq!(state(&served, "debian"), None, "it is not looked at yet");
+        let pair = Arc::new(SignedIpxe::with_files(Vec::new()));
+        served.set_loaders(&[], vec![Ok(pair)]);
+        assert_eq!(state(&served, "disk"), Some(true));
+        let arm64 = served.signed_state("disk", Some(Platform::EfiArm64));
+        let arm64 = arm64.unwrap();
+        assert!(matches!(&*arm64, SignedState::Nothing { cure } if cure.contains("--ipxe")));
+        assert_eq!(state(&served, "other"), None);
     }
 
     #[test]

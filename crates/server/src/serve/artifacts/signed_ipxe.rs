@@ -32,6 +32,9 @@ const BESIDE: [&str; 4] = ["ipxe.efi", "snponly.efi", "grubx64.efi", "grubaa64.e
 /// What mends a pair: a clause that begins with a verb.
 const CURE: &str = "unpack the newest ipxeboot.tar.gz of https://github.com/ipxe/ipxe/releases into the folder of --ipxe, whose shim \
                     and iPXE belong together";
+/// The same of a kernel or program of an image without a root, which no distribution's shim is beside.
+const CURE_WITHOUT_ROOT: &str = "sign it with a key whose certificate is in the firmware's db (sbsign), or switch Secure Boot off in the \
+                                 firmware's setup";
 
 /// A pair that firmware can be given.
 #[derive(Debug, Clone)]
@@ -108,7 +111,7 @@ pub(crate) enum SignedIpxeError {
 #[cfg(test)]
 impl SignedIpxe {
     /// One for x86_64 that Microsoft signed, with these files.
-    pub(super) fn with_files(files: Vec<(String, FileKind, Content)>) -> Self {
+    pub(crate) fn with_files(files: Vec<(String, FileKind, Content)>) -> Self {
         Self {
             architecture: Architecture::X64,
             checked: Chain {
@@ -183,31 +186,34 @@ impl SignedIpxe {
     /// What is known of it together with what starts a root's kernel.
     pub(crate) fn state_with(&self, found: &FoundChain) -> SignedState {
         let kernel = &found.kernel;
-        let mut checked = self.checked.clone();
-        let mut no_kernel = None;
+        let mut facts = self.facts(&kernel.cure);
         match &kernel.starts {
             Ok(chain) => {
                 let of_kernel = chain.conditions.iter();
                 let of_kernel = of_kernel.filter(|condition| condition.part() == Part::Kernel);
-                checked.conditions.extend(of_kernel.cloned());
+                facts.checked.conditions.extend(of_kernel.cloned());
             }
-            Err(why) => no_kernel = Some(why.clone()),
+            Err(why) => facts.no_kernel = Some(why.clone()),
         }
         if !self.has_shim_command {
-            no_kernel = Some(format!(
+            facts.no_kernel = Some(format!(
                 "{} is older than iPXE's command `shim`, which starts a distribution's kernel; {CURE}",
                 self.loader.display()
             ));
         }
-        SignedState::Usable(Arc::new(ChainFacts {
-            checked,
+        SignedState::Usable(Arc::new(facts))
+    }
+
+    fn facts(&self, kernel_cure: &str) -> ChainFacts {
+        ChainFacts {
+            checked: self.checked.clone(),
             second: SecondStage::Ipxe,
             over_http: true,
             by_proxy: true,
             cure: CURE.to_owned(),
-            kernel_cure: kernel.cure.clone(),
-            no_kernel,
-        }))
+            kernel_cure: kernel_cure.to_owned(),
+            no_kernel: None,
+        }
     }
 
     /// What it is, in a clause.
@@ -331,6 +337,29 @@ pub(crate) fn faults(found: &[FoundPair]) -> Vec<String> {
         Err(error) => vec![with_causes(error)],
     });
     faults.collect()
+}
+
+/// What machines with this firmware have for an image without a root: the pair, which starts what firmware itself starts.
+pub(crate) fn state_without_root(
+    pairs: &[Arc<SignedIpxe>],
+    platform: Option<Platform>,
+) -> SignedState {
+    let mut pairs = pairs.iter();
+    let is_for = |pair: &&Arc<SignedIpxe>| platform.is_none_or(|it| it == pair.platform());
+    match pairs.find(is_for) {
+        Some(pair) => SignedState::Usable(Arc::new(pair.facts(CURE_WITHOUT_ROOT))),
+        None => SignedState::Nothing {
+            cure: CURE.to_owned(),
+        },
+    }
+}
+
+/// What mends a boot by a pair's shim, of which nothing more is known: a clause that begins with a verb.
+pub(crate) fn cure(of: Part) -> &'static str {
+    match of {
+        Part::Shim | Part::Loader => CURE,
+        Part::Kernel => CURE_WITHOUT_ROOT,
+    }
 }
 
 /// Whether it is the name of a pair's shim.

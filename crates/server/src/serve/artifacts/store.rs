@@ -17,6 +17,7 @@ use std::time::Instant;
 
 use netroot_net::Mac;
 use netroot_nfs_export::HiddenPaths;
+use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::inputs::Loader;
 use netroot_uki::Pcr;
 
@@ -236,9 +237,13 @@ impl ArtifactStore {
         self.served().signed_ipxe().to_vec()
     }
 
-    /// What machines with Secure Boot boot an image's root by; `None` of what is no root.
-    pub(crate) fn signed_state(&self, image: &str) -> Option<Arc<SignedState>> {
-        self.served().signed_state(image)
+    /// What machines with Secure Boot, and this firmware, boot an image by; `None` while a root is not looked at yet.
+    pub(crate) fn signed_state(
+        &self,
+        image: &str,
+        platform: Option<Platform>,
+    ) -> Option<Arc<SignedState>> {
+        self.served().signed_state(image, platform)
     }
 
     /// The same of a root in which this was found.

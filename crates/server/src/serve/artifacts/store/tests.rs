@@ -4,7 +4,6 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use hyper::body::Bytes;
-use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::strategy::LoaderChoice;
 
 use super::*;

@@ -156,7 +156,7 @@ impl Service {
             }
             decision
         };
-        let state = image.and_then(|image| artifacts.signed_state(&image.name));
+        let state = image.and_then(|image| artifacts.signed_state(&image.name, client.platform()));
         self.history.signed(request.header.mac, state);
         let inputs = |gives| Inputs {
             server: address,

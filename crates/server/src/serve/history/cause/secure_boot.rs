@@ -6,6 +6,7 @@ use std::sync::Arc;
 use netroot_secure_boot::{Condition, Part};
 
 use crate::serve::artifacts::signed_chain::{ChainFacts, SignedState};
+use crate::serve::artifacts::signed_ipxe;
 
 /// A boot by signed files that stopped.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,13 +105,13 @@ impl SignedStop {
 
     /// What to do with this file: to enrol its certificate, or to install a newer one.
     fn cure(&self, of: Part) -> String {
-        let install = self.facts.as_ref().map_or_else(
-            || "install the distribution's newest signed files in the root".to_owned(),
-            |facts| match of {
-                Part::Kernel => facts.kernel_cure.clone(),
-                Part::Shim | Part::Loader => facts.cure.clone(),
-            },
-        );
+        let install = match (&self.facts, of) {
+            (Some(facts), Part::Kernel) => &facts.kernel_cure,
+            (Some(facts), Part::Shim | Part::Loader) => &facts.cure,
+            // In a menu nobody has chosen a root yet.
+            (None, _) if signed_ipxe::is_shim(&self.shim) => signed_ipxe::cure(of),
+            (None, _) => "install the distribution's newest signed files in the root",
+        };
         match self.condition(of) {
             Some(_) if of == Part::Shim => {
                 format!("enrol that certificate in the firmware's setup, or {install}")
@@ -118,7 +119,7 @@ impl SignedStop {
             Some(_) => {
                 format!("enrol that certificate on the machine (mokutil --import), or {install}")
             }
-            None => install,
+            None => install.to_owned(),
         }
     }
 }
@@ -195,7 +196,7 @@ impl Display for SignedStop {
                 }
                 match self.condition(Part::Kernel) {
                     Some(condition) => write!(f, "{condition}")?,
-                    None => f.write_str("the machine has revoked it, or who signed it; its screen says why")?,
+                    None => f.write_str("the machine does not trust who signed it, or has revoked it; its screen says why")?,
                 }
                 write!(f, "; {}", self.cure(Part::Kernel))
             }

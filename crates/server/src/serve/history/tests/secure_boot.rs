@@ -5,6 +5,7 @@ use netroot_secure_boot::{Architecture, Authority, Chain, Condition, Part};
 
 use super::*;
 use crate::serve::artifacts::signed_chain::{ChainFacts, SecondStage, SignedState};
+use crate::serve::artifacts::signed_ipxe::{SignedIpxe, state_without_root};
 
 const SHIM: &str = "images/debian/shimx64.efi";
 const CURE: &str = "run `chroot /srv/debian apt install shim-signed`";
@@ -363,6 +364,51 @@ fn each_end_of_a_boot_by_ipxes_own_files_names_its_file_and_its_cure() {
     ] {
         let cause = cause(&by_ipxe(&more), Some(&usable(facts)));
         assert_told(&cause, kind, &words, &more);
+    }
+}
+
+/// No root's packages are named where there is no root, or nobody has chosen one yet.
+#[test]
+fn a_boot_by_ipxes_own_files_without_a_root_is_mended_without_one() {
+    let unknown = || unknown("x86_64-sb/grubx64.efi");
+    let refused = || [fetched(FileKind::Other, "x86_64-sb/ipxe.efi")];
+    for (more, words) in [
+        (vec![], "asked for nothing"),
+        (vec![unknown()], "x86_64-sb/grubx64.efi"),
+        (refused().to_vec(), "x86_64-sb/ipxe.efi was loaded"),
+    ] {
+        let cause = cause(&by_ipxe(&more), None);
+        assert_told(&cause, cause.kind(), &[words, "ipxeboot.tar.gz"], &more);
+        assert!(!cause.to_string().contains("in the root"), "{cause}");
+    }
+    let pair = Arc::new(SignedIpxe::with_files(Vec::new()));
+    let state = |pairs| Some(Arc::new(state_without_root(pairs, Some(Platform::EfiX64))));
+    let [started, nothing] = [state(&[pair]), state(&[])];
+    let kernel = [
+        refused().to_vec(),
+        vec![script(), kernel(), initrd(), script()],
+    ]
+    .concat();
+    let unsigned = [asks(UEFI), offered(UEFI, "snponly.efi"), loader()];
+    for (events, state, kind, words) in [
+        (by_ipxe(&[]), &started, "shim-refused", "ipxeboot.tar.gz"),
+        (by_ipxe(&kernel), &started, "kernel-refused", "sbsign"),
+        (
+            unsigned.to_vec(),
+            &nothing,
+            "loader-silent",
+            "ipxeboot.tar.gz",
+        ),
+        (
+            unsigned.to_vec(),
+            &started,
+            "loader-silent",
+            "boot once more",
+        ),
+    ] {
+        let cause = cause(&events, state.as_ref());
+        assert_told(&cause, kind, &[words], &events);
+        assert!(!cause.to_string().contains("chroot"), "{cause}");
     }
 }
 
