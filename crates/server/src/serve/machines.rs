@@ -30,9 +30,8 @@ pub(crate) mod secure_boot;
 mod unknown;
 
 use std::collections::HashMap;
-use std::io;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -44,6 +43,7 @@ use netroot_proto::pxe::strategy::{
 };
 
 use self::facts::Facts;
+pub(crate) use self::file_of_machines::Unread;
 use self::hook_words::HookWords;
 use self::neighbours::Neighbours;
 use self::nic_trust::NicTrust;
@@ -102,10 +102,10 @@ impl Machines {
     }
 
     /// Reads the orders from before a restart, from the folder of the server's state.
-    pub(crate) fn open_orders(&self, state: &Path) -> Option<FileError> {
-        let (orders, error) = Orders::open(state);
+    pub(crate) fn open_orders(&self, state: &Path) -> Option<Unread> {
+        let (orders, unread) = Orders::open(state);
         let _ = self.orders.set(orders);
-        error
+        unread
     }
 
     /// What machines are ordered to boot while the server runs.
@@ -113,9 +113,8 @@ impl Machines {
         self.orders.get_or_init(Orders::default)
     }
 
-    /// Reads what was known of machines' Secure Boot before a restart, from the same folder. What cannot be read is set
-    /// aside: where, and why, is returned.
-    pub(crate) fn open_secure_boots(&self, state: &Path) -> Option<(PathBuf, io::Error)> {
+    /// Reads what was known of machines' Secure Boot before a restart, from the same folder.
+    pub(crate) fn open_secure_boots(&self, state: &Path) -> Option<Unread> {
         self.secure_boots.open(state)
     }
 

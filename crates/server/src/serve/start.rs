@@ -33,7 +33,7 @@ use crate::serve::isolation;
 use crate::serve::listen::allowed::Allowed;
 use crate::serve::listen::interface::{ChangeSocket, InterfaceError, RouteSocket};
 use crate::serve::listen::sockets::ListenPorts;
-use crate::serve::machines::{FileError, Machines};
+use crate::serve::machines::Machines;
 use crate::serve::nfs::{self, Prepared};
 use crate::serve::privileged_helper::Helpers;
 use crate::serve::privileges;
@@ -120,13 +120,11 @@ fn serve(settings: &Settings, untold: Vec<Warning>, is_whole: bool) -> Result<()
     privileges::check()?;
     let identity = identity::choose()?;
     let folders = privileges::prepare_folders(settings, identity, |warning| timeline.warn(warning));
-    if let Some(FileError { file, error, .. }) = machines.open_orders(&settings.state) {
-        let error = error.to_string();
-        timeline.warn(Warning::OrdersUnreadable { file, error });
+    if let Some(unread) = machines.open_orders(&settings.state) {
+        timeline.warn(Warning::OrdersUnreadable(unread.into()));
     }
-    if let Some((file, error)) = machines.open_secure_boots(&settings.state) {
-        let error = error.to_string();
-        timeline.warn(Warning::SecureBootsUnreadable { file, error });
+    if let Some(unread) = machines.open_secure_boots(&settings.state) {
+        timeline.warn(Warning::SecureBootsUnreadable(unread.into()));
     }
     let ports = ListenPorts {
         http: settings.http_port,

@@ -78,6 +78,10 @@ where
     let orders = sources.timeline.machines().orders();
     let until = script_fetch::deadline();
     let alone = orders.alone(until).await.map_err(unwritable)?;
+    if orders.is_unread() {
+        let read = script_fetch::save_until(&sources.timeline, until).await;
+        read.map_err(unwritable)?;
+    }
     let before = orders.before(mac);
     let done = match (kind, &image) {
         (Kind::Once, Some(image)) => orders.set_once(mac, image),

@@ -302,3 +302,33 @@ async fn an_order_is_kept_until_it_is_taken_back() {
     let (status, done) = ask(&api, Caller::LOCAL, "PUT", other, image).await;
     assert_eq!((status, &done["order"]["once"]), (200, &"debian".into()));
 }
+
+#[tokio::test]
+async fn an_order_comes_on_top_of_those_of_a_file_that_could_not_be_read_before() {
+    let state = tempfile::tempdir().unwrap();
+    let (file, whole) = (
+        state.path().join("orders.json"),
+        state.path().join("whole.json"),
+    );
+    let of = |image: &str| format!(r#"{{"{MAC}":{image}}}"#);
+    std::fs::write(&whole, of(r#"{"image":"debian"}"#)).unwrap();
+    // No symbolic link is followed.
+    std::os::unix::fs::symlink(&whole, &file).unwrap();
+    let api = api();
+    let machines = api.sources.timeline.machines();
+    assert!(!machines.open_orders(state.path()).unwrap().is_set_aside);
+    asks(&api);
+    let once = format!("/api/v1/machines/{MAC}/boot-once");
+    let order = r#"{"image":"debian"}"#;
+    let (status, said) = ask(&api, Caller::LOCAL, "POST", &once, order).await;
+    let said = said["error"].as_str().unwrap_or_default();
+    assert_eq!(status, 507);
+    assert!(said.contains("cannot be read"), "{said}");
+    assert!(machines.orders().before(MAC).is_none() && file.is_symlink());
+    std::fs::rename(&whole, &file).unwrap();
+    let (status, _) = ask(&api, Caller::LOCAL, "POST", &once, order).await;
+    assert_eq!(status, 200);
+    let ordered = machines.orders().of(MAC);
+    let both = [ordered.once, ordered.image];
+    assert_eq!(both.map(Option::unwrap), ["debian", "debian"]);
+}

@@ -3,6 +3,7 @@
 pub(super) mod json;
 mod submounted;
 mod text;
+mod unread_file;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use netroot_initramfs::Architecture;
 use netroot_proto::pxe::cures::Cure;
 
 pub(crate) use self::submounted::Submounted;
+pub(crate) use self::unread_file::UnreadFile;
 use crate::confinement::Layer;
 use crate::serve::artifacts::loaders::MissingLoader;
 
@@ -141,19 +143,9 @@ pub(crate) enum Warning {
         error: String,
     },
     /// What is known of machines' Secure Boot could not be read.
-    SecureBootsUnreadable {
-        /// The file, set aside.
-        file: PathBuf,
-        /// The system's error.
-        error: String,
-    },
+    SecureBootsUnreadable(UnreadFile),
     /// The orders could not be read.
-    OrdersUnreadable {
-        /// The file.
-        file: PathBuf,
-        /// The system's error.
-        error: String,
-    },
+    OrdersUnreadable(UnreadFile),
     /// The orders could not be written.
     OrdersUnwritable {
         /// The file.

@@ -32,6 +32,7 @@ pub(crate) use self::file::FileError;
 use self::file::OrdersFile;
 use self::order::{Boot, Trial};
 pub(crate) use self::order::{FetchedBy, Order, Ordered, WentBack};
+use super::file_of_machines::Unread;
 
 /// The most machines that have an order.
 const MOST: usize = 4096;
@@ -67,15 +68,15 @@ pub(crate) enum Asks {
 pub(crate) struct TooMany;
 
 impl Orders {
-    /// Those in the folder for the server's state. What cannot be read is said, and set aside.
-    pub(crate) fn open(state: &Path) -> (Self, Option<FileError>) {
-        let (file, all, error) = OrdersFile::open(state);
+    /// Those in the folder for the server's state. What cannot be read is said.
+    pub(crate) fn open(state: &Path) -> (Self, Option<Unread>) {
+        let (file, all, unread) = OrdersFile::open(state);
         let orders = Self {
             all: Mutex::new(all),
             file: Some(file),
             writing: Arc::default(),
         };
-        (orders, error)
+        (orders, unread)
     }
 
     /// The machine boots `image` next time, and only then. [`Self::save`] makes it last.
@@ -326,6 +327,12 @@ impl Orders {
         self.all().get_mut(&mac)?.failed(boot_id, attempts)
     }
 
+    /// Whether the file could not be read at the start, nor since. [`Self::save`] reads it then, and has to before another order
+    /// is given, which would hide what the file has of the machine.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.file.as_ref().is_some_and(OrdersFile::is_unread)
+    }
+
     /// Writes the file, so that a restart changes nothing. It waits for the disk: call it where that may be.
     ///
     /// # Errors
@@ -334,7 +341,13 @@ impl Orders {
         let Some(file) = &self.file else {
             return Ok(());
         };
-        file.write(|| self.all().clone())?;
+        file.write(|had| {
+            let mut all = self.all();
+            for (mac, order) in had {
+                all.entry(mac).or_insert(order);
+            }
+            all.clone()
+        })?;
         for order in self.all().values_mut() {
             order.unwritable = false;
         }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -16,7 +16,7 @@ use netroot_proto::pxe::strategy::{Known, Reported};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-use super::file_of_machines::{self, read, write};
+use super::file_of_machines::{FileOfMachines, Unread, read};
 use crate::serve::reported_secure_boot::ReportedSecureBoot;
 
 /// The file in the state folder.
@@ -74,7 +74,7 @@ impl SecureBoot {
 #[derive(Debug, Default)]
 pub(crate) struct SecureBoots {
     all: Mutex<BTreeMap<Mac, SecureBoot>>,
-    file: OnceLock<PathBuf>,
+    file: OnceLock<FileOfMachines>,
     changed: Notify,
     /// The file does not have the last change yet.
     is_unsaved: AtomicBool,
@@ -94,16 +94,24 @@ pub(crate) fn remembered(state: &Path) -> io::Result<BTreeMap<Mac, SecureBoot>> 
 }
 
 impl SecureBoots {
-    /// Begins with what was remembered. What cannot be read is set aside and learnt anew: where it is then, and why, is
-    /// returned.
-    pub(super) fn open(&self, state: &Path) -> Option<(PathBuf, io::Error)> {
-        let (mut all, error) = file_of_machines::open(&state.join(FILE));
+    /// Begins with what was remembered. What cannot be read is returned, and learnt anew.
+    pub(super) fn open(&self, state: &Path) -> Option<Unread> {
+        let (file, had, unread) = FileOfMachines::open(state.join(FILE));
+        self.add(had);
+        let _ = self.file.set(file);
+        unread
+    }
+
+    /// Adds what the file had, and returns all. What is known of a machine by now counts.
+    fn add(&self, had: BTreeMap<Mac, SecureBoot>) -> BTreeMap<Mac, SecureBoot> {
+        let mut all = self.all();
+        for (mac, one) in had {
+            all.entry(mac).or_insert(one);
+        }
         while all.len() > MOST {
             forget_oldest(&mut all);
         }
-        *self.all() = all;
-        let _ = self.file.set(state.join(FILE));
-        error
+        all.clone()
     }
 
     /// What is known of a machine.
@@ -178,14 +186,16 @@ impl SecureBoots {
     }
 
     /// Writes the file, if there was a change since. It waits for the disk. At worst machines are tried anew after a restart;
-    /// that the folder cannot be written is told at the start.
+    /// that the folder cannot be written is told at the start. What is not written now is with the next change, or at the
+    /// server's end.
     pub(crate) fn save(&self) {
         if !self.is_unsaved.swap(false, Ordering::SeqCst) {
             return;
         }
-        if let Some(file) = self.file.get() {
-            let all = self.all().clone();
-            let _ = write(file, &all);
+        if let Some(file) = self.file.get()
+            && file.write(|had| self.add(had)).is_err()
+        {
+            self.is_unsaved.store(true, Ordering::SeqCst);
         }
     }
 
@@ -299,12 +309,39 @@ mod tests {
         std::fs::write(&file, "{\"x\":1}").unwrap();
         remembered(state.path()).unwrap_err();
         let all = SecureBoots::default();
-        let (aside, _) = all.open(state.path()).unwrap();
+        let Unread {
+            file: aside,
+            is_set_aside,
+            ..
+        } = all.open(state.path()).unwrap();
+        assert!(is_set_aside);
         assert!(!all.any_is_signed_only());
         all.showed(MAC, Known::SignedOnly);
         all.save();
         assert_eq!(std::fs::read_to_string(aside).unwrap(), "{\"x\":1}");
         assert_eq!(remembered(state.path()).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_yet_is_learnt_once_it_can_be() {
+        let (state, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let before = SecureBoots::default();
+        assert!(before.open(elsewhere.path()).is_none());
+        before.showed(MAC, Known::SignedOnly);
+        before.save();
+        let [file, whole] = [&state, &elsewhere].map(|folder| folder.path().join(FILE));
+        std::os::unix::fs::symlink(&whole, &file).unwrap();
+        let all = SecureBoots::default();
+        assert!(!all.open(state.path()).unwrap().is_set_aside);
+        let other = Mac([2, 0, 0, 0, 0, 2]);
+        all.showed(other, Known::SignedOnly);
+        all.save();
+        assert!(file.is_symlink() && all.of(MAC).is_none());
+        std::fs::rename(whole, file).unwrap();
+        // Nothing has changed since, and still it is to be written.
+        all.save();
+        assert_eq!(known(&all), Known::SignedOnly);
+        assert_eq!(remembered(state.path()).unwrap().len(), 2);
     }
 
     #[test]

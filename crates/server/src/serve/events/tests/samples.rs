@@ -521,8 +521,8 @@ fn is_sampled(event: &Event) -> bool {
             | Warning::MissingLoader { .. }
             | Warning::SignedIpxe { .. }
             | Warning::SecureBoot { .. }
-            | Warning::SecureBootsUnreadable { .. }
-            | Warning::OrdersUnreadable { .. }
+            | Warning::SecureBootsUnreadable(_)
+            | Warning::OrdersUnreadable(_)
             | Warning::OrdersUnwritable { .. }
             | Warning::AddressNotKept { .. }
             | Warning::LeasesUnreadable { .. }

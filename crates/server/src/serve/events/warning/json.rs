@@ -114,15 +114,13 @@ pub(in crate::serve::events) fn add_fields(fields: &mut Fields, warning: &Warnin
                 .map(|folder| Printable(&folder.to_string_lossy()).to_string());
             fields.add("searched", searched.collect::<Value>());
         }
-        Warning::SecureBootsUnreadable { file, error } => {
+        Warning::SecureBootsUnreadable(unread) => {
             fields.add("warning", "secure-boot-unreadable");
-            fields.add("path", file.to_string_lossy());
-            fields.add("error", error.as_str());
+            unread.add_fields(fields);
         }
-        Warning::OrdersUnreadable { file, error } => {
+        Warning::OrdersUnreadable(unread) => {
             fields.add("warning", "orders-unreadable");
-            fields.add("path", file.to_string_lossy());
-            fields.add("error", error.as_str());
+            unread.add_fields(fields);
         }
         Warning::OrdersUnwritable { file, error } => {
             fields.add("warning", "orders-unwritable");

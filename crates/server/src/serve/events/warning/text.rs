@@ -141,18 +141,8 @@ impl Display for Warning {
             Self::SecureBoot { image, error } => {
                 write!(f, "{image} with Secure Boot: {}", Printable(error))
             }
-            Self::SecureBootsUnreadable { file, error } => write!(
-                f,
-                "what is known of machines' Secure Boot could not be read ({error}): it is set aside in {}, and learnt anew from \
-                 what each machine starts",
-                file.display()
-            ),
-            Self::OrdersUnreadable { file, error } => write!(
-                f,
-                "the orders in {} (boot-once, assign) could not be read ({error}): they are set aside, and machines boot what \
-                 the configuration says",
-                file.display()
-            ),
+            Self::SecureBootsUnreadable(unread) => unread.tell_secure_boots(f),
+            Self::OrdersUnreadable(unread) => unread.tell_orders(f),
             Self::OrdersUnwritable { file, error } => write!(
                 f,
                 "the orders (boot-once, assign) cannot be written to {} ({error}): until they can be, none is accepted, and \

@@ -8,17 +8,17 @@ use std::sync::{Mutex, PoisonError};
 use netroot_net::Mac;
 
 use super::order::Order;
-use crate::serve::machines::file_of_machines::{self, write};
+use crate::serve::machines::file_of_machines::{FileOfMachines, Unread};
 
 /// The file.
 #[derive(Debug)]
 pub(super) struct OrdersFile {
-    path: PathBuf,
+    file: FileOfMachines,
     /// Held while it is written: whether it failed the last time.
     writing: Mutex<bool>,
 }
 
-/// The file could not be read, or not be written.
+/// The file could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {error}", file.display())]
 pub(crate) struct FileError {
@@ -33,23 +33,18 @@ pub(crate) struct FileError {
 type All = BTreeMap<Mac, Order>;
 
 impl OrdersFile {
-    pub(super) fn open(state: &Path) -> (Self, All, Option<FileError>) {
-        let path = state.join("orders.json");
-        let (all, error) = file_of_machines::open(&path);
-        let error = error.map(|(file, error)| FileError {
-            file,
-            error,
-            is_first: true,
-        });
-        let file = Self {
-            path,
-            writing: Mutex::new(false),
-        };
-        (file, all, error)
+    pub(super) fn open(state: &Path) -> (Self, All, Option<Unread>) {
+        let (file, all, unread) = FileOfMachines::open(state.join("orders.json"));
+        let writing = Mutex::new(false);
+        (Self { file, writing }, all, unread)
     }
 
     pub(super) fn path(&self) -> &Path {
-        &self.path
+        self.file.path()
+    }
+
+    pub(super) fn is_unread(&self) -> bool {
+        self.file.is_unread()
     }
 
     #[cfg(test)]
@@ -57,13 +52,13 @@ impl OrdersFile {
         self.writing.lock().unwrap()
     }
 
-    /// Writes what `all` returns. It is called once nobody else writes, so that the last one has the newest.
-    pub(super) fn write(&self, all: impl FnOnce() -> All) -> Result<(), FileError> {
+    /// Writes what `all` makes of what the file had ([`FileOfMachines::write`]).
+    pub(super) fn write(&self, all: impl FnOnce(All) -> All) -> Result<(), FileError> {
         let mut failing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        let written = write(&self.path, &all());
+        let written = self.file.write(all);
         let is_first = !std::mem::replace(&mut *failing, written.is_err());
         written.map_err(|error| FileError {
-            file: self.path.clone(),
+            file: self.path().to_owned(),
             error,
             is_first,
         })

@@ -6,6 +6,7 @@ use netroot_initramfs::Architecture;
 
 use super::ADDRESS;
 use crate::confinement::Layer;
+use crate::serve::events::warning::UnreadFile;
 use crate::serve::events::*;
 
 pub(in crate::serve::events::tests) fn warnings() -> Vec<Warning> {
@@ -59,14 +60,26 @@ pub(in crate::serve::events::tests) fn warnings() -> Vec<Warning> {
             image: "debian".to_owned(),
             error: "shim is not signed".to_owned(),
         },
-        Warning::SecureBootsUnreadable {
+        Warning::SecureBootsUnreadable(UnreadFile {
             file: "/var/lib/netroot/secure-boot.json.unreadable".into(),
             error: error(),
-        },
-        Warning::OrdersUnreadable {
+            is_set_aside: true,
+        }),
+        Warning::SecureBootsUnreadable(UnreadFile {
+            file: "/var/lib/netroot/secure-boot.json".into(),
+            error: error(),
+            is_set_aside: false,
+        }),
+        Warning::OrdersUnreadable(UnreadFile {
+            file: "/var/lib/netroot/orders.json.unreadable".into(),
+            error: error(),
+            is_set_aside: true,
+        }),
+        Warning::OrdersUnreadable(UnreadFile {
             file: "/var/lib/netroot/orders.json".into(),
             error: error(),
-        },
+            is_set_aside: false,
+        }),
         Warning::OrdersUnwritable {
             file: "/var/lib/netroot/orders.json".into(),
             error: error(),
