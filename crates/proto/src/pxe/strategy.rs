@@ -171,7 +171,7 @@ pub enum Progress {
 /// person pressing Escape, or a machine being switched off.
 const MAX_FAILURES: u32 = 2;
 /// The shortest time from the start of a boot that fails to the next one. Attempts that are closer
-/// together count as one.
+/// together count as one, unless the first has come to its report.
 const SHORTEST_ATTEMPT: Duration = Duration::from_secs(20);
 /// A machine that has not loaded anything, and has not asked for this long, is forgotten first.
 const STALE_AFTER: Duration = Duration::from_secs(3600);
@@ -286,7 +286,7 @@ impl Strategies {
     }
 
     /// The strategy for a firmware request with this `transaction`. A new transaction is a new
-    /// boot, unless the last one began a moment ago; the one before it now counts as failed if
+    /// boot, unless the last one began a moment ago and has not reported; the one before it now counts as failed if
     /// it made no progress. Do not call this for iPXE requests: they show that the strategy
     /// worked.
     /// A machine that is new begins with what is `known` of it.
@@ -321,7 +321,8 @@ impl Strategies {
         });
         record.seen = now;
         let next = record.transaction != transaction;
-        if next && now >= record.began.saturating_add(SHORTEST_ATTEMPT) {
+        let is_over = record.has_reported || now >= record.began.saturating_add(SHORTEST_ATTEMPT);
+        if next && is_over {
             record.fail();
             record.transaction = transaction;
             record.began = now;
@@ -793,6 +794,26 @@ mod tests {
         assert_eq!(strategies.progressed(MAC, Progress::Booted), Known::Nothing);
         strategies.choose(MAC, 2, MINUTE * 2, Known::Nothing);
         assert_eq!(strategies.progressed(MAC, Progress::Booted), Known::Nothing);
+    }
+
+    /// A virtual machine boots in less than the shortest attempt.
+    #[test]
+    fn of_two_boots_in_quick_succession_each_report_counts_and_of_one_the_first() {
+        let mut strategies = Strategies::new(8);
+        let second = Duration::from_secs(1);
+        for boot in 1..5 {
+            let began = MINUTE + second * boot * 8;
+            // It asks several times, and may try another way to boot.
+            for (transaction, after) in [(2 * boot, 0), (2 * boot, 1), (2 * boot + 1, 2)] {
+                strategies.choose(MAC, transaction, began + second * after, Known::SignedOnly);
+            }
+            strategies.answered(MAC, auto(true));
+            strategies.loaded(MAC, LoaderChoice::Signed);
+            strategies.progressed(MAC, Progress::Booted);
+            let reported = strategies.reported(MAC, Some(true), true).unwrap();
+            assert_eq!(reported.shown, Known::SignedOnly, "{boot}");
+            assert_eq!(strategies.reported(MAC, Some(false), true), None, "{boot}");
+        }
     }
 
     #[test]

@@ -69,6 +69,12 @@ impl BootSummary {
         }
     }
 
+    /// Whether nothing more is to come of what the firmware says of Secure Boot: of a boot that fails another report follows, and
+    /// netroot's init tells it with the report of a good boot alone.
+    pub(crate) fn tells_all_of_secure_boot(&self) -> bool {
+        self.booted || self.secure_boot.is_some()
+    }
+
     /// Whether the initrd lacked the driver of a network card.
     pub(crate) fn lacks_driver(&self) -> bool {
         self.failures.iter().any(|one| one.contains(NO_DRIVER))

@@ -160,8 +160,10 @@ impl Reports {
         timeline.machine(machine, summary.event());
         self.history.reported(machine, &summary);
         if let Machine::Mac(mac) = machine {
-            let secure_boot = summary.secure_boot.as_ref();
-            timeline.machines().reported_secure_boot(mac, secure_boot);
+            if summary.tells_all_of_secure_boot() {
+                let secure_boot = summary.secure_boot.as_ref();
+                timeline.machines().reported_secure_boot(mac, secure_boot);
+            }
             judge(mac, &summary, timeline).await;
         }
         self.keep(machine, image_of(mac), summary);

@@ -42,14 +42,23 @@ fn path_of(mac: Mac) -> String {
 }
 
 fn post(reports: &Reports, peer: IpAddr, path: &str, body: &str) -> StatusCode {
+    post_to(&timeline(), reports, peer, path, body)
+}
+
+fn post_to(
+    timeline: &Timeline,
+    reports: &Reports,
+    peer: IpAddr,
+    path: &str,
+    body: &str,
+) -> StatusCode {
     let body = Full::new(Bytes::copy_from_slice(body.as_bytes()));
     let request = Request::post(path).body(body).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
-    let timeline = timeline();
-    let taken = reports.take(request, peer, |_| "debian".to_owned(), &timeline);
+    let taken = reports.take(request, peer, |_| "debian".to_owned(), timeline);
     runtime.block_on(taken).0
 }
 
@@ -159,6 +168,33 @@ fn a_report_is_accepted_only_from_its_own_machine_and_not_in_a_flood() {
     let last = serde_json::to_value(reports.last()).unwrap();
     assert_eq!(last["52:54:00:12:34:56"]["booted"], true);
     assert!(reports.text().contains("root mounted 1.2 s"));
+}
+
+/// The init reads firmware's variables for the report of a good boot alone.
+#[test]
+fn after_a_failed_attempt_the_report_that_tells_of_secure_boot_counts_once() {
+    let (reports, timeline) = (reports(), timeline());
+    let machines = timeline.machines();
+    machines.strategy(MAC, 1, Duration::ZERO);
+    let tells = |enforcing: bool| {
+        let told = format!("\"secure_boot\":{{\"enforcing\":{enforcing}}},\"kernel\"");
+        GOOD.replace("\"kernel\"", &told)
+    };
+    let enforcing = || {
+        let known = machines.secure_boots().of(MAC)?;
+        known.reported.map(|it| it.enforcing)
+    };
+    let path = path_of(MAC);
+    let post = |body: &str| assert_eq!(post_to(&timeline, &reports, PEER, &path, body), 204);
+    post(FAILED);
+    assert_eq!(enforcing(), None);
+    post(&tells(true));
+    assert_eq!(enforcing(), Some(true));
+    // A good boot of which nothing is told leaves nobody else to tell it.
+    machines.strategy(MAC, 2, Duration::from_secs(60));
+    post(GOOD);
+    post(&tells(false));
+    assert_eq!(enforcing(), Some(true));
 }
 
 #[test]
