@@ -1,5 +1,6 @@
 //! A machine's firmware, as far as DHCP goes: DISCOVER, REQUEST, and what it is answered.
 
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::time::{Duration, Instant};
 
@@ -72,10 +73,24 @@ pub(crate) fn ask(machine: &Net, message: &[u8]) -> Result<Message> {
 }
 
 fn socket() -> Result<UdpSocket> {
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, CLIENT_PORT))?;
+    let socket = client_socket(Ipv4Addr::UNSPECIFIED)?;
     socket.set_broadcast(true)?;
     socket.set_read_timeout(Some(TIMEOUT))?;
     Ok(socket)
+}
+
+/// A socket with a DHCP client's port. A test beside this one that starts a program has the last one for a moment longer: what
+/// is forked has every descriptor until it is executed.
+pub(crate) fn client_socket(own: Ipv4Addr) -> Result<UdpSocket> {
+    let until = Instant::now() + TIMEOUT;
+    loop {
+        match UdpSocket::bind((own, CLIENT_PORT)) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            bound => return bound.with_context(|| format!("bind port {CLIENT_PORT}")),
+        }
+    }
 }
 
 /// Gets a lease: the acknowledgement.

@@ -162,7 +162,7 @@ fn strangers_get_the_default_a_menu_nothing_yet_or_nothing_at_all() -> Result<()
     let offer = refused.answered(&site.far, Some(answered))?;
     assert_eq!(offer.header.mac, stranger(0));
 
-    let told = site.wait_for("unknown-machine")?;
+    let told = site.wait_for_text("unknown-machine", "gets refuse")?;
     let machines: BTreeSet<_> = told.iter().map(|event| event.machine.clone()).collect();
     assert_eq!(machines.len(), told.len(), "each once: {told:?}");
     let refused = told.iter().find(|event| event.text.contains("gets refuse"));

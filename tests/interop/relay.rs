@@ -1,15 +1,15 @@
 //! Machines behind dnsmasq's relay (raspberrypi/piserver#125, danderson/pixiecore#30).
 
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::{Context, Result, ensure};
 use netroot_harness::{Dnsmasq, Net, NetrootServe, RelayedNetwork, TinyRoot};
 use netroot_proto::dhcp::emit::{Draft, LONGEST};
 use netroot_proto::dhcp::header::Header;
 use netroot_proto::dhcp::options::Message;
-use netroot_proto::dhcp::{CLIENT_PORT, MessageType, SERVER_PORT, code};
+use netroot_proto::dhcp::{MessageType, SERVER_PORT, code};
 
-use crate::firmware::{MACHINE, ask, lease, message, say, server_id};
+use crate::firmware::{self, MACHINE, ask, lease, message, say, server_id};
 use crate::lan::{SERVER, TIMEOUT};
 use crate::support::root_handle;
 
@@ -111,7 +111,7 @@ fn a_range_of_the_relays_network_is_for_its_machines() -> Result<()> {
     draft.push(code::MESSAGE_TYPE, &[MessageType::Request.into()]);
     let renews = draft.emit(LONGEST).bytes;
     let renewed = lab.machine.within(|| {
-        let socket = UdpSocket::bind((own, CLIENT_PORT))?;
+        let socket = firmware::client_socket(own)?;
         socket.set_read_timeout(Some(TIMEOUT))?;
         socket.send_to(&renews, (SERVER, SERVER_PORT))?;
         let mut buffer = [0; 2000];

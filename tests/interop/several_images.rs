@@ -1,6 +1,6 @@
 //! Two images chosen by the machine's address, on two interfaces at once, one of which has two addresses.
 
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::{Context, Result, ensure};
 use netroot_harness::{Net, Program, TinyRoot};
@@ -8,8 +8,9 @@ use netroot_net::Mac;
 use netroot_proto::dhcp::emit::{Draft, LONGEST};
 use netroot_proto::dhcp::header::{BROADCAST_FLAG, Header};
 use netroot_proto::dhcp::options::Message;
-use netroot_proto::dhcp::{CLIENT_PORT, INIT_VENDOR_CLASS, MessageType, SERVER_PORT, code};
+use netroot_proto::dhcp::{INIT_VENDOR_CLASS, MessageType, SERVER_PORT, code};
 
+use crate::firmware;
 use crate::lan::TIMEOUT;
 use crate::support::root_handle;
 
@@ -82,7 +83,7 @@ fn offered(client: &Net, mac: Mac) -> Result<Message> {
     draft.push(code::PARAMETER_REQUEST_LIST, &[code::ROOT_PATH]);
     let discover = draft.emit(LONGEST).bytes;
     client.within(move || {
-        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, CLIENT_PORT))?;
+        let socket = firmware::client_socket(Ipv4Addr::UNSPECIFIED)?;
         socket.set_broadcast(true)?;
         socket.set_read_timeout(Some(TIMEOUT))?;
         socket.send_to(&discover, (Ipv4Addr::BROADCAST, SERVER_PORT))?;

@@ -18,6 +18,7 @@ use netroot_proto::dhcp::header::{BROADCAST_FLAG, Header};
 use nix::sys::socket::{setsockopt, sockopt};
 
 use super::lab::{Lab, SERVER, TIMEOUT, server};
+use crate::firmware;
 
 const RANGE: &str = "10.66.0.100-10.66.0.250";
 
@@ -32,7 +33,7 @@ type Answer = (Mac, MessageType, Ipv4Addr);
 impl Clients {
     /// To be used in `clients.within`.
     fn new() -> Result<Self> {
-        let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 68)).context("bind port 68")?;
+        let socket = firmware::client_socket(Ipv4Addr::UNSPECIFIED)?;
         setsockopt(&socket, sockopt::BindToDevice, &"eth0".into())?;
         socket.set_broadcast(true)?;
         Ok(Self { socket })

@@ -1,6 +1,6 @@
 //! What firmware and iPXE ask DHCP with, and what they are answered.
 
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::Ipv4Addr;
 
 use anyhow::{Context, Result, ensure};
 use netroot_harness::Net;
@@ -8,8 +8,9 @@ use netroot_net::{Mac, Uuid};
 use netroot_proto::dhcp::emit::{Draft, LONGEST};
 use netroot_proto::dhcp::header::{BROADCAST_FLAG, Header};
 use netroot_proto::dhcp::options::Message;
-use netroot_proto::dhcp::{CLIENT_PORT, MessageType, SERVER_PORT, code};
+use netroot_proto::dhcp::{MessageType, SERVER_PORT, code};
 
+use crate::firmware;
 use crate::lan::TIMEOUT;
 
 /// What a machine asks DHCP with.
@@ -77,7 +78,7 @@ impl Asks<'_> {
         let asked = self.bytes()?;
         let then = then.map(|then| then.bytes()).transpose()?;
         client.within(move || {
-            let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, CLIENT_PORT))?;
+            let socket = firmware::client_socket(Ipv4Addr::UNSPECIFIED)?;
             socket.set_broadcast(true)?;
             socket.set_read_timeout(Some(TIMEOUT))?;
             let server = (Ipv4Addr::BROADCAST, SERVER_PORT);

@@ -102,10 +102,15 @@ impl Site {
 
     /// The events of this kind, once there is one.
     pub(super) fn wait_for(&self, kind: &str) -> Result<Vec<Event>> {
+        self.wait_for_text(kind, "")
+    }
+
+    /// The same, until one of them says this.
+    pub(super) fn wait_for_text(&self, kind: &str, text: &str) -> Result<Vec<Event>> {
         for _ in 0..TIMEOUT.as_secs() {
             let events = self.server.events().into_iter().map(|(_, event)| event);
             let events: Vec<Event> = events.filter(|event| event.kind == kind).collect();
-            if !events.is_empty() {
+            if events.iter().any(|event| event.text.contains(text)) {
                 return Ok(events);
             }
             thread::sleep(Duration::from_secs(1));
