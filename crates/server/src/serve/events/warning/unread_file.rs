@@ -61,7 +61,7 @@ impl UnreadFile {
             ),
             false => write!(
                 f,
-                "{file} is left alone, machines boot what the configuration says, and no order is accepted until it can be                  read; mend that, and restart the server"
+                "{file} is left alone, machines boot what the configuration says, and no order is accepted until it can be read; mend that, and restart the server"
             ),
         }
     }
