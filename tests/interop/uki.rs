@@ -402,6 +402,19 @@ fn an_image_of_hundreds_of_megabytes_is_not_held_in_memory() -> Result<()> {
     Ok(())
 }
 
+/// Of a server that makes a unified kernel image of this root. What it writes is in `folder`.
+fn configuration(folder: &Path, key: &SigningKey, root: &TinyRoot) -> String {
+    let at = folder.display();
+    format!(
+        "default = \"tiny\"\n[server]\nstate = \"{at}/state\"\ncache = \"{at}/cache\"\ncontrol = \"{at}/control\"\n\
+         uki-key = \"{}\"\nuki-cert = \"{}\"\n[[network]]\ninterface = \"br0\"\nprobe = false\n\
+         [image.tiny]\nroot = \"{}\"\nmodules = \"virtio_net\"\nuki = true\n",
+        key.key.display(),
+        key.certificate.display(),
+        root.path().display()
+    )
+}
+
 #[test]
 fn check_config_warns_of_an_image_that_serve_serves_without_a_unified_one() -> Result<()> {
     let net = Net::new("uki-check-config")?;
@@ -410,18 +423,7 @@ fn check_config_warns_of_an_image_that_serve_serves_without_a_unified_one() -> R
     let key = SigningKey::make(folder.path(), "own")?;
     let root = TinyRoot::make()?;
     let file = folder.path().join("netroot.toml");
-    let at = folder.path().display();
-    fs::write(
-        &file,
-        format!(
-            "default = \"tiny\"\n[server]\nstate = \"{at}/state\"\ncache = \"{at}/cache\"\ncontrol = \"{at}/control\"\n\
-             uki-key = \"{}\"\nuki-cert = \"{}\"\n[[network]]\ninterface = \"br0\"\nprobe = false\n\
-             [image.tiny]\nroot = \"{}\"\nmodules = \"virtio_net\"\nuki = true\n",
-            key.key.display(),
-            key.certificate.display(),
-            root.path().display()
-        ),
-    )?;
+    fs::write(&file, configuration(folder.path(), &key, &root))?;
     let (netroot, config) = (
         paths::netroot()?.display().to_string(),
         file.display().to_string(),

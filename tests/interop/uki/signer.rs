@@ -11,7 +11,7 @@ use netroot_harness::{Net, NetrootServe, Program, SigningKey, TinyRoot, paths};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::{Signing, run, verified};
+use super::{Signing, configuration, run, verified};
 use crate::lan::TIMEOUT;
 
 /// How much of a process's memory is read at a time, in bytes.
@@ -161,24 +161,12 @@ fn a_server_that_left_a_drop_in_out_has_not_seen_the_key_either() -> Result<()> 
     let folder = tempfile::tempdir()?;
     let key = SigningKey::make(folder.path(), "own")?;
     let root = TinyRoot::with_stub()?;
-    let (file, at, directory) = (
-        folder.path().join("netroot.toml"),
-        folder.path().display(),
-        root.path().display(),
-    );
-    fs::write(
-        &file,
-        format!(
-            "default = \"tiny\"\n[server]\nstate = \"{at}/state\"\ncache = \"{at}/cache\"\ncontrol = \"{at}/control\"\n\
-             uki-key = \"{}\"\nuki-cert = \"{}\"\n[[network]]\ninterface = \"br0\"\nprobe = false\n\
-             [image.tiny]\nroot = \"{directory}\"\nmodules = \"virtio_net\"\nuki = true\n",
-            key.key.display(),
-            key.certificate.display(),
-        ),
-    )?;
+    let file = folder.path().join("netroot.toml");
+    fs::write(&file, configuration(folder.path(), &key, &root))?;
     // It is found wrong once its initrd is built, after the helpers were started.
     let drop_ins = folder.path().join("conf.d");
     fs::create_dir(&drop_ins)?;
+    let directory = root.path().display();
     let broken = format!("[image.broken]\nroot = \"{directory}\"\nmodules = \"no_such_module\"\n");
     fs::write(drop_ins.join("broken.toml"), broken)?;
     let mut server = NetrootServe::start_configured(&net, &file, &[])?;

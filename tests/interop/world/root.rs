@@ -7,12 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use netroot_harness::{Event, Finished, Net, NetrootServe, TinyRoot};
-use nfs3_client::Nfs3Client;
-use nfs3_types::rpc::{auth_unix, opaque_auth};
 
 use crate::fixture::bzimage;
 use crate::lan::{HTTP, Network, TIMEOUT};
-use crate::support::{Client, Stream, connect, root_handle};
+use crate::support::{Client, connect, root_handle};
 
 pub(super) const OLD: &str = "6.1.0-50-amd64";
 pub(super) const NEW: &str = "6.1.0-51-amd64";
@@ -102,12 +100,8 @@ impl World {
     fn mount(&self) -> Result<Client> {
         let server: SocketAddr = NFS.parse()?;
         self.client.within(|| {
-            let credential = opaque_auth::auth_unix(&auth_unix::default());
-            let stream = Stream(connect(server));
-            Ok(Client {
-                nfs: Nfs3Client::new_with_auth(stream, credential, opaque_auth::default()),
-                root: root_handle(server, "/debian"),
-            })
+            let root = root_handle(server, "/debian");
+            Ok(Client::over(connect(server), root, 0, 0, &[]))
         })
     }
 

@@ -7,14 +7,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use netroot_harness::{Event, Finished, Net, NetrootServe};
-use nfs3_client::{MountClient, Nfs3Client};
 use nfs3_types::mount::dirpath;
-use nfs3_types::rpc::{auth_unix, opaque_auth};
 use nfs3_types::xdr_codec::Opaque;
 
 use super::super::root::{NFS, OLD, open_to_all, put_kernel, put_modules};
 use crate::lan::{HTTP, Network, TIMEOUT};
-use crate::support::{Client, Stream, connect, now, root_handle};
+use crate::support::{Client, connect, mount_client, now, root_handle};
 
 /// A machine that a drop-in names, and one that none does.
 pub(crate) const NAMED: &str = "52-54-00-77-00-01";
@@ -123,19 +121,15 @@ impl Site {
     pub(crate) fn mount(&self, path: &str) -> Result<Client> {
         let server: SocketAddr = NFS.parse()?;
         self.client.within(|| {
-            let credential = opaque_auth::auth_unix(&auth_unix::default());
-            let stream = Stream(connect(server));
-            Ok(Client {
-                nfs: Nfs3Client::new_with_auth(stream, credential, opaque_auth::default()),
-                root: root_handle(server, path),
-            })
+            let root = root_handle(server, path);
+            Ok(Client::over(connect(server), root, 0, 0, &[]))
         })
     }
 
     pub(crate) fn mounts(&self, path: &str) -> Result<bool> {
         let server: SocketAddr = NFS.parse()?;
         self.client.within(|| {
-            let mut client = MountClient::new(Stream(connect(server)));
+            let mut client = mount_client(server);
             let path = dirpath(Opaque::borrowed(path.as_bytes()));
             Ok(now(client.mnt(path)).is_ok())
         })

@@ -10,13 +10,11 @@ use std::thread::JoinHandle;
 
 use anyhow::{Context, Result, anyhow, ensure};
 use netroot_harness::{Finished, Net, NetrootServe, paths};
-use nfs3_client::Nfs3Client;
 use nfs3_types::nfs3::nfs_fh3;
-use nfs3_types::rpc::{auth_unix, opaque_auth};
 
 use super::super::root::{NEW, NFS, OLD, open_to_all, put_kernel, put_modules, who};
 use crate::lan::{HTTP, TIMEOUT};
-use crate::support::{Client, Stream, connect, root_handle};
+use crate::support::{Client, connect, root_handle};
 
 /// How the server is told what to serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,14 +162,8 @@ impl Site {
     /// A connection of a machine that has this root.
     pub(super) fn connected(&self, client: usize, root: nfs_fh3) -> Result<Client> {
         let server: SocketAddr = NFS.parse()?;
-        self.machine(client)?.within(|| {
-            let credential = opaque_auth::auth_unix(&auth_unix::default());
-            let stream = Stream(connect(server));
-            Ok(Client {
-                nfs: Nfs3Client::new_with_auth(stream, credential, opaque_auth::default()),
-                root,
-            })
-        })
+        self.machine(client)?
+            .within(|| Ok(Client::over(connect(server), root, 0, 0, &[])))
     }
 
     pub(super) fn mount(&self, client: usize, path: &str) -> Result<Client> {
