@@ -24,6 +24,9 @@ pub struct Net {
     serial: AtomicU32,
 }
 
+/// How long a cable of the same name may take to be gone after its other network.
+const CABLE_GONE: Duration = Duration::from_secs(10);
+
 /// A bridge in a [`Net`], by name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bridge(pub String);
@@ -279,19 +282,28 @@ impl Net {
     /// When it cannot be made.
     pub fn cable(&self, bridge: &Bridge, other: &Net, name: &str, address: &str) -> Result<()> {
         let near = format!("to-{name}");
-        // Not through `shell`: the other holder's process ID is valid only outside of this
-        // network's process namespace.
-        let made = Command::new("nsenter")
-            .arg(format!("--net=/proc/{}/ns/net", self.pid))
-            .args(["ip", "link", "add", &near, "type", "veth", "peer", "name"])
-            .args([name, "netns", &other.pid.to_string()])
-            .output()
-            .context("start nsenter and ip")?;
-        ensure!(
-            made.status.success(),
-            "a cable to {name}: {}",
-            String::from_utf8_lossy(&made.stderr)
-        );
+        let deadline = Instant::now() + CABLE_GONE;
+        loop {
+            // Not through `shell`: the other holder's process ID is valid only outside of this
+            // network's process namespace.
+            let made = Command::new("nsenter")
+                .arg(format!("--net=/proc/{}/ns/net", self.pid))
+                .args(["ip", "link", "add", &near, "type", "veth", "peer", "name"])
+                .args([name, "netns", &other.pid.to_string()])
+                .output()
+                .context("start nsenter and ip")?;
+            if made.status.success() {
+                break;
+            }
+            let said = String::from_utf8_lossy(&made.stderr);
+            // The kernel takes the cable of a network away some time after the network has ended.
+            let is_taken = said.contains("File exists");
+            ensure!(
+                is_taken && Instant::now() < deadline,
+                "a cable to {name}: {said}"
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
         self.shell(&format!("ip link set dev {near} master {} up", bridge.0))?;
         other.shell(&format!(
             "ip addr add {address} dev {name}
