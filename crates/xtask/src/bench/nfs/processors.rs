@@ -6,6 +6,9 @@ use anyhow::{Context, Result, ensure};
 
 use crate::bench::processors::{Divided, divide};
 
+/// How often a server whose threads come and go is tried to be moved.
+const PIN_ATTEMPTS: u32 = 20;
+
 /// How server and client share the processors.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Processors {
@@ -37,12 +40,22 @@ impl Processors {
             return Ok(());
         };
         let (server, pid) = (divided.servers.to_string(), pid.to_string());
-        let done = Command::new("taskset")
-            .args(["--all-tasks", "--cpu-list", "--pid", &server, &pid])
-            .output()
-            .context("run taskset")?;
-        let said = String::from_utf8_lossy(&done.stderr);
-        ensure!(done.status.success(), "pin the server {pid}: {said}");
+        for attempt in 1.. {
+            let done = Command::new("taskset")
+                .args(["--all-tasks", "--cpu-list", "--pid", &server, &pid])
+                .output()
+                .context("run taskset")?;
+            if done.status.success() {
+                break;
+            }
+            // It stops at a thread that ended since it made its list.
+            let said = String::from_utf8_lossy(&done.stderr);
+            let has_ended = said.contains("No such process");
+            ensure!(
+                has_ended && attempt < PIN_ATTEMPTS,
+                "pin the server {pid}: {said}"
+            );
+        }
         Ok(())
     }
 
