@@ -4,6 +4,7 @@ mod bench_network;
 pub(crate) mod boot;
 pub(crate) mod calls;
 mod case;
+mod congestion_control;
 mod contestant;
 mod dnsmasq;
 mod initramfs_tools;

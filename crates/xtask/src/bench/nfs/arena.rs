@@ -8,6 +8,7 @@ use netroot_harness::{Bridge, Clients, Ganesha, Net, NetrootServe};
 use super::load::Target;
 use super::processors::Processors;
 use super::tree;
+use crate::bench::congestion_control;
 
 pub(super) const OURS: &str = "10.92.0.1";
 pub(super) const GANESHA: &str = "10.92.0.2";
@@ -36,9 +37,6 @@ pub(super) struct Servers {
     processors: Processors,
 }
 
-/// As Debian has it, whatever this machine has: BBR paces, and servers differ in how well it guesses.
-const CONGESTION_CONTROL: &str = "cubic";
-
 impl Arena {
     /// # Errors
     /// When the networks or the image cannot be made.
@@ -55,9 +53,7 @@ impl Arena {
         clients.shell(&addresses.collect::<Vec<_>>().join("\n"))?;
         let ends = [(&ours, "eth0"), (&ganesha, "eth1"), (&clients, "eth2")];
         for (net, interface) in ends {
-            net.shell(&format!(
-                "ip route replace 10.92.0.0/16 dev {interface} congctl {CONGESTION_CONTROL}"
-            ))?;
+            congestion_control::as_in_debian(net, interface, "10.92.0.0/16")?;
         }
         let image = lan.logs().join("tree.img");
         tree::make(&lan, &image)?;

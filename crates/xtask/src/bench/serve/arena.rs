@@ -9,8 +9,11 @@ use anyhow::{Context, Result};
 use netroot_harness::{Net, Program, TinyRoot, paths};
 
 use super::processors::Processors;
+use crate::bench::congestion_control;
 use crate::bench::spread::percentile;
 
+/// What all are in.
+const PREFIX: &str = "10.91.0.0/16";
 /// The servers' address.
 pub(super) const SERVER: &str = "10.91.0.1";
 /// The clients' first address.
@@ -65,11 +68,15 @@ impl Arena {
         let clients = Net::new("bench-serve-clients")?;
         let bridge = servers.bridge(INTERFACE, &format!("{SERVER}/16"))?;
         servers.cable(&bridge, &clients, CLIENTS, &format!("{CLIENT}/16"))?;
+        congestion_control::as_in_debian(&servers, INTERFACE, PREFIX)?;
+        congestion_control::as_in_debian(&clients, CLIENTS, PREFIX)?;
         let mut rooms = Vec::new();
         for room in 1..=ROOMS {
             let net = Net::new(&format!("bench-serve-room-{room}"))?;
             let address = format!("10.91.250.{}/16", room + 1);
-            servers.cable(&bridge, &net, &format!("room{room}"), &address)?;
+            let card = format!("room{room}");
+            servers.cable(&bridge, &net, &card, &address)?;
+            congestion_control::as_in_debian(&net, &card, PREFIX)?;
             rooms.push(net);
         }
         // Everybody may read it: the servers become users without rights. Two benches have two.
