@@ -14,7 +14,6 @@ use std::task::{Context, Poll, ready};
 
 use hyper::body::Bytes;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -26,9 +25,6 @@ pub(super) const PART: usize = 2 << 20;
 
 /// How much of files a connection is sent before it is the next one's turn, in bytes.
 const TURN: usize = 2 << 20;
-
-/// What is left of an answer at least, in bytes, for whole packets to make a difference.
-const MIN_CORKED: u64 = 128 << 10;
 
 /// Stands for a part of a file. Never read: it takes no memory.
 static STAND_IN: [u8; PART] = [0; PART];
@@ -106,8 +102,6 @@ pub(super) struct DirectStream {
     bound: Bound,
     /// What was sent of files since it was another's turn.
     turn: usize,
-    /// The kernel sends whole packets only (`TCP_CORK`, tcp(7)).
-    corked: bool,
 }
 
 impl DirectStream {
@@ -119,7 +113,6 @@ impl DirectStream {
             parts: Arc::default(),
             bound,
             turn: 0,
-            corked: false,
         }
     }
 
@@ -136,20 +129,6 @@ impl DirectStream {
     /// Its socket.
     pub(super) fn socket(&self) -> Arc<TcpStream> {
         Arc::clone(&self.socket)
-    }
-
-    /// Has the kernel send whole packets only while no other client is fast, until the end of an answer of which `left` bytes
-    /// are left. Otherwise the end of every 64 KiB of a file is a packet of its own, for which one client alone wakes up once
-    /// more: half as much processor time again. Among several, whole packets cost a fifth more (both measured, veth).
-    fn cork_if_alone(&mut self, left: u64) {
-        let long = self.corked || left >= MIN_CORKED;
-        self.cork(long && self.bound.is_alone());
-    }
-
-    fn cork(&mut self, corked: bool) {
-        if self.corked != corked && sockopt::set_tcp_cork(&self.socket, corked).is_ok() {
-            self.corked = corked;
-        }
     }
 
     /// Sends of the first part, of which `left` bytes are asked for.
@@ -170,7 +149,6 @@ impl DirectStream {
                 return Poll::Ready(Err(io::Error::other("no part of a file is to be sent")));
             };
             let of_answer = part.all_left();
-            self.cork_if_alone(of_answer);
             let sendable = self.bound.sendable(&self.socket, of_answer);
             let most = usize::try_from(sendable).map_or(part.left, |most| most.min(part.left));
             let mut sent = 0;
@@ -200,9 +178,6 @@ impl DirectStream {
                 parts.pop_front();
             }
             self.bound.sent(sent, of_answer);
-            if of_answer == 0 {
-                self.cork(false);
-            }
             self.turn = self.turn.saturating_add(sent);
             self.activity.wrote(sent);
             return Poll::Ready(Ok(sent));
@@ -218,7 +193,6 @@ impl DirectStream {
         // What is read from a disk: nobody tells whether it is the end of the answer.
         let may_end = self.parts.lock().is_empty();
         if may_end {
-            self.cork(false);
             self.bound.before_bytes(&self.socket);
         }
         loop {
@@ -297,11 +271,6 @@ impl AsyncWrite for DirectStream {
             return self.poll_send(context, part.len());
         }
         let end = slices.iter().position(|slice| stands_in(slice));
-        // The head goes with the beginning of the file.
-        let behind = self.parts.lock().front().map(Part::all_left);
-        if let Some(left) = behind.filter(|_| end.is_some()) {
-            self.cork_if_alone(left);
-        }
         let before = end.and_then(|end| slices.get(..end)).unwrap_or(slices);
         self.poll_bytes(context, |socket| socket.try_write_vectored(before))
     }
@@ -343,12 +312,8 @@ mod tests {
             stream.write_all(&part).await.unwrap();
             position += most;
         }
-        assert_eq!(
-            (stream.bound.is_raised(), stream.corked),
-            (read > 0, read > 0)
-        );
+        assert_eq!(stream.bound.is_raised(), read > 0);
         stream.write_all(&vec![7; read]).await.unwrap();
-        assert!(!sockopt::tcp_cork(&stream.socket).unwrap());
         assert!(!stream.bound.is_raised());
         stream.shutdown().await.unwrap();
     }
