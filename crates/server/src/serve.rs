@@ -9,7 +9,7 @@
 //! how a boot went → report                   reports, report_summary, report_tokens; readahead: what the next one reads
 //! what programs, people and pages ask        api, metrics, bundle
 //! directory → export                         opened, root_facts; nfs
-//! what changes outside → served as it is     config_files, root_watch, look_requests; running::interfaces; privileged_helper
+//! what changes outside → served as it is     config_files, root_watch, look_requests; running::interfaces; privileged_helper, ended_helper
 //! everything that happens → Event            events, machines, counters, clock; service_manager
 //! Event → what happened to each machine      history
 //! ```
@@ -25,6 +25,7 @@ pub(crate) mod config_files;
 mod connection_limits;
 mod counters;
 pub(crate) mod dhcp;
+mod ended_helper;
 mod error;
 pub(crate) mod events;
 mod history;

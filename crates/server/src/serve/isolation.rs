@@ -42,6 +42,7 @@ use self::netfilter::Netfilter;
 use self::subnet::Wanted;
 use crate::confinement::identity::{self, IdentityError};
 use crate::error_chain::with_causes;
+use crate::serve::ended_helper;
 use crate::serve::listen::interface::Candidate;
 use crate::serve::privileges::{self, PrivilegeError};
 use crate::settings::{Mode, NetworkSettings, Settings};
@@ -246,20 +247,12 @@ impl Isolation {
     /// # Errors
     /// There is no thread.
     pub(crate) fn watch(&self, ended: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        let (socket, ending) = (Arc::clone(&self.socket), Arc::clone(&self.ending));
-        let watch = move || {
-            let gone = loop {
-                match poll(&mut [PollFd::new(&*socket, PollFlags::IN)], None) {
-                    Err(Errno::INTR) => {}
-                    done => break done.is_ok(),
-                }
-            };
-            if gone && !ending.load(Ordering::Acquire) {
+        let ending = Arc::clone(&self.ending);
+        ended_helper::watch("isolation", Arc::clone(&self.socket), move || {
+            if !ending.load(Ordering::Acquire) {
                 ended();
             }
-        };
-        let thread = std::thread::Builder::new().name("isolation".to_owned());
-        thread.stack_size(64 * 1024).spawn(watch).map(|_| ())
+        })
     }
 }
 

@@ -10,16 +10,14 @@
 //! knows: to look at the binary here would tell nothing of what it does, and let a server that was taken over send one to a
 //! parser beside the key.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use std::{io, thread};
 
 use netroot_limits::Rate;
 use netroot_secure_boot::SigningKey;
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::Errno;
 use rustix::thread::CapabilitySet;
 
 use super::answer::{Answer, Done};
@@ -32,6 +30,7 @@ use crate::confinement::identity::Identity;
 use crate::confinement::seccomp::Work;
 use crate::confinement::{self, Confinement, limits};
 use crate::error_chain::with_causes;
+use crate::serve::ended_helper;
 use crate::settings::UkiSettings;
 use crate::signing_files::{SigningFiles, SigningFilesError};
 use crate::unified_image::SigningFailed;
@@ -102,7 +101,7 @@ impl Request for Digest {
 /// The server's end. Several threads may ask; each waits for the one before.
 #[derive(Debug)]
 pub(crate) struct Signer {
-    socket: OwnedFd,
+    socket: Arc<OwnedFd>,
     /// The last request's number.
     number: Mutex<u16>,
     /// The length of every certificate table, in bytes.
@@ -133,7 +132,7 @@ pub(super) fn start(
     let length = <[u8; 8]>::try_from(&*introduced.content);
     let length = length.map_err(|_| StartError::First(HelperError::Nonsense))?;
     Ok(Signer {
-        socket,
+        socket: Arc::new(socket),
         number: Mutex::new(request::INTRODUCTION),
         table_length: u64::from_be_bytes(length),
     })
@@ -201,22 +200,8 @@ impl Signer {
     ///
     /// # Errors
     /// There is no thread.
-    pub(crate) fn watch(self: &Arc<Self>, ended: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        let own = Arc::clone(self);
-        let watch = move || {
-            // It waits for the end alone (POLLHUP), which comes with that of this process at the latest.
-            let gone = loop {
-                match poll(&mut [PollFd::new(&own.socket, PollFlags::empty())], None) {
-                    Err(Errno::INTR) => {}
-                    done => break done.is_ok(),
-                }
-            };
-            if gone {
-                ended();
-            }
-        };
-        let thread = thread::Builder::new().name("signer".to_owned());
-        thread.stack_size(64 * 1024).spawn(watch).map(|_| ())
+    pub(crate) fn watch(&self, ended: impl FnOnce() + Send + 'static) -> io::Result<()> {
+        ended_helper::watch("signer", Arc::clone(&self.socket), ended)
     }
 }
 
@@ -232,6 +217,8 @@ impl crate::unified_image::Signer for Signer {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::super::channel;
     use super::*;
     use crate::unified_image::Signer as _;
@@ -250,7 +237,7 @@ mod tests {
             });
         });
         Signer {
-            socket: here,
+            socket: Arc::new(here),
             number: Mutex::new(u16::MAX),
             table_length: 64,
         }
@@ -270,7 +257,7 @@ mod tests {
     fn a_helper_that_has_ended_is_told_by_what_it_was_for() {
         let (here, there) = channel::pair().unwrap();
         let signer = Arc::new(Signer {
-            socket: here,
+            socket: Arc::new(here),
             number: Mutex::new(0),
             table_length: 64,
         });
