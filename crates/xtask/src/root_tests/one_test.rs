@@ -7,6 +7,9 @@ use anyhow::Result;
 
 use crate::setup::distribution_kernels::FetchedKernel;
 
+/// The beginning of the file name of the program whose tests boot machines (`tests/vm`).
+const MACHINES: &str = "vm-";
+
 /// One test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Test {
@@ -18,7 +21,28 @@ pub(super) struct Test {
     pub(super) kernel: Option<FetchedKernel>,
 }
 
+/// What a test takes of the processors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Load {
+    /// It boots machines, and then waits for minutes.
+    Waits,
+    /// It boots machines, whose instructions are translated where there is no KVM.
+    Machines,
+    /// Little: programs in network namespaces, which mostly wait for one another.
+    Programs,
+}
+
 impl Test {
+    pub(super) fn load(&self) -> Load {
+        let name = self.program.file_name().unwrap_or_default();
+        let boots_machines = name.to_string_lossy().starts_with(MACHINES);
+        match (self.waits, boots_machines) {
+            (true, _) => Load::Waits,
+            (false, true) => Load::Machines,
+            (false, false) => Load::Programs,
+        }
+    }
+
     pub(super) fn title(&self) -> String {
         match &self.kernel {
             Some(kernel) => format!("{} with Linux {}", self.name, kernel.version),

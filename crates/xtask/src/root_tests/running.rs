@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::one_test::Test;
+use super::one_test::{Load, Test};
 use super::processors::number_of_processors;
 
 /// How many of the tests that wait for minutes may begin at a time, even if the processors are busy. Their machines boot
@@ -13,6 +13,9 @@ const WAITING_THAT_BEGIN: usize = 2;
 const WAITING_AT_LEAST: usize = 4;
 /// After so long they wait.
 const BEGINNING: Duration = Duration::from_secs(150);
+/// How many of the tests without a machine run at a time, even if the processors are busy. They take next to nothing of
+/// them; all at the end, they would leave the processors idle for minutes.
+const PROGRAMS_AT_LEAST: usize = 2;
 /// The most tests at a time, for each processor.
 const AT_MOST: usize = 6;
 /// The memory that has to be free for one more: a test has one to four machines of half a gigabyte.
@@ -36,6 +39,12 @@ impl Running {
         if let Some(place) = self.0.iter().position(|(other, _)| other == test) {
             self.0.remove(place);
         }
+    }
+
+    /// How many there are of a kind.
+    fn with(&self, load: Load) -> usize {
+        let of_kind = self.0.iter().filter(|(test, _)| test.load() == load);
+        of_kind.count()
     }
 
     /// What is waited for.
@@ -81,13 +90,14 @@ impl Running {
         }
         let idle = idle && left >= MEMORY_MIB;
         let processors = number_of_processors();
-        let at_least = match test.waits {
-            true => {
+        let load = test.load();
+        let at_least = match load {
+            Load::Waits => {
                 let beginning = self.younger_than(BEGINNING, now, |test| test.waits);
-                let waiting = self.0.iter().filter(|(test, _)| test.waits).count();
-                beginning < WAITING_THAT_BEGIN && waiting < WAITING_AT_LEAST
+                beginning < WAITING_THAT_BEGIN && self.with(load) < WAITING_AT_LEAST
             }
-            false => self.0.iter().filter(|(test, _)| !test.waits).count() < processors,
+            Load::Machines => self.with(load) < processors,
+            Load::Programs => self.with(load) < PROGRAMS_AT_LEAST,
         };
         at_least || (idle && self.all() < AT_MOST * processors)
     }
@@ -99,7 +109,7 @@ mod tests {
 
     fn test(waits: bool, name: &str) -> Test {
         Test {
-            program: std::path::PathBuf::new(),
+            program: std::path::PathBuf::from("target/debug/deps/vm-0123"),
             name: name.to_owned(),
             waits,
             kernel: None,
@@ -149,6 +159,25 @@ mod tests {
         let busy = running(WAITING_AT_LEAST, 0, began);
         assert!(!busy.leave_room_for(&one_more, later, false, u64::MAX));
         assert!(busy.leave_room_for(&one_more, later, true, u64::MAX));
+    }
+
+    #[test]
+    fn tests_without_a_machine_run_beside_those_with_one() {
+        let (began, processors) = (Instant::now(), number_of_processors());
+        let other = |name: &str| Test {
+            program: std::path::PathBuf::from("target/debug/deps/interop-0123"),
+            ..test(false, name)
+        };
+        let mut busy = running(WAITING_AT_LEAST, processors, began);
+        for number in 0..PROGRAMS_AT_LEAST {
+            let one_more = other(&number.to_string());
+            assert!(busy.leave_room_for(&one_more, began, false, u64::MAX));
+            busy.begins(&one_more, began);
+        }
+        assert!(!busy.leave_room_for(&other("one more"), began, false, u64::MAX));
+        // They do not keep machines out.
+        busy.0.retain(|(test, _)| test.load() != Load::Machines);
+        assert!(busy.leave_room_for(&test(false, "machine"), began, false, u64::MAX));
     }
 
     #[test]
