@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use netroot_harness::{Processor, paths};
 
 use crate::architecture::Architecture;
@@ -108,20 +108,18 @@ pub(crate) fn root_tests() -> Result<()> {
     if list.exists() {
         std::fs::remove_file(&list).with_context(|| format!("remove {}", list.display()))?;
     }
-    netroot()?;
-    for_a_machine("netroot-facts", Processor::X86_64)?;
-    for_a_machine("netroot-facts", Processor::Aarch64)?;
-    let chosen = ROOT_TESTS.iter().flat_map(|name| ["--test", *name]);
-    let messages = output(
-        Command::new("cargo")
-            // With one package alone what it shares with the others has other features, and is built once more for it.
-            .args(["test", "--workspace", "--no-run"])
-            .args(chosen)
-            .args(["--message-format", "json-render-diagnostics"])
-            // Only the release build of netroot makes initrds in a test.
-            .env("NETROOT_INIT_X86_64", "none")
-            .current_dir(paths::workspace()),
-    )?;
+    // Each ends with one crate alone that takes long (an init, the server, the largest test), so both at a time are sooner
+    // done. They have other folders in `target`, and none waits for the other's lock.
+    let messages = std::thread::scope(|scope| {
+        let programs = scope.spawn(|| {
+            netroot()?;
+            for_a_machine("netroot-facts", Processor::X86_64)?;
+            for_a_machine("netroot-facts", Processor::Aarch64)
+        });
+        let messages = test_programs();
+        let programs = programs.join().map_err(|_| anyhow!("a thread panicked"))?;
+        programs.and(messages)
+    })?;
     let programs: Vec<String> = messages
         .lines()
         .filter_map(|line| {
@@ -141,6 +139,21 @@ pub(crate) fn root_tests() -> Result<()> {
         programs.join(", ")
     );
     std::fs::write(&list, programs.join("\n")).with_context(|| format!("write {}", list.display()))
+}
+
+/// Builds the test programs: cargo's messages, one JSON object a line.
+fn test_programs() -> Result<String> {
+    let chosen = ROOT_TESTS.iter().flat_map(|name| ["--test", *name]);
+    output(
+        Command::new("cargo")
+            // With one package alone what it shares with the others has other features, and is built once more for it.
+            .args(["test", "--workspace", "--no-run"])
+            .args(chosen)
+            .args(["--message-format", "json-render-diagnostics"])
+            // Only the release build of netroot makes initrds in a test.
+            .env("NETROOT_INIT_X86_64", "none")
+            .current_dir(paths::workspace()),
+    )
 }
 
 /// What `cargo test --workspace` has to be told to run all tests but those that need root.
