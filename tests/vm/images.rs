@@ -236,7 +236,7 @@ fn the_local_disk_boots_under_uefi() -> Result<()> {
     let own = media::volume(&media::program("the machine's own disk says so"));
     let own = site.file("own.img", &own)?;
     let _server = site.serve("local", "[image.local]\nlocal-disk = true\n")?;
-    let vm = site.uefi(&own_disk(&own))?;
+    let vm = site.uefi_machine(&own_disk(&own)).only_ipv4().start()?;
     vm.wait_for(
         "netroot: local, this machine's own disk",
         "the script",

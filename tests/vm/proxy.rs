@@ -127,7 +127,10 @@ fn uefi_beside_a_server_that_claims_to_boot_stops_and_both_are_told_of() -> Resu
         .wait_for("dhcp-claims-boot", "the warning", TIMEOUT)?;
     assert!(told.line.contains("10.77.0.254") && told.line.contains("Kea: remove"));
     let nic = Nic::virtio(&lan.tap, MACHINE);
-    let _vm = lan.machine().firmware(Firmware::Uefi).nic(nic).start()?;
+    let vm = lan.machine().firmware(Firmware::Uefi).nic(nic).start()?;
+    vm.wait_for("PXE-E16: ", "the firmware's own words", TIMEOUT)?;
+    // It would go on with IPv6, and poll the card for half a minute.
+    drop(vm);
     let stopped = server
         .output()
         .wait_for("boot-stopped", "the machine's end", TIMEOUT)?;

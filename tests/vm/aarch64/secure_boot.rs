@@ -53,9 +53,9 @@ fn a_machine_that_refuses_ipxe_is_given_shim_the_next_time() -> Result<()> {
     let power_on = || machine(&lan, Firmware::SecureBoot).memory_mib(1024).start();
     let refused = power_on()?;
     refused.wait_for("Access Denied", "the firmware's refusal", TIMEOUT)?;
+    drop(refused);
     let stopped = "boot stopped: ipxe-arm64.efi was loaded";
     output.wait_for(stopped, "the end of that boot", TIMEOUT)?;
-    drop(refused);
 
     let vm = power_on()?;
     let given = output.wait_for("\"given-signed\"", "that shim is given", TIMEOUT)?;

@@ -104,9 +104,10 @@ fn by_pxe_once_firmware_has_refused_ipxe_without_its_shim() -> Result<()> {
     let server = lan.serve(root.path(), &["--ipxe", &pair.folder()])?;
     let output = server.output();
     let refused = pair.machine(&lan, Firmware::SecureBoot)?.start()?;
+    refused.wait_for("Access Denied", "the firmware's refusal", TIMEOUT)?;
+    drop(refused);
     let stopped = "boot stopped: snponly.efi was loaded";
     output.wait_for(stopped, "the end of that boot", TIMEOUT)?;
-    drop(refused);
     let mut vm = pair.machine(&lan, Firmware::SecureBoot)?.start()?;
     let given = output.wait_for("\"given-signed\"", "that shim is given", TIMEOUT)?;
     assert!(given.line.contains(SHIM), "{}", given.line);
