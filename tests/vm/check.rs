@@ -280,7 +280,7 @@ fn in_an_isolated_network() -> Result<()> {
         let server = NetrootServe::start(&nets.server, root.path(), &arguments)?;
         let said = foretold(&nets.server, root.path(), &isolated)?;
         let vm = boot(
-            VmBuilder::new(&nets.server, "console"),
+            VmBuilder::new(&nets.server, "console").quick_firmware(),
             Nic::virtio(&tap, MACHINE),
             kind,
         )?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use netroot_harness::{
-    Clients, Dnsmasq, Firmware, Ganesha, Net, Nic, Rom, TinyRoot, VmBuilder, paths,
+    Accel, Clients, Dnsmasq, Firmware, Ganesha, Net, Nic, Rom, TinyRoot, VmBuilder, paths,
 };
 
 const TIMEOUT: Duration = Duration::from_secs(180);
@@ -69,6 +69,33 @@ fn both_firmwares_ask_for_a_lease() -> Result<()> {
         dnsmasq
             .log()
             .wait_for(&text, "a DISCOVER of each firmware", TIMEOUT)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn firmware_that_begins_where_an_earlier_one_was_asks_for_a_lease() -> Result<()> {
+    let net = Net::new("quick-firmware")?;
+    let bridge = net.bridge("br0", "10.77.0.1/24")?;
+    let dnsmasq = Dnsmasq::start(&net, "br0", "10.77.0.100", "10.77.0.200", &[])?;
+    let cables = [net.tap("first", &bridge)?, net.tap("second", &bridge)?];
+    let mac = "52:54:00:00:00:03";
+    let mut asked = 0;
+    for tap in &cables {
+        let vm = VmBuilder::new(&net, &tap.0)
+            .firmware(Firmware::Uefi)
+            .quick_firmware()
+            .nic(Nic::virtio(tap, mac))
+            .start()?;
+        let text = format!("DHCPDISCOVER(br0) {mac}");
+        let what = "a DISCOVER of the machine";
+        asked = dnsmasq.log().wait_after(asked, &text, what, TIMEOUT)?.end;
+        // The second one's console was reset before, in the first one.
+        let reset = b"\x1b[=3h";
+        let console = std::fs::read(vm.log())?;
+        let is_reset = console.windows(reset.len()).any(|text| text == reset);
+        let is_second = tap == &cables[1] && Accel::probe() == Accel::Tcg;
+        assert!(!(is_second && is_reset), "firmware began anew");
     }
     Ok(())
 }

@@ -43,7 +43,7 @@ impl Site {
     }
 
     fn machine(&self) -> VmBuilder<'_> {
-        VmBuilder::new(&self.nets.server, "console")
+        VmBuilder::new(&self.nets.server, "console").quick_firmware()
     }
 
     /// What is to be as it was.

@@ -138,7 +138,7 @@ impl Lan {
 
     /// A machine's configuration, without NICs.
     pub(crate) fn machine(&self) -> VmBuilder<'_> {
-        VmBuilder::new(&self.net, "console")
+        VmBuilder::new(&self.net, "console").quick_firmware()
     }
 
     /// Boots kernel and initrd directly, without network boot by the firmware: `MACHINE` on

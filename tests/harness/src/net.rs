@@ -275,6 +275,16 @@ impl Net {
         Ok(Tap(name.to_owned()))
     }
 
+    /// How many frames the machine at a tap has sent.
+    ///
+    /// # Errors
+    /// When there is no such tap.
+    pub fn sent_from(&self, tap: &Tap) -> Result<u64> {
+        let count = format!("/sys/class/net/{}/statistics/rx_packets", tap.0);
+        let count = self.run(&["cat", &count])?;
+        count.trim().parse().context("read a number of frames")
+    }
+
     /// A cable from this network's `bridge` to a device `name` with `address` in
     /// another network: another machine on the same LAN.
     ///

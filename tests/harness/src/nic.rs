@@ -76,6 +76,14 @@ impl Nic {
         self
     }
 
+    /// The tap at its cable, if it is plugged in from the start.
+    pub(crate) fn tap(&self) -> Option<&Tap> {
+        match &self.cable {
+            Cable::Tap(tap) if !self.later => Some(tap),
+            _ => None,
+        }
+    }
+
     /// QEMU's name for the cable of the machine's card number `index`.
     pub(crate) fn cable_name(index: usize) -> String {
         format!("n{index}")

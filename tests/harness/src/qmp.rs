@@ -16,6 +16,14 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 /// # Errors
 /// When QEMU has ended, does not answer, or refuses: with its message.
 pub(crate) fn command(socket: &Path, name: &str, arguments: &Value) -> Result<()> {
+    ask(socket, name, arguments).map(drop)
+}
+
+/// The same, with what it returns.
+///
+/// # Errors
+/// As [`command`].
+pub(crate) fn ask(socket: &Path, name: &str, arguments: &Value) -> Result<Value> {
     let what = || format!("have QEMU do {name} {arguments}");
     let stream = connect(socket).with_context(what)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
@@ -51,7 +59,7 @@ struct Talk {
 }
 
 impl Talk {
-    fn ask(&mut self, name: &str, arguments: &Value) -> Result<()> {
+    fn ask(&mut self, name: &str, arguments: &Value) -> Result<Value> {
         let question = json!({ "execute": name, "arguments": arguments });
         writeln!(self.stream, "{question}")?;
         loop {
@@ -60,8 +68,8 @@ impl Talk {
             if let Some(error) = answer.get("error") {
                 bail!("QEMU refuses: {error}");
             }
-            if answer.get("return").is_some() {
-                return Ok(());
+            if let Some(returned) = answer.get("return") {
+                return Ok(returned.clone());
             }
         }
     }

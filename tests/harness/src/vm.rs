@@ -3,6 +3,7 @@
 mod builder;
 mod firmware;
 mod machine;
+mod snapshot;
 mod tpm;
 mod unpacked;
 mod variable_store;

@@ -77,6 +77,7 @@ fn start_where_only(name: &str, db: &[Authority], cases: &[(&[Authority], bool)]
         let vm = VmBuilder::new(&lan.net, "console")
             .firmware(Firmware::SecureBoot)
             .trusting(trusting(db)?)
+            .quick_firmware()
             .nic(Nic::virtio(&lan.tap, MACHINE))
             .start()?;
         // What shim asks for first. GRUB comes later, in blocks of 512 bytes.

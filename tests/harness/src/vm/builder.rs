@@ -6,11 +6,12 @@ use anyhow::Result;
 
 use super::firmware::Firmware;
 use super::machine::{COUNTED, Vm};
+use super::snapshot::Snapshot;
 use super::tpm::Tpm;
 use super::unpacked::unpacked;
 use super::variable_store::{SignatureLists, Variable};
 use crate::accel::Accel;
-use crate::net::Net;
+use crate::net::{Net, Tap};
 use crate::nic::Nic;
 use crate::processor::Processor;
 use crate::program::{Input, Streams};
@@ -42,6 +43,7 @@ pub struct VmBuilder<'net> {
     processor: Processor,
     memory_mib: u32,
     firmware: Firmware,
+    quick_firmware: bool,
     only_ipv4: bool,
     variables: Vec<(Variable, Vec<u8>)>,
     nics: Vec<Nic>,
@@ -65,6 +67,7 @@ impl<'net> VmBuilder<'net> {
             processor: Processor::X86_64,
             memory_mib: 512,
             firmware: Firmware::Bios,
+            quick_firmware: false,
             only_ipv4: false,
             variables: Vec::new(),
             nics: Vec::new(),
@@ -104,6 +107,14 @@ impl<'net> VmBuilder<'net> {
         self
     }
 
+    /// Has UEFI firmware begin where that of an earlier machine of the same shape was about to try its boot options, if the
+    /// processor is emulated. For tests of what comes after it. Variables that are changed after this undo it.
+    #[must_use]
+    pub fn quick_firmware(mut self) -> Self {
+        self.quick_firmware = true;
+        self
+    }
+
     /// Has UEFI firmware try no PXE over IPv6, which comes after IPv4 and before HTTP boot. Nobody answers there, and edk2 polls
     /// the card for half a minute until it gives up.
     #[must_use]
@@ -115,25 +126,28 @@ impl<'net> VmBuilder<'net> {
     /// Has [`Firmware::SecureBoot`] trust these, instead of Microsoft's authorities. Who may change its keys (`PK`,
     /// `KEK`), and what it refuses (`dbx`), stay as they are.
     #[must_use]
-    pub fn trusting(mut self, db: SignatureLists) -> Self {
-        self.variables.push((Variable::Db, db.into_bytes()));
-        self
+    pub fn trusting(self, db: SignatureLists) -> Self {
+        self.variable(Variable::Db, db.into_bytes())
     }
 
     /// Has [`Firmware::SecureBoot`] refuse these, whoever signed them.
     #[must_use]
-    pub fn refusing(mut self, dbx: SignatureLists) -> Self {
-        self.variables.push((Variable::Dbx, dbx.into_bytes()));
-        self
+    pub fn refusing(self, dbx: SignatureLists) -> Self {
+        self.variable(Variable::Dbx, dbx.into_bytes())
     }
 
     /// Has shim refuse what is older than these generations, one `component,generation` a line.
     #[must_use]
-    pub fn least_generations(mut self, lines: &str) -> Self {
+    pub fn least_generations(self, lines: &str) -> Self {
         // Newer than what any shim brings, so that it stays.
         let level = format!("sbat,1,2099010100\n{lines}\n");
-        self.variables
-            .push((Variable::SbatLevel, level.into_bytes()));
+        self.variable(Variable::SbatLevel, level.into_bytes())
+    }
+
+    fn variable(mut self, variable: Variable, data: Vec<u8>) -> Self {
+        self.variables.push((variable, data));
+        // Mostly no other machine has the same.
+        self.quick_firmware = false;
         self
     }
 
@@ -308,8 +322,21 @@ impl<'net> VmBuilder<'net> {
         let control = self.net.logs().join(format!("{}-qmp", self.name));
         let socket = format!("unix:{},server=on,wait=off", control.display());
         argv.extend(["-qmp".into(), socket]);
+        let snapshot = self.snapshot(accel)?;
+        let begun = snapshot.as_ref().filter(|(snapshot, _)| snapshot.exists());
+        argv.extend(begun.iter().flat_map(|(snapshot, _)| snapshot.arguments()));
         let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
+        let sent = |tap: &Tap| self.net.sent_from(tap);
+        let before = snapshot.as_ref().map(|(_, tap)| sent(tap)).transpose()?;
         let program = self.net.spawn_as(&self.name, &argv, self.streams)?;
+        match (begun, &snapshot) {
+            (Some((snapshot, _)), _) => snapshot.go_on(&control)?,
+            (None, Some((snapshot, tap))) => {
+                let has_sent = || Ok(Some(sent(tap)?) != before);
+                snapshot.take(&program, &control, has_sent)?;
+            }
+            (None, None) => {}
+        }
         Ok(Vm {
             program,
             nics: self.nics,
@@ -317,6 +344,40 @@ impl<'net> VmBuilder<'net> {
             control,
             may_panic: self.may_panic,
         })
+    }
+}
+
+impl VmBuilder<'_> {
+    /// Where firmware's start is kept for machines like this one, and the cable of its card. For machines with more that
+    /// firmware looks at, there is none.
+    fn snapshot(&self, accel: Accel) -> Result<Option<(Snapshot, &Tap)>> {
+        let files = self.firmware.edk2(self.processor)?;
+        let (Some((code, variables)), [nic], Accel::Tcg) = (files, self.nics.as_slice(), accel)
+        else {
+            return Ok(None);
+        };
+        let is_plain = self.quick_firmware
+            && self.processor == Processor::X86_64
+            && self.kernel.is_none()
+            && self.hardware.is_empty()
+            && self.clock.is_none()
+            && !self.counted
+            && !self.has_tpm;
+        let Some(tap) = nic.tap().filter(|_| is_plain) else {
+            return Ok(None);
+        };
+        let mut words = vec![
+            self.processor.machine().to_owned(),
+            accel.model(self.processor).to_owned(),
+            format!("{:?} {} MiB", self.firmware, self.memory_mib),
+            format!("{:?} {} {:?}", self.uuid, self.only_ipv4, self.variables),
+        ];
+        // All but the cable.
+        words.extend(nic.arguments(0, self.processor).into_iter().skip(2));
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let emulator = self.processor.emulator();
+        let snapshot = Snapshot::of(&words, emulator, &[code, variables])?;
+        Ok(Some((snapshot, tap)))
     }
 }
 

@@ -84,7 +84,7 @@ impl Firmware {
     }
 
     /// The files of edk2: its code, and a variable store that nothing was written to since it was made.
-    fn edk2(self, processor: Processor) -> Result<Option<(PathBuf, PathBuf)>> {
+    pub(super) fn edk2(self, processor: Processor) -> Result<Option<(PathBuf, PathBuf)>> {
         let (folder, files, source): (PathBuf, &[(&str, &str)], _) = match (processor, self) {
             (Processor::X86_64, Self::Bios) => return Ok(None),
             (Processor::Aarch64, Self::Bios) => bail!("an aarch64 machine has no BIOS"),
