@@ -181,10 +181,15 @@ impl Exports {
 
     /// Whether this client may use any export.
     pub(crate) fn allow(&self, client: IpAddr) -> bool {
+        self.first_allowing(client).is_some()
+    }
+
+    /// An export that this client may use, if there is any.
+    pub(crate) fn first_allowing(&self, client: IpAddr) -> Option<&Export> {
         let replaced = self.replaced.iter().map(|old| &*old.export);
         self.iter()
             .chain(replaced)
-            .any(|export| export.allows(client))
+            .find(|export| export.allows(client))
     }
 
     /// The export that a handle claims to belong to; the signature is not checked.

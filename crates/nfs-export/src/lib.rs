@@ -94,6 +94,7 @@
 #![forbid(unsafe_code)]
 
 mod address_list;
+mod coarse_time;
 mod counters;
 mod event;
 mod export;

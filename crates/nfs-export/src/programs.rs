@@ -10,6 +10,7 @@ use std::cell::Cell;
 
 use crate::counters::count;
 use crate::event::{CallRefusal, Event};
+use crate::export::Export;
 use crate::rpc::message::{self as rpc, Call, Denial, Message, Reason, Unavailable};
 use crate::rpc::reply_buffer::ReplyBuffer;
 use crate::server_state::ServerState;
@@ -128,7 +129,11 @@ fn dispatch(
     // MOUNT and the portmapper answer everyone: a client that is not allowed gets its reason from MOUNT.
     let exports = state.exports.now();
     let is_nfs = matches!(call.program, nfs3_types::nfs3::PROGRAM | nfsacl::PROGRAM);
-    if is_nfs && call.procedure != 0 && !exports.allow(client.ip()) {
+    let allowing = is_nfs
+        .then(|| exports.first_allowing(client.ip()))
+        .flatten();
+    let allowing = allowing.map(Export::identity);
+    if is_nfs && call.procedure != 0 && allowing.is_none() {
         count(&state.counters.denied);
         rpc::denied(out, call.xid, Denial::Address);
         let why = CallRefusal::Address;
@@ -140,6 +145,7 @@ fn dispatch(
     let request = Request {
         state,
         exports,
+        allowing,
         client: client.ip(),
         credentials: call.credentials,
         io_mode,

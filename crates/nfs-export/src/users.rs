@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
+use crate::coarse_time;
 
 /// The most clients of one export that are remembered; of more, the one that has been silent for longest is forgotten.
 const MOST: usize = 4096;
@@ -42,32 +42,52 @@ pub struct ExportUsers {
     pub users: Vec<ExportUser>,
 }
 
+/// How many clients a thread remembers that it has noted: by the ends of their addresses, so that neighbours have a place each.
+const PLACES: usize = 64;
+
+/// An export, its client, and the second of its last use.
+type Noted = (u32, IpAddr, u64);
+
 thread_local! {
-    /// What this thread noted last: a connection has a thread, and makes thousands of calls in a second.
-    static NOTED: Cell<Option<(u32, IpAddr, u64)>> = const { Cell::new(None) };
+    /// What this thread has noted: clients make thousands of calls in a second.
+    static NOTED: [Cell<Option<Noted>>; PLACES] = const { [const { Cell::new(None) }; PLACES] };
+}
+
+/// Whether this thread has noted this use a moment ago; if not, it has now.
+fn was_noted((export, client, now): Noted) -> bool {
+    let [.., end] = match client {
+        IpAddr::V4(client) => client.to_ipv6_mapped().octets(),
+        IpAddr::V6(client) => client.octets(),
+    };
+    NOTED.with(|all| {
+        let Some(place) = all.get(usize::from(end) % PLACES) else {
+            return false;
+        };
+        let is_known =
+            |(id, of, at): Noted| id == export && of == client && now.saturating_sub(at) < PACE;
+        let was_noted = place.get().is_some_and(is_known);
+        if !was_noted {
+            place.set(Some((export, client, now)));
+        }
+        was_noted
+    })
 }
 
 /// The second at which this host started. A use that is remembered from before it has a second, too.
 const START: u64 = 10 * 365 * 24 * 3600;
 
-/// Seconds since some time. Without a system call, and never backwards.
+/// Seconds since some time.
 fn now() -> u64 {
-    let now = clock_gettime(ClockId::MonotonicCoarse).tv_sec;
-    START.saturating_add(u64::try_from(now).unwrap_or_default())
+    START.saturating_add(coarse_time::now().as_secs())
 }
 
 impl Users {
     /// This client uses the export with this identity now.
     pub(crate) fn note(&self, export: u32, client: IpAddr) {
         let now = now();
-        let is_known = |(id, of, at): (u32, IpAddr, u64)| {
-            id == export && of == client && now.saturating_sub(at) < PACE
-        };
-        if NOTED.get().is_some_and(is_known) {
-            return;
+        if !was_noted((export, client, now)) {
+            self.set(client.to_canonical(), now);
         }
-        NOTED.set(Some((export, client, now)));
-        self.set(client.to_canonical(), now);
     }
 
     /// A client used it that long ago, or later.
@@ -139,5 +159,18 @@ mod tests {
             users.note(7, client(number));
         }
         assert_eq!((users.list().len(), users.idle(client(2))), (MOST, None));
+    }
+
+    #[test]
+    fn a_use_that_was_noted_a_moment_ago_is_not_noted_again() {
+        let noted = |export, number, second| was_noted((export, client(number), second));
+        assert!(!noted(1, 100, 50));
+        assert!(!noted(1, 101, 50), "its neighbour");
+        assert!(noted(1, 100, 50 + PACE - 1) && noted(1, 101, 50));
+        assert!(!noted(1, 100, 50 + PACE), "it is too long ago");
+        assert!(!noted(2, 100, 50 + PACE), "another export");
+        let same_place = 100 + u32::try_from(PLACES).unwrap();
+        assert!(!noted(2, same_place, 50 + PACE));
+        assert!(!noted(2, 100, 50 + PACE), "forgotten for that one");
     }
 }

@@ -151,6 +151,21 @@ impl RecordReader {
         !self.filled.is_empty() || self.fragments > 0
     }
 
+    /// Takes a buffer to receive with, unless it has one.
+    pub(crate) fn borrow_buffer(&mut self, spare: &mut Vec<u8>) {
+        if self.buffer.capacity() == 0 {
+            std::mem::swap(&mut self.buffer, spare);
+        }
+    }
+
+    /// Gives its buffer away if nothing is in it, unless it was charged to the client.
+    pub(crate) fn return_buffer(&mut self, spare: &mut Vec<u8>) {
+        if !self.is_within_record() && self.charge.is_none() {
+            self.filled = 0..0;
+            *spare = std::mem::take(&mut self.buffer);
+        }
+    }
+
     /// Frees what a long record took.
     fn give_back(&mut self) {
         if self.fragments == 0 && self.wanted <= INITIAL_SIZE && self.charge.is_some() {

@@ -1,6 +1,5 @@
 //! Replies to be sent: a few KiB of a connection's own, and more from the shared memory when it is needed.
 
-use std::io;
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -10,8 +9,7 @@ use nfs3_types::xdr_codec::Pack;
 use crate::rpc::reply_content::{Content, Filled, NotSpliced};
 use crate::rpc::reply_memory::{Block, ReplyMemory};
 
-/// The memory that a connection has for itself, in bytes: for a READ of a page. With 1,024 connections it counts; nearly every
-/// reply but a READ or a listing fits into half of it.
+/// The memory for short replies, in bytes: for a READ of a page. Nearly every reply but a READ or a listing fits into half of it.
 const OWN_SIZE: usize = 4 * 1024 + 512;
 
 /// A buffer of replies. Unlike a `Vec`, it keeps the bytes beyond its end initialised, so that a READ of 1 MiB is
@@ -188,9 +186,16 @@ impl ReplyBuffer {
         self.extend(bytes.len()).copy_from_slice(bytes);
     }
 
+    /// Appends a value in XDR: into bytes of its size at once, since word by word this took longer than all else that a GETATTR does
+    /// outside of system calls.
     pub(crate) fn pack(&mut self, value: &impl Pack) {
-        // Packing fails only when the writer does, or for an opaque of 4 GiB: neither happens here.
-        let _ = value.pack(self);
+        let mut room = self.extend(value.packed_size());
+        // Packing fails only when there is not enough room, or for an opaque of 4 GiB: neither happens here.
+        let packed = value.pack(&mut room);
+        let left = room.len();
+        debug_assert!(packed.is_ok() && left == 0, "a value of another size");
+        // What is left has old data.
+        self.length = self.length.saturating_sub(left);
     }
 
     /// Starts a record (RFC 5531 §11); the returned position is for [`ReplyBuffer::end_record`].
@@ -210,6 +215,20 @@ impl ReplyBuffer {
         }
     }
 
+    /// Takes memory for short replies, unless it has some. It contains old data.
+    pub(crate) fn borrow_memory(&mut self, spare: &mut Vec<u8>) {
+        if self.own.capacity() == 0 {
+            std::mem::swap(&mut self.own, spare);
+        }
+    }
+
+    /// Gives that memory away if there are no replies in it.
+    pub(crate) fn return_memory(&mut self, spare: &mut Vec<u8>) {
+        if self.length == 0 && self.own.len() <= OWN_SIZE {
+            *spare = std::mem::take(&mut self.own);
+        }
+    }
+
     /// Whether [`ReplyBuffer::shrink`] would free anything.
     pub(crate) fn holds_memory(&self) -> bool {
         self.own.capacity() > 0
@@ -219,17 +238,6 @@ impl ReplyBuffer {
     pub(crate) fn shrink(&mut self) {
         self.clear();
         self.own = Vec::new();
-    }
-}
-
-impl io::Write for ReplyBuffer {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.push(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
@@ -251,6 +259,35 @@ mod tests {
         out.push(b"12345678");
         out.end_record(record);
         assert_eq!(out.as_bytes(), b"before\x80\0\0\x0812345678");
+    }
+
+    #[test]
+    fn values_are_packed_into_what_was_used_before() {
+        let mut out = buffer();
+        out.extend(600).fill(7);
+        out.clear();
+        out.pack(&1_u32);
+        out.pack(&nfs3_types::xdr_codec::Opaque::borrowed(b"12345"));
+        assert_eq!(out.as_bytes(), b"\0\0\0\x01\0\0\0\x0512345\0\0\0");
+    }
+
+    #[test]
+    fn memory_with_replies_in_it_is_not_given_away() {
+        let (mut out, mut spare) = (buffer(), Vec::new());
+        out.borrow_memory(&mut spare);
+        out.push(b"reply");
+        out.return_memory(&mut spare);
+        assert!(spare.is_empty() && out.as_bytes() == b"reply");
+        out.clear();
+        out.return_memory(&mut spare);
+        assert!(!spare.is_empty() && !out.holds_memory());
+        let mut other = buffer();
+        other.borrow_memory(&mut spare);
+        assert!(other.holds_memory() && other.as_bytes().is_empty());
+        other.extend(100_000);
+        other.clear();
+        other.return_memory(&mut spare);
+        assert!(spare.is_empty(), "more than a thread is to keep");
     }
 
     #[test]

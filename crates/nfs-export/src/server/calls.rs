@@ -23,6 +23,14 @@ use crate::server_state::ServerState;
 const MOST_CALLS: u32 = 32;
 const MOST_BYTES: usize = 1024 * 1024;
 
+/// The buffers of a thread. Each connection has them for its turn: what was used last is in the processor's cache, and connections
+/// that are silent hold no memory.
+#[derive(Debug, Default)]
+pub(super) struct Buffers {
+    calls: Vec<u8>,
+    replies: Vec<u8>,
+}
+
 /// What has been received of a connection's calls and is to be sent of their replies.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -78,6 +86,21 @@ impl Session {
     /// this thread waits for the client to read, or for a disk because the thread pool is busy; if that fails it does not wait, and
     /// the connection is to be closed. It may also wait for the file system, of which nobody knows before.
     pub(super) fn turn(
+        &mut self,
+        serving: &Serving,
+        (connection, ended): (&Arc<Connection>, bool),
+        buffers: &mut Buffers,
+        may_wait: &dyn Fn() -> io::Result<()>,
+    ) -> Next {
+        self.reader.borrow_buffer(&mut buffers.calls);
+        self.out.borrow_memory(&mut buffers.replies);
+        let next = self.receive_and_answer(serving, connection, ended, may_wait);
+        self.reader.return_buffer(&mut buffers.calls);
+        self.out.return_memory(&mut buffers.replies);
+        next
+    }
+
+    fn receive_and_answer(
         &mut self,
         serving: &Serving,
         connection: &Arc<Connection>,
@@ -286,11 +309,46 @@ fn answer_on_this_thread(state: &ServerState, ends: Ends, message: &[u8], out: &
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
     use std::net::{TcpListener, TcpStream};
+
+    use rustix::event::{PollFd, PollFlags, poll};
 
     use super::*;
     use crate::exports::Exports;
     use crate::server_state::Ports;
+
+    /// A call of NFS's procedure 0, without its record mark.
+    fn null() -> Vec<u8> {
+        let words = [7, 0, 2, 100_003, 3, 0, 0, 0, 0, 0_u32];
+        words.into_iter().flat_map(u32::to_be_bytes).collect()
+    }
+
+    #[test]
+    fn the_buffers_are_a_connections_only_while_there_is_something_in_them() {
+        let exports = Exports::new(Vec::new()).ok().unwrap();
+        let state = ServerState::new(exports, Ports::default(), Box::new(|_| ()));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut there = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (stream, client) = listener.accept().unwrap();
+        let connection = Arc::new(Connection::new(stream).unwrap());
+        let mut session = Session::new(&state, &connection, client).unwrap();
+        let serving = Serving::new(Arc::new(state));
+        let mut buffers = Buffers::default();
+        let null = null();
+        let call = [&[0x80, 0, 0, 40][..], &null].concat();
+        let holds = |session: &Session| session.reader.holds_memory() || session.out.holds_memory();
+        for (part, whole) in [(&call[..], true), (&call[..30], false), (&call[30..], true)] {
+            there.write_all(part).unwrap();
+            let mut arrives = [PollFd::new(connection.stream(), PollFlags::IN)];
+            poll(&mut arrives, None).unwrap();
+            let next = session.turn(&serving, (&connection, false), &mut buffers, &|| Ok(()));
+            assert_eq!(next, Next::Wait);
+            assert_eq!(holds(&session), !whole);
+            assert_eq!(buffers.calls.is_empty(), !whole);
+        }
+        assert_eq!(serving.state.counters.read().calls, 2);
+    }
 
     #[test]
     fn a_disk_is_not_waited_for_where_this_thread_must_not_wait() {
@@ -306,8 +364,7 @@ mod tests {
             protocol: nfs3_types::portmap::IPPROTO_TCP,
         };
         let mut out = ReplyBuffer::for_socket(&state.replies, client.ip());
-        let words = [7, 0, 2, 100_003, 3, 0, 0, 0, 0, 0_u32];
-        let null: Vec<u8> = words.into_iter().flat_map(u32::to_be_bytes).collect();
+        let null = null();
         let serving = Serving::new(Arc::new(state));
         // As many as the thread pool takes of one connection.
         while connection.block() {}

@@ -4,12 +4,13 @@ use std::io;
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError, TryLockError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{SendFlags, send};
 
+use crate::coarse_time;
 use crate::rpc::reply_buffer::ReplyBuffer;
 use crate::rpc::reply_content::{MOST_SENT, MOST_SENT_SLOWLY};
 use crate::server::write_deadline::{Patience, SEND_TIMEOUT, WriteDeadline};
@@ -26,7 +27,8 @@ pub(super) struct Connection {
     writing: Mutex<()>,
     patience: Patience,
     blocked: AtomicU32,
-    opened: Instant,
+    /// By [`coarse_time`].
+    opened: Duration,
     /// When a call last used a file or mounted a root, in milliseconds after `opened`.
     last_use: AtomicU64,
     used: AtomicBool,
@@ -55,7 +57,7 @@ impl Connection {
             writing: Mutex::default(),
             patience: Patience::default(),
             blocked: AtomicU32::new(0),
-            opened: Instant::now(),
+            opened: coarse_time::now(),
             last_use: AtomicU64::new(0),
             used: AtomicBool::new(false),
             calls: AtomicU64::new(0),
@@ -96,7 +98,7 @@ impl Connection {
 
     /// How long it has been open.
     pub(super) fn age(&self) -> Duration {
-        self.opened.elapsed()
+        coarse_time::now().saturating_sub(self.opened)
     }
 
     /// The same in milliseconds.

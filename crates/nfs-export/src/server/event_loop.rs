@@ -12,12 +12,12 @@
 //! The thread that waited serves that connection alone then, for as long as its client is busy and waited for, as a thread for each
 //! connection would.
 
+mod connections;
 mod role;
 mod served;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -29,11 +29,13 @@ use std::time::{Duration, Instant};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
+use self::connections::Connections;
 pub(super) use self::role::Term;
 use self::role::{Over, Role};
 use self::served::Served;
+use crate::coarse_time;
 use crate::server::alarm::Alarm;
-use crate::server::calls::{Next, Session};
+use crate::server::calls::{Buffers, Next, Session};
 use crate::server::connection::Connection;
 use crate::server::polling::{Polling, Turn};
 use crate::server::serving::Serving;
@@ -64,36 +66,6 @@ pub(super) struct EventLoop {
     role: Role<Connections>,
     /// Of its threads, in bytes.
     stack_size: usize,
-}
-
-/// The connections of a loop.
-#[derive(Default)]
-struct Connections {
-    all: HashMap<u64, Arc<Served>>,
-    /// Those that have events, or more to do.
-    ready: VecDeque<Arc<Served>>,
-    /// When they are looked at, if any has something to free or to wait for.
-    look: Option<Instant>,
-}
-
-impl Connections {
-    /// Each event is told of once only, so whoever was told notes it. Connections are looked at after `tick`. Returns how many
-    /// are ready.
-    fn note(&mut self, events: &[epoll::Event], tick: Duration) -> usize {
-        let ending = EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;
-        for event in events {
-            let ended = { event.flags }.intersects(ending);
-            if let Some(served) = self.all.get(&event.data.u64())
-                && served.event(ended)
-            {
-                self.ready.push_back(Arc::clone(served));
-            }
-        }
-        if !self.ready.is_empty() {
-            self.look.get_or_insert_with(|| Instant::now() + tick);
-        }
-        self.ready.len()
-    }
 }
 
 impl EventLoop {
@@ -141,7 +113,7 @@ impl EventLoop {
             connections.all.insert(id, Arc::clone(&served));
             connections
                 .look
-                .get_or_insert_with(|| Instant::now() + tick);
+                .get_or_insert_with(|| coarse_time::now() + tick);
         });
         let events = EventFlags::IN | EventFlags::RDHUP | EventFlags::ET;
         if epoll::add(&self.epoll, served.fd(), EventData::new_u64(id), events).is_err() {
@@ -206,9 +178,9 @@ impl EventLoop {
 
     fn run(self: &Arc<Self>, term: &Arc<Term>) -> Over {
         let (mut polling, mut events) = (Polling::default(), Vec::with_capacity(MOST_EVENTS));
-        let mut served_last = Instant::now();
+        let mut buffers = Buffers::default();
         loop {
-            let mut ready = match self.collect(term, &mut events, (&mut polling, served_last)) {
+            let mut ready = match self.collect(term, &mut events, &mut polling) {
                 Ok(ready) => ready,
                 Err(over) => return over,
             };
@@ -220,12 +192,11 @@ impl EventLoop {
                 ready -= 1;
                 let next = |connections: &mut Connections| connections.ready.pop_front();
                 match self.role.as_runner(term, next) {
-                    Ok(Some(served)) => self.serve(term, &served),
+                    Ok(Some(served)) => self.serve(term, &served, &mut buffers),
                     Ok(None) => break,
                     Err(over) => return over,
                 }
             }
-            served_last = Instant::now();
         }
     }
 
@@ -234,15 +205,15 @@ impl EventLoop {
         self: &Arc<Self>,
         term: &Arc<Term>,
         events: &mut Vec<epoll::Event>,
-        (polling, served_last): (&mut Polling, Instant),
+        polling: &mut Polling,
     ) -> Result<usize, Over> {
         let (ready, look) = self.role.as_runner(term, |connections| {
             (connections.ready.len(), connections.look)
         })?;
         self.wait_for_events(events, Some(Duration::ZERO));
-        let waits = events.is_empty() && ready == 0;
-        if waits && !self.wait_awake(events, polling) {
-            let timeout = look.map(|look| look.saturating_duration_since(Instant::now()));
+        let waits = (events.is_empty() && ready == 0).then(Instant::now);
+        if waits.is_some() && !self.wait_awake(events, polling) {
+            let timeout = look.map(|look| look.saturating_sub(coarse_time::now()));
             self.wait_for_events(events, timeout);
         }
         if events.iter().any(|event| event.data.u64() == WAKE) {
@@ -250,11 +221,11 @@ impl EventLoop {
         }
         let tick = self.serving.deadlines.look;
         let ready = self.role.with(|connections| connections.note(events, tick));
-        if waits && ready > 0 {
-            polling.called(served_last.elapsed());
+        if let Some(since) = waits.filter(|_| ready > 0) {
+            polling.called(since.elapsed());
         }
         // However much there is to do: those that are ready are left out.
-        if look.is_some_and(|look| look <= Instant::now()) {
+        if look.is_some_and(|look| look <= coarse_time::now()) {
             self.look_after_all(term);
         }
         Ok(ready)
@@ -293,14 +264,14 @@ impl EventLoop {
     }
 
     /// Gives a connection its turn.
-    fn serve(self: &Arc<Self>, term: &Arc<Term>, served: &Arc<Served>) {
+    fn serve(self: &Arc<Self>, term: &Arc<Term>, served: &Arc<Served>, buffers: &mut Buffers) {
         let leave = || self.leave(term, served);
         term.turn_begins(served.id);
         self.alarm.note();
-        let next = served.turn(&self.serving, &leave);
+        let next = served.turn(&self.serving, buffers, &leave);
         term.turn_ends();
         if term.is_over() {
-            return self.keep(term, served, next);
+            return self.keep(term, (served, next), buffers);
         }
         match next {
             Next::Wait if served.let_go() => {}
@@ -346,7 +317,7 @@ impl EventLoop {
     }
 
     /// Serves a connection that had to be waited for, without the loop.
-    fn keep(&self, term: &Term, served: &Arc<Served>, mut next: Next) {
+    fn keep(&self, term: &Term, (served, mut next): (&Arc<Served>, Next), buffers: &mut Buffers) {
         let mut quick = 0;
         loop {
             match next {
@@ -361,7 +332,7 @@ impl EventLoop {
                 }
             }
             let began = Instant::now();
-            next = served.turn(&self.serving, &|| Ok(()));
+            next = served.turn(&self.serving, buffers, &|| Ok(()));
             quick = match began.elapsed() < QUICK {
                 true => quick + 1,
                 false => 0,
@@ -393,7 +364,7 @@ impl EventLoop {
                 self.queue(term, served);
             }
         }
-        let look = again.then(|| Instant::now() + self.serving.deadlines.look);
+        let look = again.then(|| coarse_time::now() + self.serving.deadlines.look);
         self.role.with(|connections| connections.look = look);
     }
 

@@ -104,6 +104,7 @@ mod tests {
         let request = Request {
             state,
             exports: state.exports.now(),
+            allowing: None,
             client: MACHINE,
             credentials: Credentials::user(7, 7, &[]),
             io_mode: IoMode::Blocking,

@@ -33,12 +33,14 @@ impl Term {
 
     /// The turn of this connection begins.
     pub(super) fn turn_begins(&self, id: u64) {
-        self.serves.store(id, Ordering::SeqCst);
+        self.serves.store(id, Ordering::Relaxed);
         self.turns.fetch_add(1, Ordering::SeqCst);
     }
 
+    /// For its thread, which alone counts turns. Who sees this a moment late ends a term whose thread looks at the role next.
     pub(super) fn turn_ends(&self) {
-        self.turns.fetch_add(1, Ordering::SeqCst);
+        let turns = self.turns.load(Ordering::Relaxed);
+        self.turns.store(turns.wrapping_add(1), Ordering::Release);
     }
 
     /// The number of the connection that had the last turn.

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::server::calls::{Next, Session};
+use crate::server::calls::{Buffers, Next, Session};
 use crate::server::connection::Connection;
 use crate::server::deadlines::Deadlines;
 use crate::server::serving::Serving;
@@ -87,10 +87,15 @@ impl Served {
     }
 
     /// Serves it, if this thread has it. A panic is the end of this connection alone.
-    pub(super) fn turn(&self, serving: &Serving, may_wait: &dyn Fn() -> io::Result<()>) -> Next {
+    pub(super) fn turn(
+        &self,
+        serving: &Serving,
+        buffers: &mut Buffers,
+        may_wait: &dyn Fn() -> io::Result<()>,
+    ) -> Next {
         let ended = self.ended.load(Ordering::SeqCst);
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
-        let turn = || session.turn(serving, &self.connection, ended, may_wait);
+        let turn = || session.turn(serving, (&self.connection, ended), buffers, may_wait);
         match catch_unwind(AssertUnwindSafe(turn)) {
             Ok(next) => next,
             Err(_) => Next::Close,
@@ -124,7 +129,8 @@ mod tests {
         let session = Session::new(&state, &connection, address).unwrap();
         let served = Served::new(7, address, Arc::new(connection), session);
         let serving = Serving::new(Arc::new(state));
-        let turn = || served.turn(&serving, &|| Ok(()));
+        let mut buffers = Buffers::default();
+        let mut turn = || served.turn(&serving, &mut buffers, &|| Ok(()));
 
         assert!(served.event(false));
         assert!(!served.take(), "it has been taken");

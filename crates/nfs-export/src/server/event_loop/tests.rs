@@ -68,14 +68,13 @@ impl Fixture {
     /// Collects what there is to do; returns how much.
     fn collect(&self, term: &Arc<Term>) -> usize {
         let (mut events, mut polling) = (Vec::with_capacity(MOST_EVENTS), Polling::default());
-        let last = (&mut polling, Instant::now());
-        self.one.collect(term, &mut events, last).unwrap()
+        self.one.collect(term, &mut events, &mut polling).unwrap()
     }
 
     /// Gives those that are ready their turns.
     fn serve(&self, term: &Arc<Term>) {
         while let Some(served) = self.one.role.with(|all| all.ready.pop_front()) {
-            self.one.serve(term, &served);
+            self.one.serve(term, &served, &mut Buffers::default());
         }
     }
 
@@ -153,7 +152,8 @@ fn a_connection_that_was_waited_for_is_the_loops_again_when_its_client_is_silent
     client.write_all(&null()).unwrap();
     while fixture.collect(&term) == 0 {}
     assert!(!served.take(), "it is ready");
-    fixture.one.keep(&term, &served, Next::More);
+    let kept = (&served, Next::More);
+    fixture.one.keep(&term, kept, &mut Buffers::default());
     assert_eq!(client.read(&mut [0; 100]).unwrap(), 28);
     assert!(served.take(), "nobody has it");
 }
