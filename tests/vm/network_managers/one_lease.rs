@@ -20,8 +20,8 @@ wait_for() {
     tries=0
     until "$@" > /dev/null 2>&1; do
         tries=$((tries + 1))
-        [ "$tries" -lt 300 ] || { echo "never: $*" | tell; return; }
-        sleep 1
+        [ "$tries" -lt 100 ] || { echo "never: $*" | tell; return; }
+        sleep 3
     done
 }
 has_address() { ip -4 -o addr show dev eth0 | grep -q inet; }

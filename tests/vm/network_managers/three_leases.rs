@@ -29,18 +29,25 @@ const END_PORT: u16 = 7777;
 /// cost an emulated machine more than its boot did. Powers the machine off once the test listens, which it asks more often.
 const WATCH: &str = r#"
 look=0
-until bash -c 'exec 3<>/dev/tcp/10.77.0.1/7777' 2> /dev/null; do
+until (exec 3<>/dev/tcp/10.77.0.1/7777) 2> /dev/null; do
     sleep 10
     look=$((look + 1))
     [ $((look % 3)) = 1 ] || continue
     echo 3 > /proc/sys/vm/drop_caches
     read -r word < /etc/witness
-    address=$(ip -4 -o addr show dev eth0 | sed 's/.*inet \([0-9./]*\) .*/\1/' | tr '\n' ' ')
-    renewer=$(grep -alz '^@netroot-renew' /proc/[0-9]*/cmdline 2>/dev/null)
+    address=
+    while read -r _ _ _ one _; do
+        address="$address$one "
+    done < <(ip -4 -o addr show dev eth0)
     size=gone
-    if [ -n "$renewer" ]; then
-        size=$(awk '/^Rss/ { sum += $2 } END { print sum }' "${renewer%cmdline}status")
-    fi
+    for process in /proc/[0-9]*; do
+        read -r name < "$process/cmdline"
+        case $name in @netroot-renew*) ;; *) continue ;; esac
+        size=0
+        while read -r field kib _; do
+            case $field in Rss*) size=$((size + kib)) ;; esac
+        done < "$process/status"
+    done 2> /dev/null
     echo "root=$word address=$address renewer=$size" | tell
 done
 dmesg | sed -n 's/.*netroot: /log: /p' | tell
