@@ -4,6 +4,9 @@
 //! image.
 
 #![forbid(unsafe_code)]
+// The fuzz targets reach a few parsers. Without an entry to the rest, the compiler makes no code of it, which takes minutes
+// with coverage; but it is all dead code then.
+#![cfg_attr(fuzzing, allow(dead_code, unused_imports))]
 
 mod advice;
 mod append;
@@ -61,11 +64,13 @@ use config::Mistakes;
 ///
 /// # Errors
 /// What cannot be served, in one sentence with its cause and what to do about it.
+#[cfg(not(fuzzing))]
 pub fn serve(settings: &Settings) -> anyhow::Result<()> {
     Ok(serve::run(settings, Vec::new())?)
 }
 
 /// The command line of `netroot`, from which the manual pages and the shells' completions are made.
+#[cfg(not(fuzzing))]
 #[must_use]
 pub fn command_line() -> clap::Command {
     Cli::command()
@@ -76,11 +81,13 @@ pub fn command_line() -> clap::Command {
 ///
 /// # Errors
 /// What cannot be given up.
+#[cfg(not(fuzzing))]
 pub fn confine(settings: &Settings) -> anyhow::Result<()> {
     Ok(serve::confine(settings)?)
 }
 
 /// The program `netroot`: does what the command line of this process asks for.
+#[cfg(not(fuzzing))]
 #[must_use]
 pub fn main() -> ExitCode {
     let done = match Cli::of_process().command {
