@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::firmware::Firmware;
 use super::machine::{COUNTED, Vm};
@@ -294,6 +294,12 @@ impl<'net> VmBuilder<'net> {
         if let Some(uuid) = &self.uuid {
             argv.extend(["-uuid".into(), uuid.clone()]);
         }
+        // Its kernels need none: QEMU starts them itself.
+        let is_bare = self.processor == Processor::Aarch64 && self.firmware == Firmware::Bios;
+        ensure!(
+            !is_bare || self.kernel.is_some(),
+            "an aarch64 machine has no BIOS: give it UEFI firmware, or a kernel"
+        );
         let store = self.net.logs().join(format!("{}-variables.fd", self.name));
         argv.extend(
             self.firmware
