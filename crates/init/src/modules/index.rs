@@ -6,15 +6,12 @@
 
 use netroot_kmod::{fnmatch, module_name, module_stem};
 
-/// The characters that begin the variable part of a pattern.
-const WILDCARDS: &[u8] = b"*?[";
-
 /// The files of `/lib/modules/<version>/`, read once.
 #[derive(Debug, Default)]
 pub(crate) struct Index<'a> {
     modules: Vec<Module<'a>>,
-    /// In file order.
-    aliases: Vec<Alias<'a>>,
+    /// The aliases of each bus.
+    buses: Vec<Bus<'a>>,
     softdep: &'a str,
     builtin: &'a str,
 }
@@ -30,14 +27,22 @@ struct Module<'a> {
     needs: &'a str,
 }
 
-/// A line of `modules.alias`.
+/// The aliases whose patterns begin alike, as those of the devices on a bus do. Most devices of a machine are on others than
+/// `pci:` and `usb:`, which have nearly all aliases of an initrd.
 #[derive(Debug)]
-struct Alias<'a> {
-    pattern: &'a str,
-    /// How long the part before the first wildcard is.
-    fixed: usize,
-    module: &'a str,
+struct Bus<'a> {
+    /// How they begin; `None` if by a wildcard, or if they are shorter.
+    begin: Option<[u8; BEGIN]>,
+    /// In file order.
+    aliases: Vec<Alias<'a>>,
 }
+
+/// How many bytes of a pattern say which bus it is of.
+const BEGIN: usize = 4;
+
+/// A line of `modules.alias` after its first word: a pattern, a blank and a module.
+#[derive(Debug, Clone, Copy)]
+struct Alias<'a>(&'a str);
 
 /// The texts of the index files; a missing file is an empty text.
 #[derive(Debug, Default)]
@@ -80,33 +85,29 @@ impl<'a> Index<'a> {
             let stem = file_stem(file);
             Some(Module { file, stem, needs })
         });
-        let aliases = texts.alias.lines().filter_map(|line| {
-            let (pattern, module) = line.strip_prefix("alias ")?.split_once(' ')?;
-            let bytes = pattern.as_bytes();
-            let fixed = bytes.iter().position(|byte| WILDCARDS.contains(byte));
-            Some(Alias {
-                pattern,
-                fixed: fixed.unwrap_or(bytes.len()),
-                module: module.trim_end(),
-            })
-        });
         Index {
             modules: modules.collect(),
-            aliases: aliases.collect(),
+            buses: buses(texts.alias),
             softdep: texts.softdep,
             builtin: texts.builtin,
         }
     }
 
-    /// The modules whose alias matches a device's `modalias`, in file order, each once.
+    /// The modules whose alias matches a device's `modalias`, each once: in file order, but those last whose patterns begin
+    /// with a wildcard.
     pub(crate) fn for_device(&self, modalias: &str) -> Vec<String> {
+        let begin = modalias.as_bytes().first_chunk();
+        let of_it = self.buses.iter().filter(|bus| bus.begin.as_ref() == begin);
+        let of_all = self.buses.iter().filter(|bus| bus.begin.is_none());
+        let is_plain = !modalias.as_bytes().iter().any(is_wild);
         let mut found: Vec<&str> = Vec::new();
-        for alias in &self.aliases {
-            if alias.may_match(modalias)
-                && fnmatch(alias.pattern, modalias)
-                && !found.contains(&alias.module)
+        for alias in of_it.chain(of_all).flat_map(|bus| &bus.aliases) {
+            if (!is_plain || may_match(alias.0.as_bytes(), modalias.as_bytes()))
+                && let Some((pattern, module)) = alias.parts()
+                && fnmatch(pattern, modalias)
+                && !found.contains(&module)
             {
-                found.push(alias.module);
+                found.push(module);
             }
         }
         found.into_iter().map(module_name).collect()
@@ -125,12 +126,15 @@ impl<'a> Index<'a> {
             return Resolved::BuiltIn;
         }
         let first = name.as_bytes().first();
-        for alias in &self.aliases {
+        for alias in self.buses.iter().flat_map(|bus| &bus.aliases) {
             // Aliases are written with `-` (`fs-nfs`) or `_`; modprobe treats them alike.
-            let begins = alias.pattern.as_bytes().first();
+            let begins = alias.0.as_bytes().first();
             let may = begins == first || begins.is_some_and(|b| b"*?[-_".contains(b));
-            if may && fnmatch(&alias.pattern.replace('-', "_"), &name) {
-                self.add(&module_name(alias.module), &mut steps, &mut seen);
+            if may
+                && let Some((pattern, module)) = alias.parts()
+                && fnmatch(&pattern.replace('-', "_"), &name)
+            {
+                self.add(&module_name(module), &mut steps, &mut seen);
             }
         }
         if steps.is_empty() {
@@ -195,16 +199,64 @@ impl<'a> Index<'a> {
     }
 }
 
-impl Alias<'_> {
-    /// Whether the end of the fixed part is in its place in a modalias. There patterns differ, and hardly at their
-    /// beginnings (`pci:v00008086d000010D3sv*`): most are ruled out by one comparison of eight bytes.
-    fn may_match(&self, modalias: &str) -> bool {
-        let end = |text: &str| -> Option<[u8; 8]> {
-            let from = self.fixed.checked_sub(8)?;
-            text.as_bytes().get(from..self.fixed)?.try_into().ok()
-        };
-        self.fixed < 8 || end(self.pattern) == end(modalias)
+impl<'a> Alias<'a> {
+    /// The pattern, and the module.
+    fn parts(self) -> Option<(&'a str, &'a str)> {
+        let (pattern, module) = self.0.split_once(' ')?;
+        Some((pattern, module.trim_end()))
     }
+}
+
+/// The lines of `modules.alias` by bus.
+fn buses(text: &str) -> Vec<Bus<'_>> {
+    let mut buses: Vec<Bus<'_>> = Vec::new();
+    let mut last = 0;
+    let aliases = text.lines().filter_map(|line| line.strip_prefix("alias "));
+    for alias in aliases {
+        let begin = alias.as_bytes().first_chunk();
+        let begin = begin.filter(|begin| !begin.iter().any(ends_fixed));
+        let begin = begin.copied();
+        // Lines of a bus stand together, mostly.
+        if buses.get(last).is_none_or(|bus| bus.begin != begin) {
+            let at = buses.iter().position(|bus| bus.begin == begin);
+            last = at.unwrap_or(buses.len());
+            if at.is_none() {
+                let aliases = Vec::new();
+                buses.push(Bus { begin, aliases });
+            }
+        }
+        if let Some(bus) = buses.get_mut(last) {
+            bus.aliases.push(Alias(alias));
+        }
+    }
+    buses
+}
+
+/// Whether a byte begins the variable part of a pattern.
+fn is_wild(byte: &u8) -> bool {
+    matches!(byte, b'*' | b'?' | b'[')
+}
+
+/// Whether a byte of an alias is the first after the fixed part of its pattern: a blank ends the pattern.
+fn ends_fixed(byte: &u8) -> bool {
+    is_wild(byte) || *byte == b' '
+}
+
+/// Whether an alias may be that of a modalias, which has no wildcards itself: whether they are the same up to the first
+/// wildcard, or as far as they are looked at. That rules nearly all out, by eight bytes at a time, and costs less than to
+/// find out for each alias where its first wildcard is.
+fn may_match(alias: &[u8], modalias: &[u8]) -> bool {
+    let (patterns, _) = alias.as_chunks::<8>();
+    let (texts, _) = modalias.as_chunks::<8>();
+    for (pattern, text) in patterns.iter().zip(texts) {
+        let differing = u64::from_le_bytes(*pattern) ^ u64::from_le_bytes(*text);
+        if differing != 0 {
+            let first = differing.trailing_zeros() / 8;
+            let first = usize::try_from(first).ok().and_then(|at| pattern.get(at));
+            return first.is_none_or(ends_fixed);
+        }
+    }
+    true
 }
 
 /// The name of a path's file without its suffix.
@@ -295,6 +347,58 @@ alias mdio:0000000000011100110010???????????? realtek
                 .for_device("pci:v00008086d00001237sv00001AF4sd00001100bc06sc00i00")
                 .is_empty()
         );
+    }
+
+    #[test]
+    fn what_rules_an_alias_out_rules_no_match_out() {
+        let devices = [
+            "pci:v000010ECd00008168sv00001043sd00008554bc02sc00i00",
+            "acpi:PNP0501:",
+            "acpi:QEMU0002:PNP0C02:",
+            "fs",
+            "virtio:d00000001v00001AF4",
+            "usb:v0B95p1790d0100dc00dsc00dp00icFFiscFFip00in*0",
+            "x",
+        ];
+        let patterns = [
+            "pci:v000010ECd00008168sv*sd*bc*sc*i*",
+            "pci:v000010EC*",
+            "pci:v*",
+            "pc*:v000010ECd00008168sv*",
+            "*",
+            "acpi*:PNP0501:*",
+            "acpi*:PNP0C02:*",
+            "acpi:PNP0501:",
+            "acpi:PNP050?:",
+            "acpi:PNP05[0-9]1:",
+            "fs",
+            "fs*",
+            "virtio:d00000001v*",
+            "usb:v0B95p1790d*dc*dsc*dp*ic*isc*ip*in*0",
+            "x",
+            "[a-z]",
+        ];
+        let text: String = patterns
+            .iter()
+            .enumerate()
+            .map(|(number, pattern)| format!("alias {pattern} m{number}\n"))
+            .collect();
+        let index = Index::read(&Texts {
+            alias: &text,
+            ..Texts::default()
+        });
+        for device in devices {
+            let mut expected = Vec::new();
+            for (number, pattern) in patterns.iter().enumerate() {
+                if fnmatch(pattern, device) {
+                    expected.push(format!("m{number}"));
+                }
+            }
+            let mut found = index.for_device(device);
+            found.sort_by_key(|name| name[1..].parse::<usize>().unwrap());
+            assert_eq!(found, expected, "{device}");
+            assert!(!expected.is_empty());
+        }
     }
 
     #[test]
