@@ -6,6 +6,7 @@
 
 use std::convert::Infallible;
 use std::ffi::OsString;
+use std::rc::Rc;
 
 use netroot_proto::cmdline::{BootPlan, Overlay, Stage};
 
@@ -48,13 +49,13 @@ pub(crate) fn boot(machine: &mut Machine) -> Result<Infallible, Failure> {
         .loader
         .load_in_background(std::mem::take(&mut machine.later));
     machine.report.begin("dhcp");
-    let Obtained {
-        mut address,
-        client,
-    } = lease::obtain(&mut machine.nics, &machine.plan, &machine.failed)?;
+    let Obtained { address, client } =
+        lease::obtain(&mut machine.nics, &machine.plan, &machine.failed)?;
     machine.report.begin("configure");
+    let mut address = Rc::new(address);
     set(machine, &address)?;
-    if inform::complete(&mut address, &machine.plan) {
+    if let Some(completed) = inform::completed(&address, &machine.plan) {
+        address = Rc::new(completed);
         set(machine, &address)?;
     }
     rescue::log_address(&address);
@@ -63,18 +64,18 @@ pub(crate) fn boot(machine: &mut Machine) -> Result<Infallible, Failure> {
     let root = mount(machine, &address)?;
     still_ours(machine, client)?;
     machine.report.begin("switch");
-    read_ahead::start(&machine.plan, machine.address.as_ref());
+    read_ahead::start(&machine.plan, machine.address.as_deref());
     rescue::stop_at(machine, Stage::Switch)?;
     machine.loader.wait_for_requested();
     let init = ready::make_ready(&machine.plan, &root)?;
     Err(switch_root(machine, &root, &init))
 }
 
-fn set(machine: &mut Machine, address: &Address) -> Result<(), Failure> {
+fn set(machine: &mut Machine, address: &Rc<Address>) -> Result<(), Failure> {
     // It counts as failed until the boot succeeds, which ends this program.
     machine.failed.insert(address.nic.index, Moment::now());
-    let before = machine.address.replace(address.clone());
-    configure::configure(address, before.as_ref()).map_err(|source| Failure::Configure {
+    let before = machine.address.replace(Rc::clone(address));
+    configure::configure(address, before.as_deref()).map_err(|source| Failure::Configure {
         interface: address.nic.name.clone(),
         source,
     })
@@ -153,7 +154,7 @@ fn switch_root(machine: &Machine, root: &Mounted, init: &str) -> Failure {
     );
     machine.saved_sysctls.iter().for_each(SavedSysctl::restore);
     let layered = machine.plan.overlay.value != Overlay::Off;
-    let copy = handoff::prepare(machine.address.as_ref(), layered);
+    let copy = handoff::prepare(machine.address.as_deref(), layered);
     if let Some(upload) = upload {
         upload.send_in_background(copy);
     }

@@ -91,11 +91,11 @@ impl Wait {
     }
 
     /// Logs `waiting for <what> (12 s)` if it is due, less often as the wait gets longer. Returns when to call again.
-    pub(crate) fn log_if_due(&mut self, what: impl Display) -> Moment {
+    pub(crate) fn log_if_due(&mut self, what: impl FnOnce() -> String) -> Moment {
         let now = Moment::now();
         if now >= self.log_at {
             let lasted = now.since(self.started);
-            info!("waiting for {what} ({} s)", lasted.as_secs());
+            info!("waiting for {} ({} s)", what(), lasted.as_secs());
             self.log_at = now.after(LOG_INTERVAL.max(lasted / 2));
         }
         self.log_at

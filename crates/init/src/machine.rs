@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
+use std::rc::Rc;
 
 use netroot_proto::cmdline::{BootPlan, Overlay, Stage};
 
@@ -33,7 +34,7 @@ pub(crate) struct Machine {
     /// Modules that the mount will need, until they are being loaded.
     pub(crate) later: Vec<String>,
     /// The configured address.
-    pub(crate) address: Option<Address>,
+    pub(crate) address: Option<Rc<Address>>,
     /// When an attempt with a NIC failed last, by its index.
     pub(crate) failed: BTreeMap<u32, Moment>,
     /// How often another machine claimed the address late.
@@ -51,7 +52,7 @@ impl Machine {
             record: &self.report,
             plan: &self.plan,
             nics: &self.nics,
-            address: self.address.as_ref(),
+            address: self.address.as_deref(),
         }
     }
 

@@ -29,6 +29,7 @@ mod rescue;
 mod retry_trigger;
 mod root;
 mod run_directory;
+mod threads;
 mod timeouts;
 
 use std::convert::Infallible;
@@ -115,7 +116,7 @@ fn run(arguments: Vec<OsString>) -> ! {
         if matches!(failure, Failure::Changed) {
             continue;
         }
-        failure.measure_packet_loss(machine.address.as_ref());
+        failure.measure_packet_loss(machine.address.as_deref());
         let sentence = failure.sentence(&machine.plan);
         error!("boot failed: {sentence}");
         machine.report.failed(&sentence);
@@ -138,8 +139,8 @@ fn failed(failure: &Failure, after: AfterFailure, failures: &mut Failures) {
 fn prepare(started: Moment, arguments: &[OsString]) -> Result<Machine, Failure> {
     // It may contain any byte but zero.
     let cmdline = fs::read("/proc/cmdline").map_err(Failure::CommandLine)?;
-    let cmdline = String::from_utf8_lossy(&cmdline).into_owned();
-    let plan = BootPlan::parse(&cmdline);
+    let mut cmdline = String::from_utf8_lossy(&cmdline).into_owned();
+    let mut plan = BootPlan::parse(&cmdline);
     apply_to_program(&plan);
     let kernel = rustix::system::uname()
         .release()
@@ -163,8 +164,10 @@ fn prepare(started: Moment, arguments: &[OsString]) -> Result<Machine, Failure> 
     let modprobe = std::env::current_exe()
         .ok()
         .and_then(|own| SavedSysctl::set(modules::MODPROBE, own.to_str()?, "/sbin/modprobe"));
-    let cmdline = rescue::at_start(cmdline);
-    let plan = BootPlan::parse(&cmdline);
+    if let Some(changed) = rescue::at_start(&cmdline, &plan) {
+        plan = BootPlan::parse(&changed);
+        cmdline = changed;
+    }
     let mut report = BootReport::new(&kernel, &cmdline, started);
     report.begin("drivers");
     let loader = Loader::open(&kernel, plan.modules.clone());

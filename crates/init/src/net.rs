@@ -7,6 +7,7 @@
 pub(crate) mod address;
 pub(crate) mod addressing;
 pub(crate) mod arp;
+pub(crate) mod by_index;
 pub(crate) mod configure;
 pub(crate) mod dhcp;
 pub(crate) mod http;

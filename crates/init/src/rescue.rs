@@ -36,18 +36,15 @@ fn allowed(plan: &BootPlan) -> bool {
     plan.rescue.value != Rescue::Never
 }
 
-/// Opens the prompt before the boot starts, if the command line asks for that. Returns the command line, changed or
-/// not; nothing else is known yet.
-pub(crate) fn at_start(cmdline: String) -> String {
-    let plan = BootPlan::parse(&cmdline);
+/// Opens the prompt before the boot starts, if the command line asks for that; nothing else is known yet. Returns the
+/// command line, changed or not, if it was opened.
+pub(crate) fn at_start(cmdline: &str, plan: &BootPlan) -> Option<String> {
     let stop = plan.breaks.iter().find(|stop| stop.value == Stage::Start);
-    let Some(stop) = stop.filter(|_| allowed(&plan)) else {
-        return cmdline;
-    };
+    let stop = stop.filter(|_| allowed(plan))?;
     info!("stopped {} ({})", Stage::Start.before(), stop.origin);
-    let mut session = Session::new(cmdline, Vec::new());
+    let mut session = Session::new(cmdline.to_owned(), Vec::new());
     session.run(None);
-    session.cmdline
+    Some(session.cmdline)
 }
 
 /// Opens the prompt, once, at a breakpoint of the command line.

@@ -13,7 +13,6 @@ use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use std::thread;
 use std::time::Duration;
 
 use nix::sys::reboot::RebootMode;
@@ -23,6 +22,7 @@ use crate::channel::channel;
 use crate::console::{self, info, warn};
 use crate::policy;
 use crate::root::nfs::{self, MountEntry};
+use crate::threads;
 
 /// Where systemd looks for it.
 pub(crate) const PROGRAM: &str = "/run/initramfs/shutdown";
@@ -75,7 +75,7 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> ! {
         sender.send(());
     };
     // In a thread: if the server is gone, it may hang for ever.
-    let started = thread::Builder::new().stack_size(STACK).spawn(work);
+    let started = threads::start(STACK, work);
     match started.map(|_| steps.recv_timeout(UNMOUNT_TIMEOUT)) {
         Ok(Ok(())) => {
             info!("the root is unmounted");

@@ -1,13 +1,11 @@
 //! Loads modules of the initrd by finit_module(2).
 
-use std::collections::HashSet;
 use std::ffi::{CStr, CString};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use netroot_proto::cmdline::{BootPlan, ModuleOrders};
@@ -17,11 +15,14 @@ use super::index::{Index, LoadStep, Resolved, Texts};
 use super::signature::{NO_SIGNATURE, SIGNATURE_ADVICE, is_for_signature, refuses_unsigned};
 use crate::clock::Moment;
 use crate::console::{debug, warn};
+use crate::threads;
 
 /// The sysctl with the path of the program by which the kernel loads modules.
 pub(crate) const MODPROBE: &str = "/proc/sys/kernel/modprobe";
 /// How much of a module is read at a time, in bytes.
 const CHUNK: usize = 64 << 10;
+/// The stack of a thread that loads modules, in bytes.
+const STACK: usize = 128 << 10;
 /// How many drivers are loaded in parallel at most: one that waits for firmware must not delay the NIC that the root is
 /// on, and no machine has more kinds of NIC.
 const MAX_PARALLEL: usize = 16;
@@ -68,21 +69,21 @@ struct Shared {
     /// Signalled when a module is no longer being loaded.
     load_finished: Condvar,
     /// Modaliases that were handled already.
-    seen: Mutex<HashSet<String>>,
+    seen: Mutex<Vec<String>>,
     /// Closed by the thread that loads what the command line names, when it is through.
     requested: Mutex<Option<Receiver<()>>>,
 }
 
-/// Modules by name.
+/// Modules by name. Some dozens: lists serve them as well as sets, which take ten times the code.
 #[derive(Default)]
 struct Modules {
     /// Those that are loaded.
-    loaded: HashSet<String>,
+    loaded: Vec<String>,
     /// Those that a thread is loading. The kernel would read, check and link the same file for every thread that loads
     /// it, before it finds out that it needs only one: half a second of a slow machine's boot.
-    loading: HashSet<String>,
+    loading: Vec<String>,
     /// Those that the kernel refused for want of a signature that it trusts.
-    unsigned: HashSet<String>,
+    unsigned: Vec<String>,
 }
 
 impl Loader {
@@ -142,12 +143,12 @@ impl Loader {
         }
         warn!("cannot load the module {name}: {NO_SIGNATURE} ({error}); {SIGNATURE_ADVICE}");
         let mut modules = self.lock(&self.shared.modules);
-        modules.unsigned.insert(name.to_owned());
+        add(&mut modules.unsigned, name);
     }
 
     /// Whether the kernel refused a module for want of a signature that it trusts.
     pub(crate) fn is_unsigned(&self, name: &str) -> bool {
-        self.lock(&self.shared.modules).unsigned.contains(name)
+        has(&self.lock(&self.shared.modules).unsigned, name)
     }
 
     /// The parameters of a module: the default first, since the last value of a parameter applies.
@@ -170,26 +171,26 @@ impl Loader {
     fn claim(&self, name: &str) -> bool {
         let deadline = Moment::now().after(PARALLEL_LOAD_TIMEOUT);
         let mut modules = self.lock(&self.shared.modules);
-        while modules.loading.contains(name) && !deadline.remaining().is_zero() {
+        while has(&modules.loading, name) && !deadline.remaining().is_zero() {
             let waited = self
                 .shared
                 .load_finished
                 .wait_timeout(modules, deadline.remaining());
             modules = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        if modules.loaded.contains(name) || is_live(name) {
+        if has(&modules.loaded, name) || is_live(name) {
             return false;
         }
-        modules.loading.insert(name.to_owned());
+        add(&mut modules.loading, name);
         true
     }
 
     /// Ends a claim of [`Loader::claim`].
     fn finish(&self, name: &str, is_loaded: bool) {
         let mut modules = self.lock(&self.shared.modules);
-        modules.loading.remove(name);
+        modules.loading.retain(|one| one != name);
         if is_loaded {
-            modules.loaded.insert(name.to_owned());
+            add(&mut modules.loaded, name);
         }
         self.shared.load_finished.notify_all();
     }
@@ -206,7 +207,7 @@ impl Loader {
     /// Finds the drivers of a device and loads them in the background; the NIC announces itself by a uevent and a netlink
     /// message. A modalias that was handled before costs nothing.
     pub(crate) fn load_for_device(&self, modalias: &str) {
-        if !self.lock(&self.shared.seen).insert(modalias.to_owned()) {
+        if !add(&mut self.lock(&self.shared.seen), modalias) {
             return;
         }
         let names: Vec<String> = self
@@ -319,6 +320,19 @@ fn has_parameter(file: &Path, parameter: &str) -> io::Result<bool> {
     }
 }
 
+fn has(names: &[String], name: &str) -> bool {
+    names.iter().any(|one| one == name)
+}
+
+/// Adds a name that is not there yet. True if it was not.
+fn add(names: &mut Vec<String>, name: &str) -> bool {
+    let is_new = !has(names, name);
+    if is_new {
+        names.push(name.to_owned());
+    }
+    is_new
+}
+
 /// Whether a module is loaded already. Asking costs less than letting the kernel read and refuse the file.
 fn is_live(name: &str) -> bool {
     fs::read_to_string(format!("/sys/module/{name}/initstate"))
@@ -327,11 +341,7 @@ fn is_live(name: &str) -> bool {
 
 fn in_background(name: &str, work: impl FnOnce() + Send + 'static) {
     // A machine that cannot start a thread has bigger problems; the boot continues and will show them.
-    if let Err(e) = thread::Builder::new()
-        .name(name.to_owned())
-        .stack_size(128 << 10)
-        .spawn(work)
-    {
+    if let Err(e) = threads::start_named(name, STACK, work) {
         warn!("cannot start a thread to load modules: {e}");
     }
 }
@@ -357,6 +367,8 @@ pub(crate) fn run_as_modprobe(arguments: &[String]) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
 
     #[test]

@@ -3,7 +3,6 @@
 mod error;
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -90,7 +89,7 @@ pub(crate) fn obtain(
                 end.min(now.after(TICK))
             }
         };
-        let next_log = wait.log_if_due(search.waiting_for());
+        let next_log = wait.log_if_due(|| search.waiting_for());
         let clients = search
             .attempts
             .values_mut()
@@ -366,7 +365,7 @@ impl LeaseSearch<'_> {
     }
 
     /// What the search is waiting for, for the log.
-    fn waiting_for(&self) -> impl Display {
+    fn waiting_for(&self) -> String {
         let names = |carrier: bool| {
             let attempts = self
                 .attempts

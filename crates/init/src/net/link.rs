@@ -1,26 +1,31 @@
 //! The NICs of the machine: loads their drivers and sets their links up.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
-use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
-use std::thread;
 use std::time::Duration;
 
 use netroot_net::Mac;
 use netroot_proto::cmdline::{NetworkPlan, UdevNaming};
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{Dir, Mode, OFlags};
 
 use crate::clock::{Moment, Wait, timespec};
 use crate::console::{self, Level, debug, info, warn};
 use crate::error_chain::causes;
 use crate::modules::Loader;
+use crate::net::by_index::ByIndex;
 use crate::net::netlink::{Link, NetlinkError, RouteSocket, Uevent, UeventSocket};
 use crate::net::nic::Nic;
 use crate::net::udev_names::{self, UdevName};
 use crate::net::virtual_links::VirtualLinks;
+use crate::threads;
 
+/// The stack of a thread that sets a link up, in bytes.
+const STACK: usize = 128 << 10;
 /// Timeout for the first NIC to appear, unless `rd.net.timeout.iflink=` sets it: USB adapters and firmware are slow.
 const FIRST_NIC_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -31,7 +36,7 @@ pub(crate) struct Nics {
     link_events: RouteSocket,
     links: BTreeMap<u32, Link>,
     /// NICs that were announced and set up.
-    announced: HashSet<u32>,
+    announced: ByIndex<()>,
     /// Which of udev's names count: none where nobody asks for one. To find them takes a hundred files of sysfs.
     udev_naming: UdevNaming,
     /// The names that udev would give the NICs.
@@ -39,7 +44,7 @@ pub(crate) struct Nics {
     /// The bonds, VLANs and bridges over them.
     virtual_links: VirtualLinks,
     /// NICs that are not set up yet because a bond needs them down.
-    held_back: HashSet<u32>,
+    held_back: ByIndex<()>,
     /// A link was renamed: what was read before is out of date.
     stale: bool,
     /// Timeout for the first NIC to appear.
@@ -67,11 +72,7 @@ pub(crate) fn bring_up(nics: &mut Nics) -> Result<(), LinkError> {
     let deadline = Moment::now().after(nics.first_nic_timeout);
     loop {
         nics.update();
-        let missing = nics
-            .virtual_links
-            .incomplete()
-            .map(|(name, origin)| format!("the links of {name} ({origin})"));
-        if missing.is_none() && nics.iter().next().is_some() {
+        if nics.virtual_links.incomplete().is_none() && nics.iter().next().is_some() {
             return Ok(());
         }
         if deadline.remaining().is_zero() {
@@ -84,8 +85,10 @@ pub(crate) fn bring_up(nics: &mut Nics) -> Result<(), LinkError> {
                 waited: nics.first_nic_timeout,
             });
         }
-        let what = missing.unwrap_or_else(|| "a network card to appear".to_owned());
-        let next_log = wait.log_if_due(what);
+        let next_log = wait.log_if_due(|| match nics.virtual_links.incomplete() {
+            Some((name, origin)) => format!("the links of {name} ({origin})"),
+            None => "a network card to appear".to_owned(),
+        });
         nics.sleep_until(next_log.min(deadline), &[]);
     }
 }
@@ -100,11 +103,11 @@ impl Nics {
             uevents,
             link_events,
             links: BTreeMap::new(),
-            announced: HashSet::new(),
+            announced: ByIndex::new(),
             udev_naming: udev_naming(network),
             udev_names: Vec::new(),
             virtual_links: VirtualLinks::new(network),
-            held_back: HashSet::new(),
+            held_back: ByIndex::new(),
             stale: false,
             first_nic_timeout: first_nic_timeout(network),
         };
@@ -129,7 +132,7 @@ impl Nics {
                 .reapply_name_and_address(&mut link, &udev_names);
             self.keep_udev_names(link.index, udev_names);
             if !link.up {
-                self.held_back.insert(link.index);
+                self.held_back.insert(link.index, ());
             }
         }
         self.release_held();
@@ -201,8 +204,8 @@ impl Nics {
     /// Sets up the NICs that were held back for a device that cannot be created.
     fn release_held(&mut self) {
         let (links, virtual_links) = (&self.links, &self.virtual_links);
-        self.held_back.retain(|index| {
-            let Some(link) = links.get(index) else {
+        self.held_back.retain(|index, ()| {
+            let Some(link) = links.get(&index) else {
                 return false;
             };
             let stays = virtual_links.manages(link);
@@ -215,13 +218,13 @@ impl Nics {
 
     /// Processes the kernel's events. Returns whether a NIC gained a carrier.
     pub(crate) fn carrier_appeared(&mut self) -> bool {
-        let carriers = |nics: &Self| -> HashSet<u32> {
+        let carriers = |nics: &Self| -> Vec<u32> {
             let there = nics.iter().filter(|nic| nic.carrier);
             there.map(|nic| nic.index).collect()
         };
         let before = carriers(self);
         self.update();
-        !carriers(self).is_subset(&before)
+        carriers(self).iter().any(|index| !before.contains(index))
     }
 
     /// Sleeps until the kernel has events, one of `others` is readable, or the moment has come.
@@ -276,7 +279,7 @@ impl Nics {
     /// A link disappeared.
     fn forget(&mut self, index: u32) {
         let link = self.links.remove(&index);
-        if self.announced.remove(&index)
+        if self.announced.remove(index).is_some()
             && let Some(link) = link
         {
             info!("{}: gone", link.name);
@@ -290,7 +293,7 @@ impl Nics {
             return self.forget(link.index);
         }
         if link.loopback || link.mac.is_none() {
-            if link.loopback && self.announced.insert(link.index) {
+            if link.loopback && self.announced.insert(link.index, ()) {
                 set_up(link);
             }
             return;
@@ -300,7 +303,7 @@ impl Nics {
             .get(&link.index)
             .is_some_and(|l| l.carrier && l.up);
         let has_carrier = link.carrier && link.up;
-        if self.announced.insert(link.index) {
+        if self.announced.insert(link.index, ()) {
             let udev_names = udev_names::of(&link.name, self.udev_naming);
             self.stale |= self
                 .virtual_links
@@ -317,7 +320,7 @@ impl Nics {
             match link.up {
                 true => {}
                 false if self.virtual_links.manages(&link) => {
-                    self.held_back.insert(link.index);
+                    self.held_back.insert(link.index, ());
                 }
                 false => set_up(link.clone()),
             }
@@ -353,7 +356,7 @@ fn set_up(link: Link) {
             warn!("{}: {e}: {}", link.name, causes(&e));
         }
     };
-    if let Err(e) = thread::Builder::new().stack_size(128 << 10).spawn(work) {
+    if let Err(e) = threads::start(STACK, work) {
         warn!("cannot start a thread to set a link up: {e}");
     }
 }
@@ -369,17 +372,31 @@ pub(crate) fn driver(name: &str) -> Option<String> {
 
 /// The modalias of every device on every bus.
 fn modaliases(buses: &Path) -> Vec<String> {
-    let entries = |path: &Path| -> Vec<std::path::PathBuf> {
-        let found: io::Result<Vec<_>> =
-            fs::read_dir(path).map(|all| all.flatten().map(|entry| entry.path()).collect());
-        found.unwrap_or_default()
+    let mut found = Vec::new();
+    for bus in names(buses) {
+        let devices = buses.join(bus).join("devices");
+        for device in names(&devices) {
+            let path = devices.join(device).join("modalias");
+            let modalias = fs::read_to_string(path).unwrap_or_default();
+            let modalias = modalias.trim_end();
+            if !modalias.is_empty() {
+                found.push(modalias.to_owned());
+            }
+        }
+    }
+    found
+}
+
+/// The names in a directory; none if it cannot be listed.
+fn names(directory: &Path) -> Vec<OsString> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let listing = rustix::fs::open(directory, flags, Mode::empty()).and_then(Dir::new);
+    let Ok(listing) = listing else {
+        return Vec::new();
     };
-    let devices = entries(buses)
-        .into_iter()
-        .flat_map(|bus| entries(&bus.join("devices")));
-    devices
-        .filter_map(|device| fs::read_to_string(device.join("modalias")).ok())
-        .map(|modalias| modalias.trim_end().to_owned())
-        .filter(|modalias| !modalias.is_empty())
-        .collect()
+    let names = listing
+        .flatten()
+        .map(|entry| entry.file_name().to_bytes().to_vec());
+    let names = names.filter(|name| !matches!(name.as_slice(), b"." | b".."));
+    names.map(OsString::from_vec).collect()
 }

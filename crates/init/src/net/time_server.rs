@@ -5,7 +5,6 @@
 
 use std::io;
 use std::net::{IpAddr, UdpSocket};
-use std::thread;
 use std::time::Duration;
 
 use netroot_net::unspecified;
@@ -15,12 +14,15 @@ use rustix::time::{ClockId, clock_gettime, clock_settime};
 use crate::clock::{Moment, timespec};
 use crate::console::{debug, info, warn};
 use crate::net::address::Address;
+use crate::threads;
 
 /// A clock before this is certainly wrong: 1 January 2025, which is older than this program. In seconds since 1970.
 const EARLIEST: i64 = 1_735_689_600;
 /// The timeout of a request, and how often each server is asked: there is time for that while the root is mounted.
 const TIMEOUT: Duration = Duration::from_secs(1);
 const TRIES: u32 = 2;
+/// The stack of the thread that asks, in bytes.
+const STACK: usize = 64 << 10;
 /// The most servers that are asked, one after the other.
 const MAX_SERVERS: usize = 4;
 
@@ -30,8 +32,7 @@ pub(crate) fn set_clock(address: &Address) {
         return;
     }
     let servers: Vec<IpAddr> = address.ntp.iter().take(MAX_SERVERS).copied().collect();
-    let thread = thread::Builder::new().stack_size(64 << 10);
-    if let Err(e) = thread.spawn(move || ask_all(&servers)) {
+    if let Err(e) = threads::start(STACK, move || ask_all(&servers)) {
         debug!("cannot start a thread to ask for the time: {e}");
     }
 }
@@ -85,6 +86,8 @@ fn set(server: IpAddr, time: Duration) {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
 
     /// A local server that sends `first` and then the correct answer to each request. Returns its port.

@@ -8,7 +8,7 @@ mod change;
 mod device;
 mod requests;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 
 use netroot_net::Mac;
 use netroot_proto::cmdline::{IpRequest, NetworkPlan, NicSelector, Origin};
@@ -18,6 +18,7 @@ use self::requests::{attach_port, create_device, rename_if_free, rename_link, ta
 use crate::console::{debug, info, warn};
 use crate::error_chain::causes;
 use crate::modules::{Loaded, Loader};
+use crate::net::by_index::ByIndex;
 use crate::net::netlink::{Link, RouteSocket};
 use crate::net::udev_names::UdevName;
 
@@ -50,13 +51,13 @@ pub(crate) struct VirtualLinks {
     network: NetworkPlan,
     devices: Vec<Device>,
     /// The ports, each with its master, by index.
-    ports: HashMap<u32, u32>,
+    ports: ByIndex<u32>,
     /// Ports that the kernel refused.
-    refused: HashSet<u32>,
+    refused: ByIndex<()>,
     /// The original addresses of the NICs: a bond changes those of its ports.
-    original_macs: HashMap<u32, Mac>,
+    original_macs: ByIndex<Mac>,
     /// The names of renamed NICs before that.
-    original_names: HashMap<u32, String>,
+    original_names: ByIndex<String>,
 }
 
 impl VirtualLinks {
@@ -85,10 +86,10 @@ impl VirtualLinks {
         VirtualLinks {
             devices: bonds.chain(vlans).chain(bridges).collect(),
             network: network.clone(),
-            ports: HashMap::new(),
-            refused: HashSet::new(),
-            original_macs: HashMap::new(),
-            original_names: HashMap::new(),
+            ports: ByIndex::new(),
+            refused: ByIndex::new(),
+            original_macs: ByIndex::new(),
+            original_names: ByIndex::new(),
         }
     }
 
@@ -113,7 +114,7 @@ impl VirtualLinks {
                 Ok(()) => {
                     info!("{}: now {name} ({})", link.name, rename.origin);
                     let before = std::mem::replace(&mut link.name, name.clone());
-                    self.original_names.entry(link.index).or_insert(before);
+                    remember(&mut self.original_names, link.index, before);
                 }
                 Err(e) => warn!("{}: {e}: {}", rename.origin, causes(&e)),
             }
@@ -148,7 +149,7 @@ impl VirtualLinks {
             link.name
         );
         let before = std::mem::replace(&mut link.name, given.to_owned());
-        self.original_names.entry(link.index).or_insert(before);
+        remember(&mut self.original_names, link.index, before);
         link.up = false;
         true
     }
@@ -176,7 +177,7 @@ impl VirtualLinks {
     /// `ip=<if>:dhcp:<mtu>:<address>`.
     fn apply_link_address(&self, link: &mut Link) -> bool {
         let mut requests = self.network.addressing.iter();
-        let original = self.original_macs.get(&link.index);
+        let original = self.original_macs.get(link.index);
         let is_about = |r: &&IpRequest| match &r.device {
             Some(NicSelector::Address(mac)) => Some(mac) == original,
             Some(device) => device.is_name(&link.name),
@@ -200,13 +201,13 @@ impl VirtualLinks {
 
     /// Whether a link is set up here instead of as soon as it appears: a bond accepts no port that is up.
     pub(crate) fn manages(&self, link: &Link) -> bool {
-        self.ports.contains_key(&link.index)
+        self.ports.contains(link.index)
             || self.devices.iter().any(|device| {
                 device.state != State::Failed
                     && (device.name == link.name
                         || (matches!(device.what, DeviceKind::Bond(_))
                             && device.lower().contains(&link.name)
-                            && !self.refused.contains(&link.index)))
+                            && !self.refused.contains(link.index)))
             })
     }
 
@@ -228,7 +229,7 @@ impl VirtualLinks {
                 && match device.what {
                     DeviceKind::Vlan(_) => !named(),
                     DeviceKind::Bond(_) | DeviceKind::Bridge(_) => {
-                        !self.refused.contains(&link.index)
+                        !self.refused.contains(link.index)
                     }
                 }
         })
@@ -236,12 +237,12 @@ impl VirtualLinks {
 
     /// The address that a NIC had when it appeared.
     pub(crate) fn original_mac(&self, index: u32) -> Option<Mac> {
-        self.original_macs.get(&index).copied()
+        self.original_macs.get(index).copied()
     }
 
     /// The address of the topmost device (bond, VLAN, bridge) over the NIC whose original address is `mac`.
     pub(crate) fn top_mac(&self, mac: Mac, links: &Links) -> Mac {
-        let is_original = |link: &&Link| self.original_macs.get(&link.index) == Some(&mac);
+        let is_original = |link: &&Link| self.original_macs.get(link.index) == Some(&mac);
         // The NIC comes before the devices over it, which may have inherited its address.
         let Some(mut top) = links.values().find(is_original) else {
             return mac;
@@ -290,10 +291,10 @@ impl VirtualLinks {
     /// A link disappeared.
     pub(crate) fn forget(&mut self, index: u32) {
         self.ports
-            .retain(|port, master| *port != index && *master != index);
-        self.refused.remove(&index);
-        self.original_macs.remove(&index);
-        self.original_names.remove(&index);
+            .retain(|port, master| port != index && *master != index);
+        self.refused.remove(index);
+        self.original_macs.remove(index);
+        self.original_names.remove(index);
         for device in &mut self.devices {
             if device.state == State::Created(index) {
                 device.state = State::Wanted;
@@ -341,8 +342,7 @@ impl VirtualLinks {
                     }
                     (State::Created(master), _) => lower
                         .find(|link| {
-                            !self.ports.contains_key(&link.index)
-                                && !self.refused.contains(&link.index)
+                            !self.ports.contains(link.index) && !self.refused.contains(link.index)
                         })
                         .map(|link| Action::Attach {
                             device,
@@ -398,9 +398,16 @@ impl VirtualLinks {
             }
             Err(e) => {
                 warn!("{}: {}: {e}: {}", device.origin, port.name, causes(&e));
-                self.refused.insert(port.index);
+                self.refused.insert(port.index, ());
             }
         }
+    }
+}
+
+/// Remembers the name that a NIC had first.
+fn remember(names: &mut ByIndex<String>, index: u32, name: String) {
+    if !names.contains(index) {
+        names.insert(index, name);
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::thread;
 use std::time::Duration;
 
 use netroot_net::Host;
@@ -13,9 +12,13 @@ use crate::channel::channel;
 use crate::clock::Moment;
 use crate::net::http::{exchange, is_success};
 use crate::net::resolve::Resolver;
+use crate::threads;
 
 /// How much of a response's status line is read: `HTTP/1.1 204` of `HTTP/1.1 204 No Content`.
 const STATUS_LINE: usize = 12;
+
+/// The stack of the thread that uploads, in bytes.
+const STACK: usize = 128 << 10;
 
 /// Why the upload failed.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +58,7 @@ pub(super) fn post(
     let (url, resolver, body) = (url.clone(), resolver.clone(), body.to_owned());
     // DNS has longer timeouts of its own. An abandoned thread ends with the process.
     let work = move || done.send(resolve_and_post(&url, &resolver, &body, deadline));
-    thread::Builder::new().stack_size(128 << 10).spawn(work)?;
+    threads::start(STACK, work)?;
     outcome
         .recv_timeout(timeout)
         .unwrap_or(Err(PostError::Late(timeout)))
@@ -103,6 +106,7 @@ fn post_to(
 mod tests {
     use std::io::{BufRead, Read, Write};
     use std::net::TcpListener;
+    use std::thread;
 
     use netroot_proto::cmdline::BootPlan;
 

@@ -55,6 +55,11 @@ impl Object<'_> {
 
     /// Adds a string member.
     pub(super) fn text(&mut self, name: &str, value: impl Display) {
+        self.displayed(name, &value);
+    }
+
+    /// In one copy for all types.
+    fn displayed(&mut self, name: &str, value: &dyn Display) {
         text(self.name(name), &value.to_string());
     }
 

@@ -17,6 +17,7 @@ use super::http_post::post;
 use super::secure_boot;
 use crate::clock::Moment;
 use crate::net::resolve::Resolver;
+use crate::threads;
 
 /// The name it is started under.
 pub(crate) const NAME: &str = "@netroot-report";
@@ -27,6 +28,8 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long it waits for firmware to tell its variables.
 const FIRMWARE_TIMEOUT: Duration = Duration::from_secs(15);
+/// The stack of the thread that asks firmware, in bytes.
+const STACK: usize = 256 << 10;
 /// The longest report, in bytes.
 const MAX_LENGTH: u64 = 256 << 10;
 
@@ -71,7 +74,9 @@ pub(crate) fn run(arguments: &[String]) -> ExitCode {
 /// Adds what firmware says of Secure Boot, unless it takes too long: nothing limits how long a call to firmware takes.
 fn add_secure_boot(text: &mut String) {
     let (sender, receiver) = mpsc::channel();
-    let read = thread::Builder::new().spawn(move || sender.send(secure_boot::read()));
+    let read = threads::start(STACK, move || {
+        let _ = sender.send(secure_boot::read());
+    });
     match read.map(|_| receiver.recv_timeout(FIRMWARE_TIMEOUT)) {
         Ok(Ok(Ok(state))) => secure_boot::add(text, state.as_ref()),
         Ok(Ok(Err(e))) | Err(e) => log(format_args!("cannot read the state of Secure Boot: {e}")),

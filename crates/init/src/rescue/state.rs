@@ -33,7 +33,7 @@ pub(super) fn of(machine: &Machine) -> Vec<Row> {
     if let Some(address) = &machine.address {
         rows.extend(of_address(address));
     }
-    match report::root(&machine.plan, machine.address.as_ref()) {
+    match report::root(&machine.plan, machine.address.as_deref()) {
         None => {}
         Some(Ok(root)) => {
             let text = format!("{}:{} ({})", root.server, root.path, root.why());

@@ -9,7 +9,6 @@
 //! the path of the init leads through. A listing with attributes (READDIRPLUS) tells all mount points of a directory.
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::thread;
 use std::time::Duration;
 
 use rustix::fs::{AtFlags, Dir, FileType, OFlags, StatxAttributes, StatxFlags};
@@ -17,6 +16,7 @@ use rustix::fs::{AtFlags, Dir, FileType, OFlags, StatxAttributes, StatxFlags};
 use crate::channel::channel;
 use crate::console::{debug, warn};
 use crate::root::in_root;
+use crate::threads;
 
 /// The directories whose entries are looked at, besides those that are found to be another file system.
 const LOOKED_AT: [&str; 9] = [
@@ -25,6 +25,8 @@ const LOOKED_AT: [&str; 9] = [
 /// The most file systems that are looked for.
 const MAX: usize = 64;
 
+/// The stack of the thread that has them mounted, in bytes.
+const STACK: usize = 256 << 10;
 /// How long all of them may take to be mounted. One may be on another server (a referral), which need not answer; the kernel
 /// then waits for minutes.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -38,7 +40,7 @@ pub(crate) fn find(lower: &str, programs: &[String]) -> Vec<String> {
         mount_all(&place, &wanted);
         sender.send(());
     };
-    let started = thread::Builder::new().name("nested".to_owned()).spawn(work);
+    let started = threads::start_named("nested", STACK, work);
     if started.is_err() || receiver.recv_timeout(TIMEOUT).is_err() {
         warn!(
             "file systems of the server below the root are not all mounted after {} s; below the overlay the others are empty",

@@ -3,7 +3,6 @@
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
-use std::thread;
 use std::time::Duration;
 
 use netroot_net::Mac;
@@ -18,6 +17,7 @@ use crate::clock::Moment;
 use crate::console::{debug, warn};
 use crate::net::arp::Arp;
 use crate::net::lease_exchange::LeaseExchange;
+use crate::threads;
 
 /// Frames read at once, so that a flood on one NIC does not keep the others waiting.
 const BURST: usize = 32;
@@ -182,9 +182,8 @@ pub(crate) fn close(clients: Vec<DhcpClient>) {
     if clients.is_empty() {
         return;
     }
-    let closing = thread::Builder::new().stack_size(STACK);
     // Without a thread they are closed here.
-    if let Err(e) = closing.spawn(move || drop(clients)) {
+    if let Err(e) = threads::start(STACK, move || drop(clients)) {
         debug!("cannot start a thread to close sockets: {e}");
     }
 }

@@ -35,18 +35,17 @@ const GRACE: Duration = Duration::from_secs(1);
 /// The most frames that are read in all: other machines may send as well.
 const MOST_FRAMES: usize = 256;
 
-/// Asks for what `address`, which is set, lacks for the root. True if anything was learnt, so that the address has
-/// to be set again.
-pub(crate) fn complete(address: &mut Address, plan: &BootPlan) -> bool {
+/// Asks for what `address`, which is set, lacks for the root. If anything was learnt, returns what is to be set in its
+/// place.
+pub(crate) fn completed(address: &Address, plan: &BootPlan) -> Option<Address> {
     if address.lease.is_some() {
-        return false;
+        return None;
     }
     let IpAddr::V4(own) = address.own() else {
-        return false;
+        return None;
     };
-    let Some(missing) = lacking(address, plan) else {
-        return false;
-    };
+    let missing = lacking(address, plan)?;
+    let mut address = address.clone();
     let name = address.nic.name.clone();
     info!("{name}: the command line does not give {missing}; asking DHCP servers (DHCPINFORM)");
     let inform = Inform {
@@ -59,7 +58,7 @@ pub(crate) fn complete(address: &mut Address, plan: &BootPlan) -> bool {
         Ok(socket) => socket,
         Err(e) => {
             warn!("{name}: {e}: {}", causes(&e));
-            return false;
+            return None;
         }
     };
     // Otherwise the kernel would answer each server that the port is closed (ICMP).
@@ -71,9 +70,9 @@ pub(crate) fn complete(address: &mut Address, plan: &BootPlan) -> bool {
         }
         learnt = true;
         address.learn(lease, &plan.network);
-        lacking(address, plan).is_none()
+        lacking(&address, plan).is_none()
     });
-    match lacking(address, plan) {
+    match lacking(&address, plan) {
         None => {}
         Some(missing) if learnt => warn!("{name}: no DHCP server provides {missing}"),
         Some(missing) => warn!(
@@ -81,7 +80,7 @@ pub(crate) fn complete(address: &mut Address, plan: &BootPlan) -> bool {
             TIMEOUT.as_secs()
         ),
     }
-    learnt
+    learnt.then_some(address)
 }
 
 /// Sends the request and passes on each server's answer, until `enough` returns true or time is up.

@@ -50,12 +50,12 @@ impl VirtualLinks {
         link: &mut Link,
         udev_names: &[UdevName],
     ) -> bool {
-        let Some(first) = self.original_macs.get(&link.index).copied() else {
+        let Some(first) = self.original_macs.get(link.index).copied() else {
             return false;
         };
         let named = |name: &str| self.devices.iter().any(|device| device.name == name);
         // A bond's port has the bond's address.
-        if named(&link.name) || self.ports.contains_key(&link.index) {
+        if named(&link.name) || self.ports.contains(link.index) {
             return false;
         }
         let restored = match self.restore_name_and_address(link, first) {
@@ -82,7 +82,7 @@ impl VirtualLinks {
         let renames = &self.network.renames;
         let wanted =
             renames.iter().any(|r| r.value.address == first) || self.network.asks_for(&link.name);
-        if !wanted && let Some(name) = self.original_names.remove(&link.index) {
+        if !wanted && let Some(name) = self.original_names.remove(link.index) {
             rename_link(link, &name)?;
             info!("{}: now {name} again", link.name);
             (link.name, link.up, changed) = (name, false, true);

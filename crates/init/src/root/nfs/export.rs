@@ -107,23 +107,34 @@ pub(crate) fn find(
 ) -> Result<Vec<Export>, FindError> {
     let machine = identity::of(address.nic.mac);
     let hosts: Vec<Host> = choice.servers().cloned().collect();
-    let several = hosts.len() > 1;
-    let probe = ServerProbe {
-        questions: if several { Questions::All } else { questions },
-        plan: plan.clone(),
-        address: address.clone(),
-        choice,
-        machine,
-    };
+    if let [host] = hosts.as_slice() {
+        let probe = ServerProbe {
+            questions,
+            plan,
+            address,
+            choice: &choice,
+            machine: &machine,
+        };
+        return Ok(vec![probe.probe(host)?]);
+    }
     let what = "the NFS servers to answer";
+    // For threads that may outlast this call.
+    let (plan, address) = (plan.clone(), address.clone());
     let found = ask_all(&hosts, what, move |host| {
+        let probe = ServerProbe {
+            questions: Questions::All,
+            plan: &plan,
+            address: &address,
+            choice: &choice,
+            machine: &machine,
+        };
         let found = probe.probe(host);
         match &found {
-            Err(FindError::Server { fault, .. }) if several => {
+            Err(FindError::Server { fault, .. }) => {
                 warn!("{host} cannot be used: {fault}; {}", fault.advice());
             }
-            Err(error) if several => warn!("{host} cannot be used: {error}"),
-            _ => {}
+            Err(error) => warn!("{host} cannot be used: {error}"),
+            Ok(_) => {}
         }
         found
     });
@@ -137,20 +148,20 @@ pub(crate) fn find(
 }
 
 /// The root that the servers are probed for.
-struct ServerProbe {
-    plan: BootPlan,
-    address: Address,
-    choice: RootChoice,
-    machine: MachineIdentity,
+struct ServerProbe<'a> {
+    plan: &'a BootPlan,
+    address: &'a Address,
+    choice: &'a RootChoice,
+    machine: &'a MachineIdentity,
     questions: Questions,
 }
 
-impl ServerProbe {
+impl ServerProbe<'_> {
     /// Probes one server, at each of its addresses until one is usable.
     fn probe(&self, host: &Host) -> Result<Export, FindError> {
         let addresses = match host {
             Host::Address(address) => vec![*address],
-            Host::Name(name) => Resolver::of(&self.address).resolve(name),
+            Host::Name(name) => Resolver::of(self.address).resolve(name),
         };
         let mut failure = None;
         for address in addresses {
@@ -179,7 +190,7 @@ impl ServerProbe {
             },
             questions: self.questions,
         };
-        let (versions, wanted) = (versions_to_try(options), programs::candidates(&self.plan));
+        let (versions, wanted) = (versions_to_try(options), programs::candidates(self.plan));
         let layered = self.plan.overlay.value != Overlay::Off;
         let offer = ask(&asked, &choice.path, &versions, &wanted, layered).map_err(|fault| {
             FindError::Server {
@@ -205,7 +216,7 @@ impl ServerProbe {
         // If the probe found nothing about the programs, they are looked up in the mounted root.
         if !offer.programs.is_empty() {
             export.init = pick(&wanted, &offer.programs).map_err(|missing| {
-                NoInit::none_of(&self.plan, export.name(), missing, offer.instead.as_ref())
+                NoInit::none_of(self.plan, export.name(), missing, offer.instead.as_ref())
             })?;
         }
         Ok(export)

@@ -1,11 +1,11 @@
 //! Queries several servers of the same root at once.
 
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use crate::channel::{RecvTimeoutError, channel};
 use crate::clock::{Moment, Wait};
+use crate::threads;
 
 /// How long a usable server waits for those listed before it: long enough to retransmit a lost first packet.
 const HEAD_START: Duration = Duration::from_millis(1500);
@@ -26,9 +26,6 @@ where
     T: Send + 'static,
     E: Send + 'static,
 {
-    if let [host] = hosts {
-        return ask(host).map(|answer| vec![answer]).map_err(Some);
-    }
     let ask = Arc::new(ask);
     let (sender, receiver) = channel();
     for (place, host) in hosts.iter().enumerate() {
@@ -36,8 +33,7 @@ where
         let work = move || {
             task_sender.send((place, task(&task_host)));
         };
-        let builder = thread::Builder::new().stack_size(STACK);
-        if builder.spawn(work).is_err() {
+        if threads::start(STACK, work).is_err() {
             sender.send((place, ask(host)));
         }
     }
@@ -46,7 +42,7 @@ where
     let mut wait = Wait::start();
     let mut deadline: Option<Moment> = None;
     while !is_decided(&answers) {
-        let next_log = wait.log_if_due(what);
+        let next_log = wait.log_if_due(|| what.to_owned());
         let until = deadline.map_or(next_log, |deadline| deadline.min(next_log));
         match receiver.recv_timeout(until.remaining()) {
             Ok((place, answer)) => {
@@ -91,6 +87,8 @@ fn is_decided<T, E>(answers: &[Option<Result<T, E>>]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
 
     /// Each host: after how many milliseconds it answers, and whether it is usable.

@@ -3,7 +3,6 @@
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::thread;
 use std::time::Duration;
 
 use netroot_proto::mount::{Access, MountFlags as NfsFlags, MountParameter, MountRequest, Version};
@@ -20,9 +19,12 @@ use crate::clock::{Moment, Wait};
 use crate::console::{debug, warn};
 use crate::root::in_root;
 use crate::root::programs;
+use crate::threads;
 
 /// The longest message of the kernel about a mount (`fs/fs_context.c` formats into a page).
 const KERNEL_MESSAGE: usize = 4096;
+/// The stack of the thread that mounts, in bytes.
+const STACK: usize = 256 << 10;
 /// How much of a program is read, in bytes, to check that it is readable.
 const READ_SIZE: usize = 64 << 10;
 
@@ -52,7 +54,7 @@ pub(crate) fn can_be_abandoned() -> bool {
 /// [can be](can_be_abandoned): this thread attaches the mount, and only if it is ready in time.
 pub(super) fn mount_with_timeout(order: Order, timeout: Duration) -> Result<(), MountError> {
     let (sender, receiver) = channel();
-    let what = format!("the kernel to mount {}", order.request.source);
+    let source = order.request.source.clone();
     let (version, target) = (order.version, order.target.clone());
     let work = move || {
         sender.send(
@@ -60,15 +62,14 @@ pub(super) fn mount_with_timeout(order: Order, timeout: Duration) -> Result<(), 
                 .and_then(|tree| order.verify_readable(tree)),
         );
     };
-    thread::Builder::new()
-        .name("mount".to_owned())
-        .spawn(work)
-        .map_err(MountError::Thread)?;
+    threads::start_named("mount", STACK, work).map_err(MountError::Thread)?;
     let stalled = || MountError::Stalled { version, timeout };
     let deadline = Moment::now().after(timeout);
     let mut wait = Wait::start();
     loop {
-        let next = wait.log_if_due(&what).min(deadline);
+        let next = wait
+            .log_if_due(|| format!("the kernel to mount {source}"))
+            .min(deadline);
         match receiver.recv_timeout(next.remaining()) {
             Ok(Ok(Some(tree))) => {
                 let refused = |errno| MountError::Refused {
