@@ -164,6 +164,9 @@ impl Exports {
                 None => current.push(export),
             }
         }
+        // Two may take each other's directories.
+        let is_current = |old: &Export| current.iter().any(|now| now.identity() == old.identity());
+        replaced.retain(|old| !is_current(&old.export));
         Ok(Self::checked(current, replaced)?)
     }
 
@@ -181,15 +184,10 @@ impl Exports {
 
     /// Whether this client may use any export.
     pub(crate) fn allow(&self, client: IpAddr) -> bool {
-        self.first_allowing(client).is_some()
-    }
-
-    /// An export that this client may use, if there is any.
-    pub(crate) fn first_allowing(&self, client: IpAddr) -> Option<&Export> {
         let replaced = self.replaced.iter().map(|old| &*old.export);
         self.iter()
             .chain(replaced)
-            .find(|export| export.allows(client))
+            .any(|export| export.allows(client))
     }
 
     /// The export that a handle claims to belong to; the signature is not checked.

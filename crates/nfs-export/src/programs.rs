@@ -129,11 +129,11 @@ fn dispatch(
     // MOUNT and the portmapper answer everyone: a client that is not allowed gets its reason from MOUNT.
     let exports = state.exports.now();
     let is_nfs = matches!(call.program, nfs3_types::nfs3::PROGRAM | nfsacl::PROGRAM);
-    let allowing = is_nfs
-        .then(|| exports.first_allowing(client.ip()))
-        .flatten();
+    let allows = |export: &&Export| export.allows(client.ip());
+    let allowing = is_nfs.then(|| exports.iter().find(allows)).flatten();
     let allowing = allowing.map(Export::identity);
-    if is_nfs && call.procedure != 0 && allowing.is_none() {
+    let is_allowed = || allowing.is_some() || exports.allow(client.ip());
+    if is_nfs && call.procedure != 0 && !is_allowed() {
         count(&state.counters.denied);
         rpc::denied(out, call.xid, Denial::Address);
         let why = CallRefusal::Address;

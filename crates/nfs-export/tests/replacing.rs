@@ -274,6 +274,30 @@ fn a_client_that_boots_is_given_what_had_the_name_when_it_was_told_to_mount_it()
 }
 
 #[test]
+fn exports_that_take_each_others_directories_replace_none() {
+    let (_parent, [old, new]) = two();
+    let named = |directory: &Path, name: &str, handles_of: &str| {
+        let options = ExportOptions {
+            names: vec![name.to_owned()],
+            handles_of: Some(handles_of.to_owned()),
+            ..options()
+        };
+        Export::open(directory, options).unwrap()
+    };
+    let running = serve_with(vec![named(&old, "/a", "/a"), named(&new, "/b", "/b")]);
+    let mut client = at(running.server.address(), "/a");
+    let exchange = Exchange {
+        put: vec![named(&new, "/a", "/b"), named(&old, "/b", "/a")],
+        ..Exchange::default()
+    };
+    running.server.exchange(exchange).unwrap();
+    // Each is as the exchange has it, with its list of clients, and not as it was.
+    assert_eq!(running.server.replaced(), []);
+    assert_eq!(who(&mut client), "old");
+    assert_eq!(who(&mut at(running.server.address(), "/a")), "new");
+}
+
+#[test]
 fn only_a_few_replaced_directories_are_kept() {
     let parent = tempfile::tempdir().unwrap();
     let directory = |number: u32| {

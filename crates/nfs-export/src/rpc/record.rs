@@ -158,11 +158,14 @@ impl RecordReader {
         }
     }
 
-    /// Gives its buffer away if nothing is in it, unless it was charged to the client.
+    /// Gives its buffer away if nothing is in it, unless it is longer than that of others.
     pub(crate) fn return_buffer(&mut self, spare: &mut Vec<u8>) {
         if !self.is_within_record() && self.charge.is_none() {
             self.filled = 0..0;
-            *spare = std::mem::take(&mut self.buffer);
+            let buffer = std::mem::take(&mut self.buffer);
+            if buffer.len() <= INITIAL_SIZE {
+                *spare = buffer;
+            }
         }
     }
 
@@ -188,7 +191,7 @@ impl RecordReader {
     }
 }
 
-/// Charges `bytes` of a record to its client, unless every connection has them anyway.
+/// Charges `bytes` of a record to its client, unless every connection may have as many.
 fn charge(
     charge: &mut Option<Charge>,
     budget: &Arc<ByteBudget>,

@@ -1,4 +1,4 @@
-//! Replies to be sent: a few KiB of a connection's own, and more from the shared memory when it is needed.
+//! Replies to be sent: a few KiB that a thread lends its connections, and more from the shared memory when it is needed.
 
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
@@ -30,7 +30,7 @@ pub(crate) struct ReplyBuffer {
 }
 
 impl ReplyBuffer {
-    /// Memory beyond the connection's own is charged to `client`.
+    /// Memory beyond that for short replies is charged to `client`.
     pub(crate) fn new(memory: &Arc<ReplyMemory>, client: IpAddr) -> Self {
         Self {
             own: Vec::new(),

@@ -1,6 +1,6 @@
 //! The memory of long replies, shared by all connections and charged to the clients that they are for.
 //!
-//! A reply occupies memory until its client has read most of it. A connection has a few KiB of its own; for more it
+//! A reply occupies memory until its client has read most of it. For more than a few KiB a connection
 //! takes a block from here until the reply is sent. A client that cannot have one gets a shorter READ or listing.
 
 use std::net::IpAddr;

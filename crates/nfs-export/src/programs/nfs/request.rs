@@ -20,7 +20,7 @@ use crate::tree::{Tree, Unresolved, status};
 pub(crate) struct Request<'a> {
     pub(crate) state: &'a ServerState,
     pub(crate) exports: Arc<Exports>,
-    /// The identity of an export that is known to allow this client: mostly there is one, which is not asked twice.
+    /// The identity of a current export that is known to allow this client: mostly there is one, which is not asked twice.
     pub(crate) allowing: Option<u32>,
     pub(crate) client: IpAddr,
     pub(crate) credentials: Credentials,
