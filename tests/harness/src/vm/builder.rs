@@ -327,12 +327,12 @@ impl<'net> VmBuilder<'net> {
             argv.extend(["-initrd".into(), initrd.display().to_string()]);
             argv.extend(["-append".into(), command_line.clone()]);
         }
+        let snapshot = self.snapshot(accel, &argv)?;
+        let begun = snapshot.as_ref().filter(|(snapshot, _)| snapshot.exists());
+        argv.extend(begun.iter().flat_map(|(snapshot, _)| snapshot.arguments()));
         let control = self.net.logs().join(format!("{}-qmp", self.name));
         let socket = format!("unix:{},server=on,wait=off", control.display());
         argv.extend(["-qmp".into(), socket]);
-        let snapshot = self.snapshot(accel)?;
-        let begun = snapshot.as_ref().filter(|(snapshot, _)| snapshot.exists());
-        argv.extend(begun.iter().flat_map(|(snapshot, _)| snapshot.arguments()));
         let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
         let sent = |tap: &Tap| self.net.sent_from(tap);
         let before = snapshot.as_ref().map(|(_, tap)| sent(tap)).transpose()?;
@@ -341,12 +341,13 @@ impl<'net> VmBuilder<'net> {
             (Some((snapshot, _)), _) => snapshot.go_on(&control)?,
             (None, Some((snapshot, tap))) => {
                 let has_sent = || Ok(Some(sent(tap)?) != before);
-                snapshot.take(&program, &control, has_sent)?;
+                snapshot.take(&program, &control, &has_sent)?;
             }
             (None, None) => {}
         }
         Ok(Vm {
             program,
+            has_quick_firmware: begun.is_some(),
             nics: self.nics,
             _tpm: tpm,
             control,
@@ -356,33 +357,34 @@ impl<'net> VmBuilder<'net> {
 }
 
 impl VmBuilder<'_> {
-    /// Where firmware's start is kept for machines like this one, and the cable of its card. For machines with more that
-    /// firmware looks at, there is none.
-    fn snapshot(&self, accel: Accel) -> Result<Option<(Snapshot, &Tap)>> {
-        let files = self.firmware.edk2(self.processor)?;
-        let (Some((code, variables)), [nic], Accel::Tcg) = (files, self.nics.as_slice(), accel)
-        else {
-            return Ok(None);
-        };
+    /// Where firmware's start is kept for machines with these arguments, and the cable of its card. For machines with more than one
+    /// card, and with what a state does not have, there is none.
+    fn snapshot(&self, accel: Accel, argv: &[String]) -> Result<Option<(Snapshot, &Tap)>> {
         let is_plain = self.quick_firmware
+            && accel == Accel::Tcg
             && self.processor == Processor::X86_64
             && self.kernel.is_none()
             && self.hardware.is_empty()
             && self.clock.is_none()
             && !self.counted
             && !self.has_tpm;
+        let [nic] = self.nics.as_slice() else {
+            return Ok(None);
+        };
         let Some(tap) = nic.tap().filter(|_| is_plain) else {
             return Ok(None);
         };
-        let mut words = vec![
-            self.processor.machine().to_owned(),
-            accel.model(self.processor).to_owned(),
-            format!("{:?} {} MiB", self.firmware, self.memory_mib),
-            format!("{:?} {} {:?}", self.uuid, self.only_ipv4, self.variables),
-        ];
-        // All but the cable.
-        words.extend(nic.arguments(0, self.processor).into_iter().skip(2));
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let Some((code, variables)) = self.firmware.edk2(self.processor)? else {
+            return Ok(None);
+        };
+        // The machine's name, and those of its files and its cable, are its own.
+        let files = format!("{}/{}-", self.net.logs().display(), self.name);
+        let cable = format!("ifname={},", tap.0);
+        let words = argv.iter().filter(|word| **word != self.name);
+        let mut words: Vec<String> = words
+            .map(|word| word.replace(&files, "").replace(&cable, ""))
+            .collect();
+        words.push(format!("{:?}", self.variables));
         let emulator = self.processor.emulator();
         let snapshot = Snapshot::of(&words, emulator, &[code, variables])?;
         Ok(Some((snapshot, tap)))

@@ -22,6 +22,7 @@ pub(super) const COUNTED: &str = "memory-backend-memfd";
 #[derive(Debug)]
 pub struct Vm {
     pub(super) program: Program,
+    pub(super) has_quick_firmware: bool,
     pub(super) nics: Vec<Nic>,
     /// It ends after the machine.
     pub(super) _tpm: Option<Tpm>,
@@ -41,6 +42,12 @@ impl Vm {
     /// When it has ended.
     pub fn pid(&self) -> Result<i32> {
         Ok(self.program.pid()?.as_raw())
+    }
+
+    /// Whether its firmware began where that of an earlier machine was
+    /// ([`VmBuilder::quick_firmware`](super::VmBuilder::quick_firmware)).
+    pub fn has_quick_firmware(&self) -> bool {
+        self.has_quick_firmware
     }
 
     /// The file that the console is logged to.
