@@ -41,6 +41,7 @@ until (exec 3<>/dev/tcp/10.77.0.1/7777) 2> /dev/null; do
     done < <(ip -4 -o addr show dev eth0)
     size=gone
     for process in /proc/[0-9]*; do
+        name=
         read -r name < "$process/cmdline"
         case $name in @netroot-renew*) ;; *) continue ;; esac
         size=0
@@ -136,7 +137,10 @@ impl Machine {
             );
             let size = reading.rsplit_once("renewer=").map_or("", |(_, size)| size);
             let kib: u32 = size.parse().with_context(|| format!("{name}: {reading}"))?;
-            ensure!(kib <= 1024, "{name}: the renewer takes {kib} KiB");
+            ensure!(
+                (1..=1024).contains(&kib),
+                "{name}: the renewer takes {kib} KiB"
+            );
         }
         self.check_log(&words.join("\n"))?;
         self.vm.wait_for(
