@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub(super) type Wanted = (&'static str, u64);
 
 /// Loads `files` over one connection from each of `machines` addresses behind `first`, all from the same moment on, and
-/// returns how long each took.
+/// returns how long after that each had them: machines of the same processor begin one after the other.
 ///
 /// # Errors
 /// When one of them does not get all of a file.
@@ -33,23 +33,24 @@ pub(super) fn load(
     machines: u32,
     files: &[Wanted],
 ) -> Result<Vec<Duration>> {
-    let ready = Barrier::new(usize::try_from(machines)?);
+    let ready = Barrier::new(usize::try_from(machines)? + 1);
     std::thread::scope(|scope| {
         let machine = |number| {
             let from = Ipv4Addr::from_bits(first.to_bits() + number);
             let (ready, server) = (&ready, server);
             let work = move || {
                 ready.wait();
-                let began = Instant::now();
                 fetch(server, from, files).with_context(|| from.to_string())?;
-                Ok(began.elapsed())
+                Ok(Instant::now())
             };
             Ok(Builder::new().stack_size(STACK).spawn_scoped(scope, work)?)
         };
-        let threads: Vec<ScopedJoinHandle<'_, Result<Duration>>> =
+        let threads: Vec<ScopedJoinHandle<'_, Result<Instant>>> =
             (0..machines).map(machine).collect::<Result<_>>()?;
+        let began = Instant::now();
+        ready.wait();
         let ends = threads.into_iter().map(|thread| match thread.join() {
-            Ok(took) => took,
+            Ok(ended) => Ok(ended?.duration_since(began)),
             Err(panic) => std::panic::resume_unwind(panic),
         });
         ends.collect()
