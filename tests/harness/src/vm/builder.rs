@@ -109,7 +109,7 @@ impl<'net> VmBuilder<'net> {
         self
     }
 
-    /// Has UEFI firmware begin where that of an earlier machine of the same shape was about to try its boot options, if the
+    /// Has UEFI firmware begin where that of an earlier machine with the same hardware was about to try its boot options, if the
     /// processor is emulated. For tests of what comes after it. Variables that are changed after this undo it.
     #[must_use]
     pub fn quick_firmware(mut self) -> Self {
