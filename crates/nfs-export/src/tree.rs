@@ -19,6 +19,7 @@ mod name_index;
 pub(crate) mod node;
 mod part;
 mod places;
+pub(crate) mod read_order;
 pub(crate) mod root_dir;
 pub(crate) mod sorted_entries;
 pub(crate) mod status;

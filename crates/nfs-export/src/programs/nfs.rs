@@ -9,6 +9,8 @@ mod read_only;
 mod readdir;
 mod recorded;
 pub(super) mod request;
+#[cfg(test)]
+mod test_calls;
 
 use nfs3_types::nfs3::{
     ACCESS3res, ACCESS3resfail, ACCESS3resok, COMMIT3resok, FSF3_HOMOGENEOUS, FSF3_LINK,

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FileType, Stat};
 use rustix::io::Errno;
 
+use crate::tree::read_order::ReadOrder;
+
 /// What a handle refers to.
 #[derive(Debug)]
 pub(crate) enum Node {
@@ -65,6 +67,7 @@ pub(crate) fn is_unchanged(one: &Stat, other: &Stat) -> bool {
 pub(crate) struct OpenFile {
     reference: OwnedFd,
     content: OnceLock<OwnedFd>,
+    order: ReadOrder,
     shown: Shown,
     name: Option<KnownName>,
     /// For directories, and files that are known by their names: when they were last seen to be in the root.
@@ -93,6 +96,7 @@ impl OpenFile {
         Self {
             reference,
             content: OnceLock::new(),
+            order: ReadOrder::default(),
             shown,
             name,
             checked: check.then(|| LastCheck {
@@ -126,6 +130,11 @@ impl OpenFile {
 
     pub(crate) fn reference(&self) -> BorrowedFd<'_> {
         self.reference.as_fd()
+    }
+
+    /// The READs of its content.
+    pub(crate) fn order(&self) -> &ReadOrder {
+        &self.order
     }
 
     /// The descriptor to read from, opened by `open` the first time. For regular files only: opening a FIFO would

@@ -49,74 +49,14 @@ fn used(call: &Answered<'_>) -> Result<Option<(Vec<u8>, Used)>, Malformed> {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
-    use std::collections::BTreeSet;
     use std::fs;
-    use std::net::{IpAddr, Ipv4Addr};
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::time::Duration;
 
     use super::*;
-    use crate::address_list::AddressList;
-    use crate::export::{Export, ExportOptions};
-    use crate::exports::Exports;
-    use crate::hidden_paths::HiddenPaths;
-    use crate::programs::nfs::request::Request;
-    use crate::programs::procedure::IoMode;
-    use crate::rpc::credentials::Credentials;
-    use crate::rpc::decode::Decoder;
-    use crate::rpc::reply_buffer::ReplyBuffer;
-    use crate::server_state::{Ports, ServerState};
-    use crate::tree::handle_key::HandleKey;
-    use crate::tree::submounts::Submounts;
+    use crate::programs::nfs::test_calls::{call, opaque, serving};
+    use crate::server_state::ServerState;
     use crate::used_files::UsedFile;
-
-    const MACHINE: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 7));
-
-    /// A server with a root that hides `/secret`, which a machine has mounted.
-    fn serving(root: &std::path::Path) -> ServerState {
-        let options = ExportOptions {
-            names: vec!["/debian".to_owned()],
-            allowed: AddressList::everyone(),
-            key: HandleKey::from_bytes([7; 16]),
-            hidden: HiddenPaths::new(["/secret".parse().unwrap()]),
-            submounts: Submounts::default(),
-            original: None,
-            handles_of: None,
-            earlier: Vec::new(),
-        };
-        let exports = Exports::new(vec![Export::open(root, options).unwrap()]);
-        let state = ServerState::new(exports.ok().unwrap(), Ports::default(), Box::new(|_| ()));
-        state.watched.want(BTreeSet::from(["/debian".to_owned()]));
-        state.watched.mounted(MACHINE, "/debian", Instant::now());
-        state
-    }
-
-    fn opaque(bytes: &[u8]) -> Vec<u8> {
-        let mut opaque = u32::try_from(bytes.len()).unwrap().to_be_bytes().to_vec();
-        opaque.extend(bytes);
-        opaque.resize(opaque.len().next_multiple_of(4), 0);
-        opaque
-    }
-
-    /// Makes a call as a user; returns the reply, with the status at its beginning.
-    fn call(state: &ServerState, procedure: u32, arguments: &[Vec<u8>]) -> Vec<u8> {
-        let request = Request {
-            state,
-            exports: state.exports.now(),
-            allowing: None,
-            client: MACHINE,
-            credentials: Credentials::user(7, 7, &[]),
-            io_mode: IoMode::Blocking,
-            useful: Cell::new(false),
-        };
-        let mut out = ReplyBuffer::new(&state.replies, MACHINE);
-        let arguments = arguments.concat();
-        let arguments = Decoder::new(&arguments);
-        let answered = crate::programs::nfs::answer(&request, procedure, arguments, &mut out);
-        assert!(answered.is_ok());
-        out.as_bytes().to_vec()
-    }
 
     /// Looks a name up; returns its handle as an argument.
     fn find(state: &ServerState, directory: &[u8], name: &str) -> Vec<u8> {
