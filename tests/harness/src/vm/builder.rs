@@ -21,13 +21,14 @@ use crate::transcript::Echo;
 pub const KERNEL_PARAMETERS: &str = Processor::X86_64.kernel_parameters();
 
 /// What else a kernel is given for tests of what comes after it: it does not test its own ciphers, makes no files for tracing,
-/// neither of itself nor of each module, and does not clear memory that it hands out. And systemd waits for five minutes, not
-/// for 90 s, until a unit has started or there is a device (from 253 on these are two parameters): an emulated machine on a
-/// busy host may take so long to find its serial line, and there is no login prompt then. It loads no modules for disks and
-/// screens, which no machine here has.
+/// neither of itself nor of each module, does not clear memory that it hands out, and leaves the prefixes of instructions
+/// that lock memory, which it else removes one by one where there is one processor (a tenth of its start, emulated). And
+/// systemd waits for five minutes, not for 90 s, until a unit has started or there is a device (from 253 on these are two
+/// parameters): an emulated machine on a busy host may take so long to find its serial line, and there is no login prompt
+/// then. It loads no modules for disks and screens, which no machine here has.
 macro_rules! quick {
     () => {
-        "cryptomgr.notests initcall_blacklist=tracer_init_tracefs init_on_alloc=0 \
+        "cryptomgr.notests noreplace-smp initcall_blacklist=tracer_init_tracefs init_on_alloc=0 \
          systemd.default_timeout_start_sec=300 systemd.default_device_timeout_sec=300 \
          systemd.mask=modprobe@dm_mod.service systemd.mask=modprobe@drm.service systemd.mask=modprobe@loop.service"
     };
