@@ -1,12 +1,13 @@
 //! The tests that need root, each in a process of its own with a log of its own.
 //!
 //! Some only translate a machine's instructions, others only wait. So it is not a number that says how many run at a time,
-//! but the processors: the next one starts when they are idle. The logs of failed tests are printed at the end. The kernel
+//! but the processors: one more runs while they are idle. The logs of failed tests are printed at the end. The kernel
 //! kills the tests when this process ends, however that happens. What each costs of the processors is counted by a control
 //! group of its own, which is also the end of whatever it left running.
 
 mod costs;
 mod kernels;
+mod lanes;
 mod one_test;
 mod order;
 mod processors;
@@ -24,9 +25,10 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use netroot_harness::{Accel, paths};
 
 pub(crate) use self::kernels::{Row, table};
-use self::one_test::{Done, Test};
+use self::lanes::Lanes;
+use self::one_test::{Done, Load, Test};
 pub(crate) use self::processors::Processors;
-use self::processors::available_memory_mib;
+use self::processors::{available_memory_mib, number_of_processors};
 use self::running::Running;
 use crate::build;
 use crate::control_group::ControlGroup;
@@ -34,7 +36,7 @@ use crate::privileges::needs_root;
 use crate::run::output;
 use crate::setup::distribution_kernels::FetchedKernel;
 
-/// The share of idle time at which one more test is started: half of one of two processors.
+/// The share of idle time at which one more test is started that takes little: half of one of two processors.
 const IDLE: f64 = 0.25;
 /// How long the processors are looked at. A test that has been started shows within it.
 const LOOK: Duration = Duration::from_secs(2);
@@ -276,20 +278,23 @@ fn run_all(
     let (sender, receiver) = channel();
     let (mut running, mut all) = (Running::default(), Vec::new());
     let mut processors = Processors::now();
+    let mut lanes = Lanes::new(number_of_processors());
     let (mut idle, mut told) = (false, Instant::now());
     while !tests.is_empty() || running.all() > 0 {
         let (memory, now) = (available_memory_mib().unwrap_or(u64::MAX), Instant::now());
         let may_start = |test: &&Test| {
             let is_ready = package.get().is_some() || !test.name.starts_with(OF_THE_PACKAGE);
-            is_ready && running.leave_room_for(test, now, idle, memory)
+            is_ready && running.leave_room_for(test, now, (idle, &lanes), memory)
         };
         match tests.iter().position(|test| may_start(&test)) {
             Some(place) => {
                 let test = tests.remove(place);
                 running.begins(&test, now);
                 start_one(test, logs, accel, package.get().copied(), &sender);
-                // The next one is another look at the processors away.
-                (processors, idle) = (Processors::now(), false);
+                // The next one for which they have to be idle is another look at them away.
+                if idle {
+                    (processors, idle) = (Processors::now(), false);
+                }
             }
             None => {
                 if let Ok(done) = receiver.recv_timeout(LOOK / 4) {
@@ -303,7 +308,9 @@ fn run_all(
                     told = Instant::now();
                 }
                 if processors.since() >= LOOK {
-                    idle = processors.idle() >= IDLE;
+                    let share = processors.idle();
+                    idle = share >= IDLE;
+                    lanes.after_a_look(share, running.with(Load::Machines));
                     processors = Processors::now();
                 }
             }

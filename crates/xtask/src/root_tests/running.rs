@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::lanes::Lanes;
 use super::one_test::{Load, Test};
 use super::processors::number_of_processors;
 
@@ -42,7 +43,7 @@ impl Running {
     }
 
     /// How many there are of a kind.
-    fn with(&self, load: Load) -> usize {
+    pub(super) fn with(&self, load: Load) -> usize {
         let of_kind = self.0.iter().filter(|(test, _)| test.load() == load);
         of_kind.count()
     }
@@ -75,12 +76,13 @@ impl Running {
         MEMORY_OF_ONE_MIB.saturating_mul(u64::try_from(young).unwrap_or(u64::MAX))
     }
 
-    /// Whether `test` may start now: `idle` if the processors have time for one more, and `memory` is free, in MiB.
+    /// Whether `test` may start now: `lanes` are for tests with machines, for the others the processors are `idle`, and
+    /// `memory` is free, in MiB.
     pub(super) fn leave_room_for(
         &self,
         test: &Test,
         now: Instant,
-        idle: bool,
+        (idle, lanes): (bool, &Lanes),
         memory: u64,
     ) -> bool {
         let left = memory.saturating_sub(self.memory_to_come(now));
@@ -88,7 +90,6 @@ impl Running {
         if self.all() > 0 && left < MEMORY_OF_ONE_MIB {
             return false;
         }
-        let idle = idle && left >= MEMORY_MIB;
         let processors = number_of_processors();
         let load = test.load();
         let at_least = match load {
@@ -99,7 +100,11 @@ impl Running {
             Load::Machines => self.with(load) < processors,
             Load::Programs => self.with(load) < PROGRAMS_AT_LEAST,
         };
-        at_least || (idle && self.all() < AT_MOST * processors)
+        let one_more = match load {
+            Load::Waits | Load::Programs => idle,
+            Load::Machines => self.with(load) < lanes.number(),
+        };
+        at_least || (one_more && left >= MEMORY_MIB && self.all() < AT_MOST * processors)
     }
 }
 
@@ -116,6 +121,14 @@ mod tests {
         }
     }
 
+    fn lanes(number: usize) -> Lanes {
+        let mut lanes = Lanes::new(1);
+        for in_use in 1..number {
+            lanes.after_a_look(1.0, in_use);
+        }
+        lanes
+    }
+
     /// So many of each kind, which began at `since`.
     fn running(waiting: usize, others: usize, since: Instant) -> Running {
         let waiting = (0..waiting).map(|number| test(true, &number.to_string()));
@@ -129,15 +142,17 @@ mod tests {
         let later = began + BEGINNING;
         let (waiting, other) = (test(true, "waiting"), test(false, "other"));
         let busy = running(WAITING_THAT_BEGIN - 1, processors, began);
-        assert!(busy.leave_room_for(&waiting, began, false, u64::MAX));
-        assert!(!busy.leave_room_for(&other, began, false, u64::MAX));
-        assert!(busy.leave_room_for(&other, later, true, MEMORY_MIB) || processors == 1);
-        assert!(!busy.leave_room_for(&other, later, true, MEMORY_MIB - 1));
-        assert!(!busy.leave_room_for(&waiting, later, true, MEMORY_OF_ONE_MIB - 1));
-        assert!(Running::default().leave_room_for(&waiting, began, false, 0));
+        let (few, more) = (Lanes::new(processors), lanes(processors + 1));
+        assert!(busy.leave_room_for(&waiting, began, (false, &few), u64::MAX));
+        assert!(!busy.leave_room_for(&other, began, (true, &few), u64::MAX));
+        assert!(busy.leave_room_for(&other, later, (false, &more), MEMORY_MIB));
+        assert!(!busy.leave_room_for(&other, later, (true, &more), MEMORY_MIB - 1));
+        assert!(!busy.leave_room_for(&waiting, later, (true, &few), MEMORY_OF_ONE_MIB - 1));
+        assert!(Running::default().leave_room_for(&waiting, began, (false, &few), 0));
         let full = running(WAITING_THAT_BEGIN, AT_MOST * processors, began);
-        assert!(!full.leave_room_for(&waiting, began, true, u64::MAX));
-        assert!(!full.leave_room_for(&other, later, true, u64::MAX));
+        let many = lanes(2 * AT_MOST * processors);
+        assert!(!full.leave_room_for(&waiting, began, (true, &many), u64::MAX));
+        assert!(!full.leave_room_for(&other, later, (true, &many), u64::MAX));
     }
 
     #[test]
@@ -147,7 +162,7 @@ mod tests {
         let busy = running(WAITING_THAT_BEGIN, number_of_processors(), began);
         let later = began + BEGINNING;
         for (now, may) in [(began, false), (later, true)] {
-            let found = busy.leave_room_for(&one_more, now, false, u64::MAX);
+            let found = busy.leave_room_for(&one_more, now, (false, &lanes(1)), u64::MAX);
             assert_eq!(found, may);
         }
     }
@@ -157,8 +172,9 @@ mod tests {
         let began = Instant::now();
         let (one_more, later) = (test(true, "one more"), began + 2 * BEGINNING);
         let busy = running(WAITING_AT_LEAST, 0, began);
-        assert!(!busy.leave_room_for(&one_more, later, false, u64::MAX));
-        assert!(busy.leave_room_for(&one_more, later, true, u64::MAX));
+        let few = lanes(1);
+        assert!(!busy.leave_room_for(&one_more, later, (false, &few), u64::MAX));
+        assert!(busy.leave_room_for(&one_more, later, (true, &few), u64::MAX));
     }
 
     #[test]
@@ -169,15 +185,17 @@ mod tests {
             ..test(false, name)
         };
         let mut busy = running(WAITING_AT_LEAST, processors, began);
+        let few = lanes(processors);
         for number in 0..PROGRAMS_AT_LEAST {
             let one_more = other(&number.to_string());
-            assert!(busy.leave_room_for(&one_more, began, false, u64::MAX));
+            assert!(busy.leave_room_for(&one_more, began, (false, &few), u64::MAX));
             busy.begins(&one_more, began);
         }
-        assert!(!busy.leave_room_for(&other("one more"), began, false, u64::MAX));
+        assert!(!busy.leave_room_for(&other("one more"), began, (false, &few), u64::MAX));
         // They do not keep machines out.
         busy.0.retain(|(test, _)| test.load() != Load::Machines);
-        assert!(busy.leave_room_for(&test(false, "machine"), began, false, u64::MAX));
+        let machine = test(false, "machine");
+        assert!(busy.leave_room_for(&machine, began, (false, &few), u64::MAX));
     }
 
     #[test]
@@ -187,7 +205,7 @@ mod tests {
         let mut running = Running::default();
         running.begins(&first, began);
         let may = |running: &Running, now, memory| {
-            running.leave_room_for(&test(true, "second"), now, false, memory)
+            running.leave_room_for(&test(true, "second"), now, (false, &lanes(1)), memory)
         };
         assert!(!may(&running, began, 2 * MEMORY_OF_ONE_MIB - 1));
         assert!(may(&running, began, 2 * MEMORY_OF_ONE_MIB));
