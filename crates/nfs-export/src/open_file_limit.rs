@@ -15,8 +15,15 @@ pub(crate) fn files_to_keep_open() -> usize {
     (limit / 8).clamp(32, 4096)
 }
 
-/// Raises this process's limit on open files to its hard limit, but to no more than 32,768, and makes room for many of them.
-/// Call it once before [`Export::open`](crate::Export::open), which sizes its cache by the limit. Returns the new limit.
+/// What the limit on open files is raised to: eight for each file that an export may keep open.
+const WANTED: u64 = 32_768;
+
+/// Raises this process's limit on open files to 32,768, or as far as it may, and makes room for many of them. Call it once before
+/// [`Export::open`](crate::Export::open), which sizes its cache by the limit: a client that uses more files than that, again and
+/// again, has each opened anew. Returns the new limit.
+///
+/// A hard limit that is lower is raised, too, which takes `CAP_SYS_RESOURCE`: it is 4096 for whoever is started by an init that
+/// sets none (the kernel's `INR_OPEN_MAX`).
 pub fn raise_open_file_limit() -> u64 {
     let limit = raise();
     make_room(limit);
@@ -35,17 +42,15 @@ fn make_room(limit: u64) {
 
 fn raise() -> u64 {
     let limit = rustix::process::getrlimit(Resource::Nofile);
-    let current = limit.current.unwrap_or(u64::MAX);
-    let wanted = limit.maximum.unwrap_or(u64::MAX).min(32_768);
-    if wanted <= current {
-        return current;
+    let [current, maximum] = [limit.current, limit.maximum].map(|it| it.unwrap_or(u64::MAX));
+    for wanted in [WANTED, maximum.min(WANTED)] {
+        let raised = Rlimit {
+            current: Some(wanted),
+            maximum: limit.maximum.map(|maximum| maximum.max(wanted)),
+        };
+        if wanted > current && rustix::process::setrlimit(Resource::Nofile, raised).is_ok() {
+            return wanted;
+        }
     }
-    let raised = Rlimit {
-        current: Some(wanted),
-        maximum: limit.maximum,
-    };
-    match rustix::process::setrlimit(Resource::Nofile, raised) {
-        Ok(()) => wanted,
-        Err(_) => current,
-    }
+    current
 }
