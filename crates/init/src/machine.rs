@@ -1,6 +1,5 @@
 //! The state of the machine that persists from one boot attempt to the next.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::rc::Rc;
@@ -12,6 +11,7 @@ use crate::console;
 use crate::early::SavedSysctl;
 use crate::modules::Loader;
 use crate::net::address::Address;
+use crate::net::by_index::ByIndex;
 use crate::net::link::Nics;
 use crate::panic_handler;
 use crate::report::{self, BootReport};
@@ -36,7 +36,7 @@ pub(crate) struct Machine {
     /// The configured address.
     pub(crate) address: Option<Rc<Address>>,
     /// When an attempt with a NIC failed last, by its index.
-    pub(crate) failed: BTreeMap<u32, Moment>,
+    pub(crate) failed: ByIndex<Moment>,
     /// How often another machine claimed the address late.
     pub(crate) conflicts: u32,
     /// The arguments of `/init`, which are passed on to the root's init.

@@ -46,6 +46,7 @@ use crate::early::SavedSysctl;
 use crate::failure::Failure;
 use crate::machine::{Machine, apply_to_program, later_modules};
 use crate::modules::Loader;
+use crate::net::by_index::ByIndex;
 use crate::net::link::Nics;
 use crate::policy::{Failures, Next};
 use crate::report::BootReport;
@@ -186,7 +187,7 @@ fn prepare(started: Moment, arguments: &[OsString]) -> Result<Machine, Failure> 
         loader,
         nics,
         address: None,
-        failed: std::collections::BTreeMap::new(),
+        failed: ByIndex::new(),
         arguments: arguments.to_vec(),
         conflicts: 0,
         saved_sysctls: overcommit.into_iter().chain(modprobe).collect(),

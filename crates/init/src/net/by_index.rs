@@ -63,9 +63,29 @@ impl<T> ByIndex<T> {
         self.0.retain(|(index, value)| is_kept(*index, value));
     }
 
+    /// Takes all values away.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// The indices.
+    pub(crate) fn indices(&self) -> impl Iterator<Item = u32> {
+        self.0.iter().map(|(index, _)| *index)
+    }
+
     /// The values.
     pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
         self.0.iter().map(|(_, value)| value)
+    }
+
+    /// The values, to change them.
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.0.iter_mut().map(|(_, value)| value)
+    }
+
+    /// The values themselves.
+    pub(crate) fn into_values(self) -> impl Iterator<Item = T> {
+        self.0.into_iter().map(|(_, value)| value)
     }
 }
 
@@ -83,5 +103,10 @@ mod tests {
         assert_eq!((names.remove(2), names.remove(2)), (Some("b"), None));
         names.retain(|index, _| index == 3);
         assert!(names.contains(3) && !names.contains(1));
+        names.values_mut().for_each(|name| *name = "d");
+        assert_eq!(names.indices().collect::<Vec<_>>(), [3]);
+        assert_eq!(names.clone().into_values().collect::<Vec<_>>(), ["d"]);
+        names.clear();
+        assert!(!names.contains(3));
     }
 }

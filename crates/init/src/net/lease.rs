@@ -2,7 +2,6 @@
 
 mod error;
 
-use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use crate::console::{info, warn};
 use crate::error_chain::causes;
 use crate::net::address::Address;
 use crate::net::addressing::{Addressing, addressing_of};
+use crate::net::by_index::ByIndex;
 use crate::net::dhcp::client::{self, DhcpClient};
 use crate::net::dhcp::client_identity;
 use crate::net::dhcp::nic_selection::{BOOT_LINK_GRACE, NicState, RootKnown, Selection, select};
@@ -54,11 +54,11 @@ struct NicAttempt {
 pub(crate) fn obtain(
     nics: &mut Nics,
     plan: &BootPlan,
-    failed: &BTreeMap<u32, Moment>,
+    failed: &ByIndex<Moment>,
 ) -> Result<Obtained, LeaseError> {
     let mut search = LeaseSearch {
         plan,
-        attempts: BTreeMap::new(),
+        attempts: ByIndex::new(),
         started: Moment::now(),
         boot_link: None,
         failed,
@@ -110,12 +110,12 @@ pub(crate) fn obtain(
 
 struct LeaseSearch<'a> {
     plan: &'a BootPlan,
-    attempts: BTreeMap<u32, NicAttempt>,
+    attempts: ByIndex<NicAttempt>,
     started: Moment,
     /// The NIC that the firmware booted from, while only that one is allowed.
     boot_link: Option<Mac>,
     /// When a boot attempt with a NIC last failed, by its index.
-    failed: &'a BTreeMap<u32, Moment>,
+    failed: &'a ByIndex<Moment>,
 }
 
 impl LeaseSearch<'_> {
@@ -124,7 +124,7 @@ impl LeaseSearch<'_> {
         let now = Moment::now();
         let there: Vec<Nic> = nics.iter().collect();
         self.attempts
-            .retain(|index, _| there.iter().any(|nic| nic.index == *index));
+            .retain(|index, _| there.iter().any(|nic| nic.index == index));
         if let Some(boot) = self.boot_link
             && now.since(self.started) > BOOT_LINK_GRACE
             && !there.iter().any(|nic| nic.mac == boot)
@@ -135,11 +135,11 @@ impl LeaseSearch<'_> {
         }
         for nic in there {
             let index = nic.index;
-            if !self.attempts.contains_key(&index) {
+            if !self.attempts.contains(index) {
                 let attempt = self.start(nic.clone());
                 self.attempts.insert(index, attempt);
             }
-            let Some(attempt) = self.attempts.get_mut(&index) else {
+            let Some(attempt) = self.attempts.get_mut(index) else {
                 continue;
             };
             let carrier_changed = nic.carrier != attempt.carrier.is_some();
@@ -226,7 +226,7 @@ impl LeaseSearch<'_> {
                     .as_ref()
                     .filter(|_| attempt.carrier.is_some());
                 let usable = usable.filter(|_| self.may_be_chosen(&attempt.nic));
-                let failed = self.failed.get(&attempt.nic.index).copied();
+                let failed = self.failed.get(attempt.nic.index).copied();
                 NicState {
                     arrived: usable.map(|(moment, _)| *moment),
                     root: usable.map_or(RootKnown::None, |(_, address)| {
@@ -398,10 +398,10 @@ impl LeaseSearch<'_> {
 mod tests {
     use super::*;
 
-    fn search<'a>(plan: &'a BootPlan, failed: &'a BTreeMap<u32, Moment>) -> LeaseSearch<'a> {
+    fn search<'a>(plan: &'a BootPlan, failed: &'a ByIndex<Moment>) -> LeaseSearch<'a> {
         let mut search = LeaseSearch {
             plan,
-            attempts: BTreeMap::new(),
+            attempts: ByIndex::new(),
             started: Moment::at(Duration::ZERO),
             boot_link: None,
             failed,
@@ -418,7 +418,7 @@ mod tests {
     #[test]
     fn a_nic_that_is_not_there_is_told_with_all_names_of_those_that_are() {
         let plan = BootPlan::parse("ip=enp9s0:dhcp");
-        let error = search(&plan, &BTreeMap::new())
+        let error = search(&plan, &ByIndex::new())
             .deadline(Moment::at(Duration::from_secs(600)))
             .unwrap_err();
         assert_eq!(
@@ -431,7 +431,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_told_at_once() {
         let plan = BootPlan::parse("ip=10.0.0.300:::24::eth0:off");
-        let error = search(&plan, &BTreeMap::new())
+        let error = search(&plan, &ByIndex::new())
             .deadline(Moment::at(Duration::from_secs(1)))
             .unwrap_err();
         assert_eq!(
@@ -440,13 +440,13 @@ mod tests {
              found \"10.0.0.300\"; no address is taken from it; correct it, or leave the address to DHCP with ip=dhcp"
         );
         let plan = BootPlan::parse("ip=10.0.0.300 ip=eth7:dhcp");
-        let waits = search(&plan, &BTreeMap::new()).deadline(Moment::at(Duration::from_secs(1)));
+        let waits = search(&plan, &ByIndex::new()).deadline(Moment::at(Duration::from_secs(1)));
         assert!(waits.is_ok(), "eth7 may still appear");
     }
 
     #[test]
     fn a_kernel_without_packet_sockets_is_told_at_once_unless_another_nic_may_have_an_address() {
-        let failed = BTreeMap::new();
+        let failed = ByIndex::new();
         let end = |line: &str, seconds: u64| {
             let plan = BootPlan::parse(line);
             let mut search = search(&plan, &failed);

@@ -1,6 +1,5 @@
 //! The NICs of the machine: loads their drivers and sets their links up.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -34,7 +33,7 @@ pub(crate) struct Nics {
     loader: Loader,
     uevents: UeventSocket,
     link_events: RouteSocket,
-    links: BTreeMap<u32, Link>,
+    links: ByIndex<Link>,
     /// NICs that were announced and set up.
     announced: ByIndex<()>,
     /// Which of udev's names count: none where nobody asks for one. To find them takes a hundred files of sysfs.
@@ -102,7 +101,7 @@ impl Nics {
             loader,
             uevents,
             link_events,
-            links: BTreeMap::new(),
+            links: ByIndex::new(),
             announced: ByIndex::new(),
             udev_naming: udev_naming(network),
             udev_names: Vec::new(),
@@ -205,7 +204,7 @@ impl Nics {
     fn release_held(&mut self) {
         let (links, virtual_links) = (&self.links, &self.virtual_links);
         self.held_back.retain(|index, ()| {
-            let Some(link) = links.get(&index) else {
+            let Some(link) = links.get(index) else {
                 return false;
             };
             let stays = virtual_links.manages(link);
@@ -251,13 +250,8 @@ impl Nics {
         let _ = self.link_events.changed_links();
         match RouteSocket::open().and_then(|mut socket| socket.links()) {
             Ok(links) => {
-                let is_there = |index: &u32| links.iter().any(|link| link.index == *index);
-                let gone: Vec<u32> = self
-                    .links
-                    .keys()
-                    .copied()
-                    .filter(|i| !is_there(i))
-                    .collect();
+                let is_there = |index: u32| links.iter().any(|link| link.index == index);
+                let gone: Vec<u32> = self.links.indices().filter(|i| !is_there(*i)).collect();
                 gone.into_iter().for_each(|index| self.forget(index));
                 links.into_iter().for_each(|link| self.apply(link));
             }
@@ -278,7 +272,7 @@ impl Nics {
 
     /// A link disappeared.
     fn forget(&mut self, index: u32) {
-        let link = self.links.remove(&index);
+        let link = self.links.remove(index);
         if self.announced.remove(index).is_some()
             && let Some(link) = link
         {
@@ -300,7 +294,7 @@ impl Nics {
         }
         let had_carrier = self
             .links
-            .get(&link.index)
+            .get(link.index)
             .is_some_and(|l| l.carrier && l.up);
         let has_carrier = link.carrier && link.up;
         if self.announced.insert(link.index, ()) {

@@ -8,8 +8,6 @@ mod change;
 mod device;
 mod requests;
 
-use std::collections::BTreeMap;
-
 use netroot_net::Mac;
 use netroot_proto::cmdline::{IpRequest, NetworkPlan, NicSelector, Origin};
 
@@ -26,7 +24,7 @@ use crate::net::udev_names::UdevName;
 const MAX_NAME: usize = 15;
 
 /// The links by index, as the kernel reports them.
-type Links = BTreeMap<u32, Link>;
+type Links = ByIndex<Link>;
 
 /// An action that is possible now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -309,13 +307,13 @@ impl VirtualLinks {
         };
         match action {
             Action::Create { device, lower } => {
-                self.create(device, lower.and_then(|i| links.get(&i)), loader)
+                self.create(device, lower.and_then(|i| links.get(i)), loader)
             }
             Action::Attach {
                 device,
                 master,
                 port,
-            } => self.attach(device, master, links.get(&port)),
+            } => self.attach(device, master, links.get(port)),
         }
         true
     }

@@ -22,7 +22,17 @@ fn links(all: &[(u32, &str, Mac)]) -> Links {
         mtu: 1500,
         gone: false,
     };
-    all.iter().map(|l| (l.0, link(l))).collect()
+    let mut links = Links::new();
+    for one in all {
+        links.insert(one.0, link(one));
+    }
+    links
+}
+
+fn add(there: &mut Links, more: &[(u32, &str, Mac)]) {
+    for link in links(more).into_values() {
+        there.insert(link.index, link);
+    }
 }
 
 #[test]
@@ -31,7 +41,10 @@ fn without_parameters_no_device_is_created_and_no_nic_is_hidden() {
     let there = links(&[(2, "eth0", ONE)]);
     assert_eq!(virtual_links.next_action(&there), None);
     assert!(virtual_links.incomplete().is_none());
-    assert!(!virtual_links.is_lower_device(&there[&2]) && !virtual_links.manages(&there[&2]));
+    assert!(
+        !virtual_links.is_lower_device(there.get(2).unwrap())
+            && !virtual_links.manages(there.get(2).unwrap())
+    );
     assert_eq!(virtual_links.top_mac(ONE, &there), ONE);
 }
 
@@ -40,14 +53,17 @@ fn a_bond_is_created_with_its_first_port_and_its_ports_get_no_address() {
     let mut virtual_links = wanted("bond=bond0:eth0,eth1:mode=active-backup ip=bond0:dhcp");
     let mut there = links(&[(2, "eth0", ONE)]);
     assert_eq!(virtual_links.next_action(&links(&[])), None);
-    assert!(virtual_links.is_lower_device(&there[&2]) && virtual_links.manages(&there[&2]));
+    assert!(
+        virtual_links.is_lower_device(there.get(2).unwrap())
+            && virtual_links.manages(there.get(2).unwrap())
+    );
     let lower = Some(2);
     assert_eq!(
         virtual_links.next_action(&there),
         Some(Action::Create { device: 0, lower })
     );
     virtual_links.devices[0].state = State::Created(5);
-    there.extend(links(&[(5, "bond0", ONE)]));
+    add(&mut there, &[(5, "bond0", ONE)]);
     let attach = |port| {
         Some(Action::Attach {
             device: 0,
@@ -61,9 +77,9 @@ fn a_bond_is_created_with_its_first_port_and_its_ports_get_no_address() {
     assert!(virtual_links.incomplete().is_none());
     assert_eq!(virtual_links.next_action(&there), None);
     // The second NIC appears late.
-    there.extend(links(&[(3, "eth1", TWO)]));
+    add(&mut there, &[(3, "eth1", TWO)]);
     assert_eq!(virtual_links.next_action(&there), attach(3));
-    assert!(!virtual_links.is_lower_device(&there[&5]));
+    assert!(!virtual_links.is_lower_device(there.get(5).unwrap()));
 }
 
 #[test]
@@ -76,7 +92,7 @@ fn a_vlan_on_a_bond_waits_for_the_bonds_first_port_and_a_bridge_for_the_vlan() {
         Some(Action::Create { device: 0, .. })
     ));
     virtual_links.devices[0].state = State::Created(5);
-    there.extend(links(&[(5, "bond0", ONE)]));
+    add(&mut there, &[(5, "bond0", ONE)]);
     assert!(matches!(
         virtual_links.next_action(&there),
         Some(Action::Attach { device: 0, .. })
@@ -88,14 +104,14 @@ fn a_vlan_on_a_bond_waits_for_the_bonds_first_port_and_a_bridge_for_the_vlan() {
         Some(Action::Create { device: 1, lower })
     );
     virtual_links.devices[1].state = State::Created(6);
-    there.extend(links(&[(6, "vlan7", ONE)]));
+    add(&mut there, &[(6, "vlan7", ONE)]);
     let lower = Some(6);
     assert_eq!(
         virtual_links.next_action(&there),
         Some(Action::Create { device: 2, lower })
     );
     virtual_links.devices[2].state = State::Created(7);
-    there.extend(links(&[(7, "br0", ONE)]));
+    add(&mut there, &[(7, "br0", ONE)]);
     assert_eq!(
         virtual_links.next_action(&there),
         Some(Action::Attach {
@@ -132,9 +148,12 @@ fn the_boot_nic_is_represented_by_the_device_over_it() {
 #[test]
 fn the_link_below_a_vlan_gets_an_address_only_if_it_is_named() {
     let there = links(&[(2, "eth0", ONE)]);
-    assert!(wanted("vlan=eth0.5:eth0").is_lower_device(&there[&2]));
-    assert!(!wanted("vlan=eth0.5:eth0 ip=eth0:dhcp ip=eth0.5:dhcp").is_lower_device(&there[&2]));
-    assert!(wanted("bridge=br0:eth0 ip=eth0:dhcp").is_lower_device(&there[&2]));
+    assert!(wanted("vlan=eth0.5:eth0").is_lower_device(there.get(2).unwrap()));
+    assert!(
+        !wanted("vlan=eth0.5:eth0 ip=eth0:dhcp ip=eth0.5:dhcp")
+            .is_lower_device(there.get(2).unwrap())
+    );
+    assert!(wanted("bridge=br0:eth0 ip=eth0:dhcp").is_lower_device(there.get(2).unwrap()));
 }
 
 #[test]
@@ -144,7 +163,8 @@ fn nics_are_used_as_they_are_once_their_device_is_abandoned() {
     virtual_links.abandon_incomplete();
     assert!(virtual_links.incomplete().is_none());
     assert!(
-        !virtual_links.is_lower_device(&there[&2]) && virtual_links.next_action(&there).is_none()
+        !virtual_links.is_lower_device(there.get(2).unwrap())
+            && virtual_links.next_action(&there).is_none()
     );
 }
 
@@ -165,7 +185,7 @@ fn a_port_that_reappears_is_attached_again_and_a_refused_one_is_not() {
     );
     virtual_links.refused.insert(4, ());
     assert_eq!(virtual_links.next_action(&there), None);
-    assert!(!virtual_links.is_lower_device(&there[&4]));
+    assert!(!virtual_links.is_lower_device(there.get(4).unwrap()));
 }
 
 #[test]
