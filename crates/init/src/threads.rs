@@ -1,17 +1,18 @@
 //! Starts threads.
 //!
-//! Each kind of closure would have a copy of its own of what the standard library does to start a thread, some hundred
-//! blocks of code that run once. Here all closures are of one kind.
+//! Each kind of closure would have a copy of its own of what starts a thread. Here all closures are of one kind.
 
+use std::ffi::CStr;
 use std::io;
-use std::thread::Builder;
+
+use netroot_sys::thread::{self, Work};
 
 /// Starts a thread with a stack of so many bytes. Nobody waits for it: it ends with the process, or by itself.
 ///
 /// # Errors
 /// When the kernel has no thread to give.
 pub(crate) fn start(stack: usize, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    start_boxed(None, stack, Box::new(work))
+    thread::start(stack, Box::new(work))
 }
 
 /// The same with a name, which the kernel's messages about the thread have.
@@ -19,18 +20,17 @@ pub(crate) fn start(stack: usize, work: impl FnOnce() + Send + 'static) -> io::R
 /// # Errors
 /// As [`start`].
 pub(crate) fn start_named(
-    name: &str,
+    name: &'static CStr,
     stack: usize,
     work: impl FnOnce() + Send + 'static,
 ) -> io::Result<()> {
-    start_boxed(Some(name), stack, Box::new(work))
+    start_boxed(name, stack, Box::new(work))
 }
 
 #[inline(never)]
-fn start_boxed(name: Option<&str>, stack: usize, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
-    let mut builder = Builder::new().stack_size(stack);
-    if let Some(name) = name {
-        builder = builder.name(name.to_owned());
-    }
-    builder.spawn(work).map(drop)
+fn start_boxed(name: &'static CStr, stack: usize, work: Work) -> io::Result<()> {
+    start(stack, move || {
+        let _ = rustix::thread::set_name(name);
+        work();
+    })
 }

@@ -15,6 +15,7 @@
 //! | [`router_solicitation`] | router solicitations (ICMPv6) of one interface | the server: iPXE waits for a router |
 //! | [`tap`] | tap devices as files of frames | the tests' switch |
 //! | [`tcp`] | a cap on TCP's retransmission timeout | the export, the server |
+//! | [`thread`] | threads that nobody waits for | init: less code to start them |
 //! | [`udp`] | server sockets: broadcast, one interface, address reuse | the server |
 //! | `unwind` | no unwinder in programs that abort on a panic | init: saves a quarter of its size |
 #![allow(unsafe_code)]
@@ -31,6 +32,7 @@ pub mod router_solicitation;
 mod socket_option;
 pub mod tap;
 pub mod tcp;
+pub mod thread;
 pub mod udp;
 #[cfg(all(panic = "abort", target_env = "musl"))]
 mod unwind;

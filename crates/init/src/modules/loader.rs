@@ -230,7 +230,7 @@ impl Loader {
         if Arc::strong_count(&self.shared) > MAX_PARALLEL {
             work();
         } else {
-            in_background("driver", work);
+            in_background(c"driver", work);
         }
     }
 
@@ -242,7 +242,7 @@ impl Loader {
     /// Loads modules by name in the background, in this order: those that the mount needs, while DHCP waits.
     pub(crate) fn load_in_background(&self, names: Vec<String>) {
         let loader = self.clone();
-        in_background("modules", move || {
+        in_background(c"modules", move || {
             for name in names {
                 loader.load(&name);
             }
@@ -257,7 +257,7 @@ impl Loader {
         let (through, requested) = mpsc::channel();
         *self.lock(&self.shared.requested) = Some(requested);
         let loader = self.clone();
-        in_background("requested", move || {
+        in_background(c"requested", move || {
             let _through: mpsc::Sender<()> = through;
             for module in &loader.shared.orders.wanted {
                 if loader.load(&module.value) == Loaded::Absent {
@@ -339,7 +339,7 @@ fn is_live(name: &str) -> bool {
         .is_ok_and(|state| state.trim_end() == "live")
 }
 
-fn in_background(name: &str, work: impl FnOnce() + Send + 'static) {
+fn in_background(name: &'static CStr, work: impl FnOnce() + Send + 'static) {
     // A machine that cannot start a thread has bigger problems; the boot continues and will show them.
     if let Err(e) = threads::start_named(name, STACK, work) {
         warn!("cannot start a thread to load modules: {e}");

@@ -40,7 +40,7 @@ pub(crate) fn find(lower: &str, programs: &[String]) -> Vec<String> {
         mount_all(&place, &wanted);
         sender.send(());
     };
-    let started = threads::start_named("nested", STACK, work);
+    let started = threads::start_named(c"nested", STACK, work);
     if started.is_err() || receiver.recv_timeout(TIMEOUT).is_err() {
         warn!(
             "file systems of the server below the root are not all mounted after {} s; below the overlay the others are empty",

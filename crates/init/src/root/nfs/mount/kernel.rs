@@ -62,7 +62,7 @@ pub(super) fn mount_with_timeout(order: Order, timeout: Duration) -> Result<(), 
                 .and_then(|tree| order.verify_readable(tree)),
         );
     };
-    threads::start_named("mount", STACK, work).map_err(MountError::Thread)?;
+    threads::start_named(c"mount", STACK, work).map_err(MountError::Thread)?;
     let stalled = || MountError::Stalled { version, timeout };
     let deadline = Moment::now().after(timeout);
     let mut wait = Wait::start();
