@@ -62,15 +62,18 @@ fn main() -> ExitCode {
             .map(|a| a.to_string_lossy().into_owned())
             .collect();
         if name == after::renewer::NAME {
+            background::begin();
             return after::renewer::run(&arguments);
         }
         if name == after::read_ahead::NAME {
             return after::read_ahead::run(&arguments);
         }
         if name == root::switch::CLEANER {
+            background::begin();
             return root::switch::run_cleaner();
         }
         if name == report::UPLOADER {
+            background::begin();
             return report::run_uploader(&arguments);
         }
         if arguments.first().is_some_and(|first| first == "-q") {

@@ -13,6 +13,7 @@
 //! | [`pages`] | large buffers that are returned to the kernel when dropped | the export |
 //! | `readable` | sockets that the runtime waits for, with the feature `tokio` | the server: TFTP, DHCP |
 //! | [`router_solicitation`] | router solicitations (ICMPv6) of one interface | the server: iPXE waits for a router |
+//! | [`scheduling`] | threads that run when no other would | init: what runs beside the root's init |
 //! | [`tap`] | tap devices as files of frames | the tests' switch |
 //! | [`tcp`] | a cap on TCP's retransmission timeout | the export, the server |
 //! | [`thread`] | threads that nobody waits for | init: less code to start them |
@@ -29,6 +30,7 @@ pub mod pages;
 #[cfg(feature = "tokio")]
 pub mod readable;
 pub mod router_solicitation;
+pub mod scheduling;
 mod socket_option;
 pub mod tap;
 pub mod tcp;
