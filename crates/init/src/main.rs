@@ -165,9 +165,8 @@ fn prepare(started: Moment, arguments: &[OsString]) -> Result<Machine, Failure> 
     // process 1. The memory is never touched.
     let overcommit = SavedSysctl::set("/proc/sys/vm/overcommit_memory", "1", "0");
     // The kernel requests PHY drivers, file systems and ciphers through modprobe only.
-    let modprobe = std::env::current_exe()
-        .ok()
-        .and_then(|own| SavedSysctl::set(modules::MODPROBE, own.to_str()?, "/sbin/modprobe"));
+    let modprobe =
+        own_path().and_then(|own| SavedSysctl::set(modules::MODPROBE, &own, "/sbin/modprobe"));
     if let Some(changed) = rescue::at_start(&cmdline, &plan) {
         plan = BootPlan::parse(&changed);
         cmdline = changed;
@@ -195,6 +194,20 @@ fn prepare(started: Moment, arguments: &[OsString]) -> Result<Machine, Failure> 
         conflicts: 0,
         saved_sysctls: overcommit.into_iter().chain(modprobe).collect(),
     })
+}
+
+/// Where this program is in the initrd. The kernel starts it by its path; this program restarts itself by `/proc`, which is
+/// another program to each process.
+fn own_path() -> Option<String> {
+    let name = std::env::args_os().next()?.into_string().ok()?;
+    if name.starts_with('/') && !name.starts_with("/proc/") && rustix::fs::stat(&*name).is_ok() {
+        return Some(name);
+    }
+    std::env::current_exe()
+        .ok()?
+        .into_os_string()
+        .into_string()
+        .ok()
 }
 
 /// Asserts that [`boot::boot`] cannot return without a failure.
