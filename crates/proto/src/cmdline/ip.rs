@@ -78,6 +78,15 @@ impl IpRequest {
     /// dracut's `<device>:<method>`; the fields after the method are distinguished by their form. A common mistake is put
     /// right and named.
     pub(super) fn read(value: &str, origin: Origin, reading: &mut Reading<'_>) -> Self {
+        // As nearly every command line has it (`ip=dhcp`): nothing else can be meant, and nothing is looked for.
+        if let Some(Spelling {
+            method,
+            caveat: None,
+            ..
+        }) = spelled(value)
+        {
+            return Self::bare(method, origin);
+        }
         let Some(meant) = ip_meant::meant(value) else {
             return Self::read_as_written(value, origin, reading);
         };
