@@ -4,33 +4,26 @@ use std::io;
 use std::process::{Child, Command};
 
 use netroot_sys::scheduling::{self, Policy};
-use rustix::process::{getpriority_process, setpriority_process};
 
 /// Their niceness: the root's init is what people wait for, and with one processor the two share it.
 pub(crate) const NICENESS: i32 = 10;
 
-/// Starts a program with less priority than the root's init, from its first instruction on. Until it calls [`begin`], it runs
-/// only while nothing else would: otherwise it could run before the root's init, which starts next, has begun.
+/// Starts a program that runs only while nothing else would, until it calls [`begin`]: otherwise it could run before the
+/// root's init, which starts next, has begun.
 ///
 /// # Errors
 /// Those of [`Command::spawn`].
 pub(crate) fn spawn(command: &mut Command) -> io::Result<Child> {
-    // A program inherits the priority of the thread that starts it.
-    let own = getpriority_process(None);
-    if let Ok(own) = own {
-        let _ = setpriority_process(None, own + NICENESS);
-    }
+    // A program inherits how the thread is scheduled that starts it.
     let _ = scheduling::set(Policy::Idle);
     let child = command.spawn();
     let _ = scheduling::set(Policy::Usual);
-    if let Ok(own) = own {
-        let _ = setpriority_process(None, own);
-    }
     child
 }
 
-/// Has this process, which [`spawn`] started, take its share of the processor from now on: it has work that somebody waits for.
+/// Has this process, which [`spawn`] started, take a small share of the processor from now on: what it does is waited for, too.
 pub(crate) fn begin() {
+    let _ = rustix::process::nice(NICENESS);
     // If that fails, it goes on with less.
     let _ = scheduling::set(Policy::Usual);
 }
@@ -41,30 +34,37 @@ mod tests {
 
     use super::*;
 
+    /// The number of a thread's policy (proc(5), the 41st field of its `stat`).
+    fn policy(stat: &str) -> &str {
+        let (_, after_name) = stat.rsplit_once(')').unwrap();
+        after_name.split_whitespace().nth(38).unwrap()
+    }
+
     #[test]
-    fn a_program_starts_with_less_priority_and_its_starter_keeps_its_own() {
-        let own = || rustix::process::nice(0).unwrap();
-        let before = own();
-        let child = spawn(Command::new("nice").stdout(Stdio::piped())).unwrap();
+    fn a_program_starts_when_nothing_else_would_run_and_its_starter_stays_as_it_is() {
+        let mut command = Command::new("cat");
+        let child = spawn(command.arg("/proc/self/stat").stdout(Stdio::piped())).unwrap();
         let told = child.wait_with_output().unwrap().stdout;
-        let told: i32 = String::from_utf8(told).unwrap().trim().parse().unwrap();
-        assert_eq!(told, (before + NICENESS).min(19));
-        let child = spawn(
-            Command::new("cat")
-                .arg("/proc/self/stat")
-                .stdout(Stdio::piped()),
-        )
-        .unwrap();
-        let told = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
-        // Its policy (proc(5), the 41st field): `SCHED_IDLE`.
-        assert_eq!(told.split_whitespace().nth(40), Some("5"), "{told}");
+        let told = String::from_utf8(told).unwrap();
+        assert_eq!(policy(&told), "5", "SCHED_IDLE: {told}");
         if rustix::process::geteuid().is_root() {
             let own = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
-            let (_, after_name) = own.rsplit_once(')').unwrap();
-            assert_eq!(after_name.split_whitespace().nth(38), Some("0"), "{own}");
+            assert_eq!(policy(&own), "0", "SCHED_OTHER: {own}");
         }
-        if rustix::process::geteuid().is_root() {
-            assert_eq!(own(), before);
-        }
+    }
+
+    #[test]
+    fn a_program_that_has_begun_runs_with_less_priority_than_others() {
+        std::thread::spawn(|| {
+            let before = rustix::process::nice(0).unwrap();
+            let _ = scheduling::set(Policy::Idle);
+            begin();
+            assert_eq!(
+                rustix::process::nice(0).unwrap(),
+                (before + NICENESS).min(19)
+            );
+        })
+        .join()
+        .unwrap();
     }
 }
