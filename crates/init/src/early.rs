@@ -5,6 +5,8 @@ use std::io;
 
 use sys_mount::{Mount, MountFlags};
 
+use crate::directory;
+
 /// What is mounted where, in this order. The flags and options are those of systemd, which takes these mounts over.
 const FILE_SYSTEMS: [(&str, &str, MountFlags, &str); 4] = [
     ("proc", "/proc", QUIET, ""),
@@ -28,7 +30,7 @@ pub(crate) fn mount_file_systems() -> Vec<(&'static str, io::Error)> {
     let mut failures = Vec::new();
     for (kind, path, flags, data) in FILE_SYSTEMS {
         // Our initrd has the directories; one made by another tool may not.
-        let _ = fs::create_dir_all(path);
+        let _ = directory::make(path);
         if is_mounted(path) {
             continue;
         }

@@ -14,6 +14,7 @@ mod channel;
 mod clock;
 mod console;
 mod diagnosis;
+mod directory;
 mod early;
 mod error_chain;
 mod failure;

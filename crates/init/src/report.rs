@@ -22,6 +22,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use self::json::{Object, object, text};
 use crate::clock::Moment;
 use crate::console::{self, debug, warn};
+use crate::directory;
 use crate::net::address::Address;
 use crate::net::link::{self, Nics};
 use crate::net::nic::Nic;
@@ -95,7 +96,7 @@ pub(crate) fn prepare_success(sources: Sources<'_>, init: &str) -> Option<Upload
 fn write(sources: Sources<'_>, outcome: Outcome<'_>) -> String {
     let text = render(sources.record, &facts(sources, outcome));
     let written =
-        fs::create_dir_all(RUN).and_then(|()| fs::write(format!("{RUN}/report.json"), &text));
+        directory::make(RUN).and_then(|()| fs::write(format!("{RUN}/report.json"), &text));
     if let Err(e) = written {
         debug!("cannot write the boot report to {RUN}: {e}");
     }

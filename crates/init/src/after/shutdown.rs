@@ -20,6 +20,7 @@ use rustix::mount::{UnmountFlags, unmount};
 
 use crate::channel::channel;
 use crate::console::{self, info, warn};
+use crate::directory;
 use crate::policy;
 use crate::root::nfs::{self, MountEntry};
 use crate::threads;
@@ -46,7 +47,7 @@ const STACK: usize = 128 << 10;
 /// Installs the program. Returns the path of this copy, which outlives the initrd.
 pub(crate) fn install() -> io::Result<&'static str> {
     for place in MOUNT_POINTS {
-        fs::create_dir_all(format!("/run/initramfs/{place}"))?;
+        directory::make(&format!("/run/initramfs/{place}"))?;
     }
     // Not by `fs::copy`: sendfile(2), which nothing else here uses, costs a machine without KVM more than to hold the program
     // in memory once.

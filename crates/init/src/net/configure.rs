@@ -7,6 +7,7 @@ use std::io;
 use netroot_net::Prefix;
 
 use crate::console::{debug, warn};
+use crate::directory;
 use crate::error_chain::causes;
 use crate::net::address::Address;
 use crate::net::netlink::{NetlinkError, RouteSocket};
@@ -75,8 +76,8 @@ pub(crate) fn configure(address: &Address, before: Option<&Address>) -> Result<(
 }
 
 fn write_resolver(text: &str) -> io::Result<()> {
-    fs::create_dir_all("/etc")?;
-    fs::create_dir_all(RUN)?;
+    directory::make("/etc")?;
+    directory::make(RUN)?;
     fs::write("/etc/resolv.conf", text)?;
     fs::write(format!("{RUN}/resolv.conf"), text)
 }

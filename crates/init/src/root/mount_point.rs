@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::console::debug;
+use crate::directory;
 
 /// Where the root is mounted, to become `/`.
 pub(crate) const ROOT: &str = "/newroot";
@@ -22,7 +23,7 @@ pub(crate) struct DirectoryError {
 
 /// Makes a directory to mount on, and those above it.
 pub(crate) fn make_directory(path: &str) -> Result<(), DirectoryError> {
-    std::fs::create_dir_all(path).map_err(|source| DirectoryError {
+    directory::make(path).map_err(|source| DirectoryError {
         path: path.to_owned(),
         source,
     })

@@ -1,9 +1,10 @@
 //! A file in `/run` for another program to read.
 
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+
+use crate::directory;
 
 /// A file, and what it contains.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,9 +29,9 @@ impl RunFile {
 
     /// Writes it, with the directories above it.
     pub(super) fn write(&self) -> io::Result<()> {
-        let path = Path::new("/run").join(&self.path);
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
+        let path = format!("/run/{}", self.path);
+        if let Some((folder, _)) = path.rsplit_once('/') {
+            directory::make(folder)?;
         }
         let mut file = OpenOptions::new()
             .write(true)

@@ -10,6 +10,7 @@ use rustix::fs::{Mode, OFlags};
 
 use crate::background;
 use crate::console::{debug, warn};
+use crate::directory;
 use crate::net::address::Address;
 use crate::net::lease_exchange::LeaseExchange;
 
@@ -35,7 +36,7 @@ pub(crate) fn start(address: &Address, program: &str) {
         Ok(pid) => {
             debug!("{}: process {pid} renews the lease", address.nic.name);
             // Debian's sysvinit does not kill the processes that are listed there at shutdown.
-            let _ = std::fs::create_dir_all("/run/sendsigs.omit.d");
+            let _ = directory::make("/run/sendsigs.omit.d");
             let _ = std::fs::write("/run/sendsigs.omit.d/netroot", format!("{pid}\n"));
         }
         Err(e) => warn!(
