@@ -45,6 +45,8 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// the network from what somebody waits for: at 100 Mbit/s a boot gains nothing with 4.
 const THREADS: usize = 2;
 const STACK: usize = 64 << 10;
+/// How many names of a folder are asked for. Of a store of packages, which has ten thousands, a boot uses a few.
+const MOST_NAMES: usize = 2048;
 /// The head of an HTTP answer, in bytes, beside the list.
 const HEAD: usize = 4 << 10;
 /// The most that is read ahead: a part of the memory that is free.
@@ -191,7 +193,8 @@ impl Reading {
                 let directory = open(OFlags::RDONLY | OFlags::DIRECTORY)?;
                 let mut buffer = Vec::with_capacity(32 << 10);
                 let mut names = RawDir::new(&directory, buffer.spare_capacity_mut());
-                while let Some(name) = names.next() {
+                for _ in 0..MOST_NAMES {
+                    let Some(name) = names.next() else { break };
                     name?;
                 }
             }

@@ -13,7 +13,7 @@
 //! would hold 46 MB that it can never give back, have files that do not follow what is changed in the root, with other inode numbers
 //! than their neighbours, and an init with a decompressor.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -40,6 +40,9 @@ const FEWEST: usize = 8;
 const BOOTS: Duration = Duration::from_secs(10 * 60);
 /// Of how many images lists are kept.
 const IMAGES: usize = 64;
+/// How many files of a folder are looked up one by one before it is listed instead: a folder of a few hundred files takes four
+/// or five calls.
+const MANY: usize = 8;
 /// How often it is looked whether a boot is over.
 const EVERY: Duration = Duration::from_secs(2);
 
@@ -123,8 +126,7 @@ impl Readahead {
     }
 
     fn insert(&self, image: &str, export: u32, files: &[UsedFile], made: u64) {
-        let files: Vec<ListedFile> = files.iter().map(listed).collect();
-        let list = Bytes::from(write(&files));
+        let list = Bytes::from(write(&listed(files)));
         let mut kept = self.kept();
         let new = Kept { export, made, list };
         kept.insert(image.to_owned(), new);
@@ -199,16 +201,34 @@ fn now() -> u64 {
     since.map_or(0, |since| since.as_secs())
 }
 
-fn listed(file: &UsedFile) -> ListedFile {
-    ListedFile {
+/// What is read ahead, in the order in which it was used first.
+///
+/// A folder of which many files were used is listed, too, when it is used first: Linux asks for attributes and handles with the
+/// names, and then has no LOOKUP for each. (It does not conclude from a listing that there is no file of another name.)
+fn listed(files: &[UsedFile]) -> Vec<ListedFile> {
+    let mut used_of: HashMap<&[u8], usize> = HashMap::new();
+    // Of a name alone nobody knows whether there is such a file.
+    for file in files.iter().filter(|file| file.used != Used::Name) {
+        *used_of.entry(folder(&file.path)).or_default() += 1;
+    }
+    let is_listed = |path: &[u8]| used_of.get(path).is_some_and(|used| *used >= MANY);
+    let files = files.iter().map(|file| ListedFile {
         path: file.path.clone(),
         used: match &file.used {
+            Used::Name if is_listed(&file.path) => Use::List,
             Used::Name => Use::Name,
             Used::Link => Use::Link,
             Used::Listed => Use::List,
             Used::Read(ranges) => Use::Content(ranges.clone()),
         },
-    }
+    });
+    files.collect()
+}
+
+/// The path of the folder that a file is in; that of the root is empty.
+fn folder(path: &[u8]) -> &[u8] {
+    let slash = path.iter().rposition(|byte| *byte == b'/');
+    path.get(..slash.unwrap_or(0)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -231,6 +251,35 @@ mod tests {
         assert!(!is_boot(None, seconds(120)));
         assert!(!is_boot(Some(seconds(4000)), seconds(120)));
         assert!(!is_boot(Some(seconds(100)), seconds(120)));
+    }
+
+    #[test]
+    fn a_folder_of_many_used_files_is_listed_before_the_first_of_them() {
+        let file = |path: &str, used| UsedFile {
+            path: path.into(),
+            used,
+        };
+        let mut used = vec![
+            file("usr", Used::Name),
+            file("usr/lib", Used::Name),
+            file("usr/bin", Used::Name),
+            file("usr/absent", Used::Name),
+        ];
+        for number in 0..MANY {
+            used.push(file(&format!("usr/lib/{number}"), Used::Read(vec![(0, 7)])));
+            // Not one of them may be there.
+            used.push(file(&format!("usr/absent/{number}"), Used::Name));
+            if number > 0 {
+                used.push(file(&format!("usr/bin/{number}"), Used::Link));
+            }
+        }
+        let listed = listed(&used);
+        let order = listed.iter().map(|file| &file.path);
+        assert!(order.eq(used.iter().map(|file| &file.path)));
+        let folders = listed.iter().filter(|file| file.used == Use::List);
+        let folders: Vec<_> = folders.map(|file| &*file.path).collect();
+        assert_eq!(folders, [b"usr/lib"]);
+        assert_eq!(folder(b"sbin"), b"");
     }
 
     #[test]
