@@ -6,7 +6,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use netroot_harness::{Accel, Net, NetrootServe, Nic, Tap, VmBuilder, paths};
+use netroot_harness::{
+    Accel, KERNEL_PARAMETERS, Net, NetrootServe, Nic, Rom, Tap, VmBuilder, paths,
+};
 
 use super::spread::Spread;
 use crate::privileges::needs_root;
@@ -171,6 +173,7 @@ impl Network {
             ["--interface", "br0"],
             ["--dhcp", "10.90.0.100-10.90.0.199"],
             ["--modules", "virtio_net"],
+            ["--append", KERNEL_PARAMETERS],
         ];
         let (calls, root) = (net.logs().join("calls"), paths::debian_root());
         let server = NetrootServe::start_recording(&net, &root, &calls, &arguments.concat())?;
@@ -182,23 +185,23 @@ impl Network {
     }
 
     fn boot(&self, initrd: &Path, mount: &str, ahead: bool) -> Result<Boot> {
-        let image = paths::debian_root();
-        let image = image.file_name().and_then(|name| name.to_str());
-        let image = image.context("a root with a name")?;
-        let mut line = format!(
-            "root=/dev/nfs nfsroot={SERVER}:/{image},vers=3,proto=tcp,port=2049,mountport=2049,nolock,{mount} \
-             ip=dhcp ro rd.overlay"
-        );
-        if ahead {
-            line += &format!(" netroot.readahead=http://{SERVER}:8069/readahead/{image}");
-        }
-        let (_, kernel) = paths::debian_kernel()?;
         let (bytes, calls) = (self.bytes()?, self.calls()?);
-        let vm = VmBuilder::new(&self.net, "vm")
-            .accel(Accel::probe())
-            .nic(Nic::virtio(&self.tap, MACHINE))
-            .kernel(&kernel, initrd, &line)
-            .start()?;
+        let nic = Nic::virtio(&self.tap, MACHINE);
+        let vm = VmBuilder::new(&self.net, "vm").accel(Accel::probe());
+        let vm = if ahead {
+            // A list is made of the boot of a machine that was told here what to boot, and that of the next one.
+            vm.nic(nic.with_rom(Rom::Ipxe)).start()?
+        } else {
+            let image = paths::debian_root();
+            let image = image.file_name().and_then(|name| name.to_str());
+            let image = image.context("a root with a name")?;
+            let line = format!(
+                "root=/dev/nfs \
+                 nfsroot={SERVER}:/{image},vers=3,proto=tcp,port=2049,mountport=2049,nolock,{mount} ip=dhcp ro rd.overlay"
+            );
+            let (_, kernel) = paths::debian_kernel()?;
+            vm.nic(nic).kernel(&kernel, initrd, &line).start()?
+        };
         let begin = vm.wait_for("Run /init as init process", "the init", TIMEOUT)?;
         let end = vm.wait_for(" login:", "the login prompt", TIMEOUT)?;
         let mut after = self.calls()?;
