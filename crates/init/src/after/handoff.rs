@@ -47,10 +47,15 @@ use crate::net::configure::resolver;
 use crate::net::netlink::RouteSocket;
 use crate::root::in_root;
 use crate::root::mount_point::ROOT;
+use crate::root::nfs::ServedRoot;
 
 /// Prepares everything for the real root, which is below a writable layer or not (`layered`). The switch does not depend
 /// on any of it, so failures are only logged. Returns the path of a copy of this program that outlives the initrd.
-pub(crate) fn prepare(address: Option<&Address>, layered: bool) -> &'static str {
+pub(crate) fn prepare(
+    address: Option<&Address>,
+    served: Option<&ServedRoot>,
+    layered: bool,
+) -> &'static str {
     let copy = shutdown::install().unwrap_or_else(|e| {
         warn!("cannot install {}: {e}", shutdown::PROGRAM);
         "/proc/self/exe"
@@ -75,7 +80,7 @@ pub(crate) fn prepare(address: Option<&Address>, layered: bool) -> &'static str 
     if layered {
         layer::keep_off(&address.nic.name);
     }
-    renewer::start(address, copy);
+    renewer::start(address, served, copy);
     copy
 }
 

@@ -21,6 +21,7 @@ use crate::root::mount_point::{DirectoryError, LOWER, ROOT, make_directory};
 use crate::root::nested;
 use crate::root::nfs;
 pub(crate) use crate::root::nfs::Questions;
+use crate::root::nfs::ServedRoot;
 use crate::root::nfs::export::Export;
 use crate::root::overlay::{self, OverlayError};
 use crate::root::programs;
@@ -56,6 +57,8 @@ pub(crate) struct Mounted {
     pub(crate) name: String,
     /// Its init, if that was found out before the mount.
     pub(crate) init: Option<String>,
+    /// By what other servers may know it.
+    pub(crate) served: Option<ServedRoot>,
 }
 
 /// Why there is nothing to mount.
@@ -175,20 +178,24 @@ impl Candidate {
         }
     }
 
-    /// Mounts it at `target`. Returns how, for the console: `nfs vers=3 over tcp, ro`.
+    /// Mounts it at `target`. Returns how, for the console: `nfs vers=3 over tcp, ro`; and by what other servers may know it.
     fn mount(
         &self,
         programs: &[String],
         target: &str,
         loader: &Loader,
         timeout: Duration,
-    ) -> Result<String, MountCause> {
+    ) -> Result<(String, Option<ServedRoot>), MountCause> {
         make_directory(target)?;
         match self {
             Self::Nfs(export) => {
                 let version = nfs::mount::mount_export(export, programs, target, loader, timeout)?;
                 let access = export.choice.access;
-                Ok(format!("nfs vers={version} over tcp, {access}"))
+                let served = match version {
+                    Version::V3 => ServedRoot::of(export, target),
+                    Version::V4(_) => None,
+                };
+                Ok((format!("nfs vers={version} over tcp, {access}"), served))
             }
         }
     }
@@ -204,7 +211,7 @@ pub(crate) fn mount(
     let layered = *overlay != Overlay::Off;
     let target = if layered { LOWER } else { ROOT };
     let programs = programs::candidates(plan);
-    let (candidate, how) = mount_first(candidates, &programs, target, loader)?;
+    let (candidate, (how, served)) = mount_first(candidates, &programs, target, loader)?;
     let name = candidate.name();
     candidate.warn_of_squash(target);
     if let Overlay::Tmpfs { size } = overlay {
@@ -223,6 +230,7 @@ pub(crate) fn mount(
     Ok(Mounted {
         init: candidate.init(),
         name,
+        served,
     })
 }
 
@@ -232,7 +240,7 @@ fn mount_first<'a>(
     programs: &[String],
     target: &str,
     loader: &Loader,
-) -> Result<(&'a Candidate, String), MountError> {
+) -> Result<(&'a Candidate, (String, Option<ServedRoot>)), MountError> {
     let mut first = None;
     let mut left = candidates.len();
     for candidate in candidates {
