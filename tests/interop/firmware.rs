@@ -32,7 +32,9 @@ pub(crate) fn message_of(mac: Mac, kind: MessageType, options: &[(u8, &[u8])]) -
         ..Header::of_client(mac, 0x1000 + u32::from(u8::from(kind)))
     });
     draft.push(code::MESSAGE_TYPE, &[kind.into()]);
-    draft.push(code::VENDOR_CLASS, b"PXEClient:Arch:00007:UNDI:003016");
+    if options.iter().all(|(code, _)| *code != code::VENDOR_CLASS) {
+        draft.push(code::VENDOR_CLASS, b"PXEClient:Arch:00007:UNDI:003016");
+    }
     draft.push(code::CLIENT_ARCH, &7_u16.to_be_bytes());
     let wanted = [code::SUBNET_MASK, code::ROUTERS, code::BOOT_FILE_NAME];
     draft.push(code::PARAMETER_REQUEST_LIST, &wanted);
@@ -95,14 +97,21 @@ pub(crate) fn client_socket(own: Ipv4Addr) -> Result<UdpSocket> {
 
 /// Gets a lease: the acknowledgement.
 pub(crate) fn lease(machine: &Net, options: &[(u8, &[u8])]) -> Result<Message> {
-    let offer = ask(machine, &message(MessageType::Discover, options))?;
+    lease_of(machine, MACHINE, options)
+}
+
+/// The same of the machine with this hardware address.
+pub(crate) fn lease_of(machine: &Net, mac: Mac, options: &[(u8, &[u8])]) -> Result<Message> {
+    let offer = ask(machine, &message_of(mac, MessageType::Discover, options))?;
     ensure!(offer.kind() == Some(MessageType::Offer), "{offer:?}");
     let (server, address) = (server_id(&offer)?.octets(), offer.header.your_ip.octets());
-    let chosen = [
+    let mut chosen = vec![
         (code::SERVER_ID, &server[..]),
         (code::REQUESTED_ADDRESS, &address[..]),
     ];
-    let ack = ask(machine, &message(MessageType::Request, &chosen))?;
+    let others = options.iter().copied();
+    chosen.extend(others.filter(|(option, _)| *option != code::REQUESTED_ADDRESS));
+    let ack = ask(machine, &message_of(mac, MessageType::Request, &chosen))?;
     ensure!(ack.kind() == Some(MessageType::Ack), "{ack:?}");
     ensure!(ack.header.your_ip == offer.header.your_ip, "{ack:?}");
     Ok(ack)

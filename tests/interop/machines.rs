@@ -2,6 +2,8 @@
 
 mod dhcp_client;
 mod orders;
+mod reports;
+mod rules;
 mod site;
 
 use std::collections::BTreeSet;
@@ -13,6 +15,7 @@ use netroot_net::Mac;
 use netroot_proto::dhcp::{MessageType, code};
 
 use self::dhcp_client::{Asks, script_url, text};
+pub(crate) use self::reports::posts;
 use self::site::{A, B, C, Site, UUID, curl, image, script};
 
 #[test]

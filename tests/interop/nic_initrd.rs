@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use netroot_harness::{Net, NetrootServe, TinyRoot};
 
 use crate::lan::{Network, TIMEOUT};
+use crate::machines::posts;
 
 /// Dropped in this order: who uses a network before the network.
 struct Served {
@@ -147,6 +148,31 @@ fn a_bond_takes_every_driver_and_so_does_who_is_not_the_machine() -> Result<()> 
     let other = "boot/02-00-00-00-00-99.ipxe?busid=01-80-86-10-d3";
     let script = served.get(other, &[])?;
     ensure!(script.contains("/initrd.img-"), "{script}");
+    Ok(())
+}
+
+/// The report is the init's own (`machines/reports.rs`).
+#[test]
+fn a_machine_that_reports_a_missing_driver_gets_every_driver_from_then_on() -> Result<()> {
+    let served = Served::new("nic-initrd-missing", &[])?;
+    let path = served.initrd_for("01-80-86-10-d3", "e1000e")?;
+    // It loads it.
+    served.modules(&path)?;
+    let script = format!("boot/{}.ipxe?busid=01-80-86-10-d3", served.mac);
+    let script = served.get(&script, &[])?;
+    let report = include_str!("../reports/no-driver.json");
+    posts(&served.client, &script, report)?;
+    served.server.wait_for_kind("every-nic", TIMEOUT)?;
+    let path = served.initrd("01-80-86-10-d3")?;
+    ensure!(path.contains("/initrd.img-"), "{path}");
+    let events = served.server.events();
+    let told = events.iter().find(|(_, event)| event.kind == "every-nic");
+    let (_, told) = told.context("every-nic")?;
+    ensure!(
+        told.text
+            .contains("with the one for e1000e it reports that a driver is missing"),
+        "{told:?}"
+    );
     Ok(())
 }
 

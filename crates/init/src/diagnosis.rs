@@ -11,6 +11,8 @@ mod program;
 mod reachability;
 mod rpc_failure;
 
+#[cfg(test)]
+pub(crate) use cards::Bus;
 pub(crate) use cards::{UnclaimedCard, no_nic_advice, unclaimed_cards};
 pub(crate) use packet_loss::PacketLoss;
 pub(crate) use program::{HEAD, Kind, NotExecutable, kind};

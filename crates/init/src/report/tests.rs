@@ -3,6 +3,9 @@ use serde_json::{Value, json};
 use netroot_net::Mac;
 use netroot_proto::cmdline::BootPlan;
 
+use crate::diagnosis::{Bus, UnclaimedCard};
+use crate::failure::Failure;
+
 use super::record::{ATTEMPTS, PHASES, SENTENCE};
 use super::*;
 
@@ -127,6 +130,52 @@ fn text_of_a_hostile_server_cannot_break_the_json() {
         read["attempts"][0]["failure"],
         "x\",\"outcome\":\"switch_root\0\u{9b}\n"
     );
+}
+
+/// The folder of the reports that the server's tests are sent (`tests/interop/machines/reports.rs`).
+const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/reports");
+
+/// With this variable they are written anew.
+const WRITE: &str = "NETROOT_WRITE_EXPECTED";
+
+#[test]
+fn kept_reports_are_those_of_the_init() {
+    let plan = BootPlan::parse("root=/dev/nfs nfsroot=10.77.0.1:/second ip=dhcp");
+    let no_nic = Failure::NoNic {
+        waited: Duration::from_secs(8),
+        devices: vec![UnclaimedCard {
+            bus: Bus::Pci,
+            id: "8086:15f3".to_owned(),
+            modalias: "pci:v00008086d000015F3sv00008086sd00000000bc02sc00i00".to_owned(),
+            modules: Vec::new(),
+            is_unsigned: false,
+        }],
+    };
+    let no_root = Failure::NoRoot {
+        reason: NoRoot::Unnamed,
+    };
+    for (name, failure, outcome) in [
+        // It reports once another card has an address.
+        ("no-driver", Some(no_nic), Outcome::Failed),
+        ("failed", Some(no_root), Outcome::Failed),
+        ("booted", None, Outcome::Switch("/sbin/init")),
+    ] {
+        let mut report = BootReport::new("6.1.0", "ip=dhcp", at(420));
+        report.enter("link", at(450));
+        if let Some(failure) = failure {
+            report.failed_at(&failure.sentence(&plan), at(8_450));
+        }
+        let report = render(&report, &facts(outcome));
+        let path = format!("{KEPT}/{name}.json");
+        if std::env::var_os(WRITE).is_some() {
+            std::fs::write(&path, &report).unwrap();
+        }
+        let kept = std::fs::read_to_string(&path).unwrap();
+        let [mut kept, report]: [Value; 2] =
+            [&kept, &report].map(|text| serde_json::from_str(text).unwrap());
+        kept["netroot"] = report["netroot"].clone();
+        assert_eq!(kept, report, "{path}: {WRITE}=1 writes it anew");
+    }
 }
 
 /// The names of all members, including nested ones.
