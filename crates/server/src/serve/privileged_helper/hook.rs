@@ -156,6 +156,8 @@ fn asked(
     let limit = Limit::Until(Instant::now() + settings.deadline);
     let tls = tls.map(|config| (Arc::clone(config), url.host.as_str()));
     let why = |error: io::Error| match error.kind() {
+        // Its kind is that of an answer without sense.
+        _ if error.get_ref().is_some_and(|it| it.is::<rustls::Error>()) => error.to_string(),
         ErrorKind::WouldBlock | ErrorKind::TimedOut => {
             format!("no answer within {} ms", settings.deadline.as_millis())
         }
