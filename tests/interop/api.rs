@@ -9,6 +9,7 @@ mod hook;
 mod orders;
 mod served;
 mod tcp;
+mod terminal;
 
 use anyhow::{Context, Result, ensure};
 use netroot_harness::paths;
