@@ -2,6 +2,7 @@
 //! a second check sees that the problem is gone.
 
 mod apply;
+mod openwrt;
 
 use anyhow::{Context, Result, bail, ensure};
 use netroot_harness::{Dnsmasq, ForeignDhcp, IscServer};

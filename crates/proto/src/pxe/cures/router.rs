@@ -105,8 +105,20 @@ pub(super) fn pfsense(problem: &Problem) -> Vec<Step> {
             act("Other DHCP Options: MAC Address Control: empty MAC Allow and MAC Deny"),
             save(),
         ],
-        // Its file names do not tell iPXE from the firmware that loaded it: iPXE would load itself for ever.
-        Problem::ForbidsProxy | Problem::SecondProxy | Problem::ProxyNotHeard => Vec::new(),
+        Problem::ForbidsProxy => vec![
+            act(format!(
+                "{PFSENSE_OPTIONS}: delete the row with the number 175"
+            )),
+            act(
+                "with Kea: Custom Configuration, JSON Configuration: delete the option with the code 175",
+            ),
+            save(),
+        ],
+        Problem::ProxyNotHeard => vec![act(
+            "nothing: its file names do not tell iPXE from the firmware that loaded it, so that iPXE would load itself for ever; let the \
+             switch trust netroot's port (DHCP snooping), or have netroot give the addresses (--dhcp) in place of it",
+        )],
+        Problem::SecondProxy => Vec::new(),
     }
 }
 

@@ -87,10 +87,52 @@ fn every_product_that_sends_boot_options_has_a_cure_for_them() {
     }
     let forbids = cures(&Problem::ForbidsProxy, &netroot);
     let cured: Vec<Product> = forbids.iter().map(|cure| cure.product).collect();
-    assert_eq!(cured, Product::ALL[..4]);
+    assert_eq!(cured, Product::ALL[..5]);
     for problem in [Problem::SecondServer, Problem::NoAddress] {
         assert_eq!(cures(&problem, &netroot).len(), Product::ALL.len());
     }
+}
+
+/// With this variable the file of all cures is written anew.
+const WRITE: &str = "NETROOT_WRITE_EXPECTED";
+
+/// So that a change of one is seen as a whole, and read before it is made.
+#[test]
+fn the_cures_are_those_of_the_file() {
+    let mut all = String::new();
+    for problem in [
+        claims_boot(),
+        names_file(),
+        Problem::ForbidsProxy,
+        Problem::SecondServer,
+        Problem::SecondProxy,
+        Problem::NoAddress,
+        Problem::ProxyNotHeard,
+    ] {
+        let loaders = loaders();
+        let netroot = Netroot {
+            address: Ipv4Addr::new(10, 0, 0, 1),
+            http_port: 8069,
+            loaders: &loaders,
+        };
+        let cures = cures(&problem, &netroot);
+        let without = Product::ALL.into_iter().filter(|product| {
+            let mut cured = cures.iter();
+            !cured.any(|cure| cure.product == *product)
+        });
+        let without: Vec<String> = without.map(|product| product.to_string()).collect();
+        all += &format!("# {}\n", problem.word());
+        for cure in &cures {
+            all += &format!("\n{cure}\n");
+        }
+        all += &format!("\nNo cure: {}\n\n", without.join(", "));
+    }
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/pxe/cures/cures.txt");
+    if std::env::var_os(WRITE).is_some() {
+        std::fs::write(file, &all).unwrap();
+    }
+    let kept = std::fs::read_to_string(file).unwrap();
+    assert_eq!(all, kept, "{file}: {WRITE}=1 writes it anew");
 }
 
 #[test]
