@@ -1,6 +1,7 @@
 //! Our server with other clients, and with malformed packets.
 
 mod api;
+mod bundles;
 mod cases;
 mod check;
 mod check_config;
