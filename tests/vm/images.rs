@@ -179,6 +179,22 @@ fn a_disk_boots_under_bios() -> Result<()> {
     Ok(())
 }
 
+#[test]
+fn a_disk_boots_under_uefi() -> Result<()> {
+    let site = Site::new("image-disk-uefi")?;
+    let disk = media::volume(&media::program("a disk over HTTP says so to UEFI"));
+    let disk = site.file("disk.img", &disk)?;
+    let config = format!("[image.disk]\ndisk = \"{}\"\n", disk.display());
+    let _server = site.serve("disk", &config)?;
+    let vm = site.uefi("")?;
+    vm.wait_for(
+        "a disk over HTTP says so to UEFI",
+        "the disk's program",
+        TIMEOUT,
+    )?;
+    Ok(())
+}
+
 /// A CD that says something under either firmware.
 fn cd(site: &Site) -> Result<String> {
     let volume = media::volume(&media::program("a CD over HTTP says so to UEFI"));
