@@ -28,6 +28,7 @@ pub(crate) use self::image::{
 pub(crate) use self::known_machine::{ArrivedAt, KnownMachine};
 use self::machine::NamedMachines;
 pub(crate) use self::machine::{is_host_name, machine_errors};
+use self::rule::Fit;
 pub(crate) use self::rule::conditions;
 use crate::append;
 use crate::settings::{Choice, MachineSettings, MenuSettings, Rule};
@@ -187,6 +188,27 @@ impl Catalog {
             why,
             secure_boot: self.secure_boot(entry, machine, arrived),
         }
+    }
+
+    /// The rules before what [`Self::assign`] decides by that are for a machine only if it fulfils conditions which are not
+    /// known before it asks, with these.
+    pub(crate) fn open_rules(
+        &self,
+        machine: &KnownMachine,
+        interface: Option<&str>,
+    ) -> Vec<(&Rule, Vec<String>)> {
+        let mut open = Vec::new();
+        if self.machine(machine).is_some_and(|it| it.choice.is_some()) {
+            return open;
+        }
+        for rule in self.rules.iter() {
+            match rule::fit(rule, machine, interface) {
+                Fit::Yes if rule.choice.is_some() => break,
+                Fit::Yes | Fit::No => {}
+                Fit::If(conditions) => open.push((rule, conditions)),
+            }
+        }
+        open
     }
 
     /// Whether a machine is given the signed chain: as its entry says, else the first rule that matches and says it, else as

@@ -3,25 +3,30 @@
 //! Beside what the files say by themselves it looks at what they name: directories, kernels, modules, certificates, interfaces
 //! ([`crate::serve::preflight`]).
 
+mod machines;
 mod swapped;
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::net::{IpAddr, Ipv4Addr};
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use netroot_net::Mac;
 use netroot_printable::Printable;
 use serde::Serialize;
 
-use crate::catalog::{ArrivedAt, Assigned, Catalog, KnownMachine, conditions};
+use self::machines::{FoundMachine, FoundOrder, Known};
+use crate::catalog::{Catalog, KnownMachine, conditions};
 use crate::cli::CheckConfigArgs;
 use crate::config::{self, Mistake, Parsed};
 use crate::confinement::identity;
 use crate::generations;
 use crate::json;
 use crate::serve::config_files::Snapshot;
+use crate::serve::machines::{Order, read_orders};
 use crate::serve::preflight::{Host, Preflight, Then};
-use crate::settings::{ConfigPlace, MachineSettings, NetworkSettings, Settings};
+use crate::settings::{ConfigPlace, Settings};
 
 /// Exits with 1 if there is a mistake.
 pub(crate) fn run(args: &CheckConfigArgs) -> Result<ExitCode> {
@@ -54,6 +59,8 @@ struct Checked {
     warnings: Vec<FoundMistake>,
     images: Vec<FoundImage>,
     machines: Vec<FoundMachine>,
+    /// What is ordered for machines that are not in the configuration by their hardware address.
+    ordered: Vec<FoundOrder>,
     rules: Vec<FoundRule>,
     /// What a machine boots that nothing is for.
     default: String,
@@ -75,24 +82,6 @@ struct FoundImage {
     kind: &'static str,
     /// The version of a root's kernel.
     kernel: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct FoundMachine {
-    name: String,
-    identities: Vec<String>,
-    address: Option<Ipv4Addr>,
-    /// One, or one for each interface where that makes a difference.
-    boots: Vec<FoundChoice>,
-}
-
-#[derive(Debug, PartialEq, Eq, Serialize)]
-struct FoundChoice {
-    /// `None`: wherever it is.
-    interface: Option<String>,
-    boots: String,
-    why: String,
-    append: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -141,6 +130,19 @@ fn check(place: &ConfigPlace, snapshot: &Snapshot, host: Option<&Host>, builds: 
         ),
     });
     doubts.extend(missing);
+    let orders = match read_orders(&settings.state) {
+        Ok(orders) => orders,
+        Err(error) => {
+            if error.kind() != ErrorKind::NotFound {
+                let state = settings.state.display();
+                let text = format!(
+                    "cannot read {state}/orders.json: {error}; what machines are ordered to boot is not shown"
+                );
+                doubts.extend(Mistake::at(&places.of_main(&[]), String::new(), text));
+            }
+            BTreeMap::new()
+        }
+    };
     let mut checked = Checked {
         mistakes: mistakes.into_iter().map(FoundMistake::from).collect(),
         warnings: doubts.into_iter().map(FoundMistake::from).collect(),
@@ -158,7 +160,7 @@ fn check(place: &ConfigPlace, snapshot: &Snapshot, host: Option<&Host>, builds: 
     );
     let catalog = catalog.map(|it| it.with_secure_boot(settings.catalog.secure_boot));
     match catalog {
-        Ok(catalog) => checked.boots(&settings, &catalog),
+        Ok(catalog) => checked.boots(&settings, &catalog, &orders),
         Err(error) => checked.mistakes.push(FoundMistake::from(Mistake {
             path: place.file.clone(),
             line: 1,
@@ -171,87 +173,34 @@ fn check(place: &ConfigPlace, snapshot: &Snapshot, host: Option<&Host>, builds: 
 
 impl Checked {
     /// Who boots what.
-    fn boots(&mut self, settings: &Settings, catalog: &Catalog) {
+    fn boots(&mut self, settings: &Settings, catalog: &Catalog, orders: &BTreeMap<Mac, Order>) {
         let images = catalog.images().map(|image| FoundImage {
             name: image.name.clone(),
             kind: image.kind.word(),
             kernel: image.linux().map(str::to_owned),
         });
         self.images = images.collect();
+        let interfaces = settings.networks.iter();
+        let interfaces = interfaces.map(|it| it.interface.as_deref()).collect();
+        let known = Known {
+            catalog,
+            interfaces,
+            orders,
+        };
         let machines = settings.catalog.machines.iter();
-        let machines = machines.map(|machine| found_machine(machine, &settings.networks, catalog));
-        self.machines = machines.collect();
+        self.machines = machines.map(|machine| known.machine(machine)).collect();
+        self.ordered = known.orders_of_others();
         let rules = settings.catalog.rules.iter().map(|rule| FoundRule {
             origin: rule.origin.to_string(),
             conditions: conditions(rule),
             boots: rule.choice.as_ref().map(ToString::to_string),
         });
         self.rules = rules.collect();
-        let nobody = catalog.assign(&KnownMachine::default(), &arrived(""));
+        let nobody = catalog.assign(&KnownMachine::default(), &machines::arrived(""));
         self.default = match &settings.catalog.default {
             Some(choice) => choice.to_string(),
             None => nobody.boots.to_string(),
         };
-    }
-}
-
-/// The server's address there does not matter to who boots what.
-fn arrived(interface: &str) -> ArrivedAt<'_> {
-    ArrivedAt {
-        interface,
-        server: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-    }
-}
-
-fn found_machine(
-    machine: &MachineSettings,
-    networks: &[NetworkSettings],
-    catalog: &Catalog,
-) -> FoundMachine {
-    let known = KnownMachine {
-        mac: machine.macs.first().copied(),
-        uuid: machine.uuid,
-        serial: machine.serial.clone(),
-        client_ids: machine.client_id.iter().cloned().collect(),
-        address: machine.address.map(IpAddr::V4),
-        ..KnownMachine::default()
-    };
-    let choice = |interface: Option<&str>| {
-        let arrived = arrived(interface.unwrap_or_default());
-        let Assigned {
-            boots, why, append, ..
-        } = catalog.assign(&known, &arrived);
-        FoundChoice {
-            interface: interface.map(str::to_owned),
-            boots: boots.to_string(),
-            why: why.to_string(),
-            append,
-        }
-    };
-    let interfaces = networks.iter().filter_map(|it| it.interface.as_deref());
-    let mut boots: Vec<FoundChoice> = interfaces.map(|it| choice(Some(it))).collect();
-    let same = |one: &FoundChoice| {
-        boots
-            .first()
-            .is_none_or(|it| it.boots == one.boots && it.append == one.append)
-    };
-    if boots.iter().all(same) {
-        boots = vec![FoundChoice {
-            interface: None,
-            ..choice(networks.first().and_then(|it| it.interface.as_deref()))
-        }];
-    }
-    let macs = machine.macs.iter().map(ToString::to_string);
-    let uuid = machine.uuid.iter().map(ToString::to_string);
-    let serial = machine
-        .serial
-        .iter()
-        .map(|serial| format!("serial {serial}"));
-    FoundMachine {
-        name: machine.name.clone(),
-        identities: macs.chain(uuid).chain(serial).collect(),
-        address: machine.address,
-        boots,
     }
 }
 
@@ -295,25 +244,12 @@ impl Checked {
             text += "\nmachines:\n";
         }
         for machine in &self.machines {
-            let whom = machine.identities.join(", ");
-            let at = machine.address.map(|address| format!(" at {address}"));
-            for choice in &machine.boots {
-                let on = choice.interface.as_ref().map(|name| format!(" on {name}"));
-                let append = choice.append.as_ref().map(|it| format!(", with {it}"));
-                let _ = writeln!(
-                    text,
-                    "  {:<16} {}{}{}: {} ({}){}",
-                    machine.name,
-                    Printable(&whom),
-                    at.as_deref().unwrap_or_default(),
-                    on.unwrap_or_default(),
-                    choice.boots,
-                    choice.why,
-                    Printable(&append.unwrap_or_default())
-                );
-            }
+            let _ = write!(text, "{machine}");
         }
         text += "\nother machines:\n";
+        for ordered in &self.ordered {
+            let _ = writeln!(text, "  {ordered}");
+        }
         for rule in &self.rules {
             let boots = rule.boots.as_deref().unwrap_or("what the next rules say");
             let whom = match rule.conditions.as_slice() {
@@ -382,6 +318,136 @@ boot = "local"
              b                serial 17 on eth1: local (the rule at /srv/netroot.toml:16 for interface eth1)\n\n\
              other machines:\n  interface eth1: local (the rule at /srv/netroot.toml:16)\n  else: wait\n"
         );
+    }
+
+    /// What is shown of the machines, and of all others, with this in the state folder's orders.
+    fn machines(main: &str, orders: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        fs::create_dir(folder.join("state")).unwrap();
+        fs::write(folder.join("state/orders.json"), orders).unwrap();
+        let main = format!(
+            "default = \"wait\"\n[server]\nstate = \"/srv/state\"\n[image.local]\nlocal-disk = true\n[image.other]\nlocal-disk = true\n{main}"
+        );
+        let checked = checked(folder, &main);
+        let text = shown(folder, &checked);
+        let (_, machines) = text.split_once("\n\nmachines:\n").expect(&text);
+        machines.to_owned()
+    }
+
+    #[test]
+    fn a_machine_has_all_its_identities_and_each_hardware_address_its_rules() {
+        let main = r#"[machine.a]
+mac = ["02:00:00:00:00:01", "02:00:00:00:01:02"]
+uuid = "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
+client-id = "01:02:00:00:00:00:01"
+[machine.b]
+client-id = "bench"
+[[rule]]
+mac = "02:00:00:00:01"
+boot = "local"
+"#;
+        assert_eq!(
+            machines(main, "{}"),
+            "  a                02:00:00:00:00:01, 02:00:00:00:01:02, 1b4e28ba-2fa1-11d2-883f-0016d3cca427, client-id 01:02:00:00:00:00:01 \
+             by 02:00:00:00:00:01: wait (the default)\n  \
+             a                02:00:00:00:00:01, 02:00:00:00:01:02, 1b4e28ba-2fa1-11d2-883f-0016d3cca427, client-id 01:02:00:00:00:00:01 \
+             by 02:00:00:00:01:02: local (the rule at /srv/netroot.toml:14 for mac 02:00:00:00:01)\n  \
+             b                client-id bench: if mac 02:00:00:00:01: local (the rule at /srv/netroot.toml:14); else wait (the default)\n\n\
+             other machines:\n  mac 02:00:00:00:01: local (the rule at /srv/netroot.toml:14)\n  else: wait\n"
+        );
+    }
+
+    #[test]
+    fn a_rule_by_what_is_known_when_a_machine_asks_is_a_condition() {
+        let main = r#"[machine.a]
+mac = "02:00:00:00:00:01"
+append = "who=a"
+[machine.b]
+mac = "02:00:00:00:00:02"
+address = "10.0.0.7"
+[machine.c]
+mac = "02:00:00:00:00:03"
+boot = "other"
+[[rule]]
+vendor-class = "PXEClient"
+append = "quiet"
+[[rule]]
+arch = "efi-arm64"
+mac = "02:00:00:00:00"
+boot = "local"
+[[rule]]
+arch = "bios"
+mac = "02:00:00:00:09"
+boot = "menu"
+[[rule]]
+subnet = "10.0.0.0/24"
+circuit = "rack-3"
+boot = "refuse"
+[[rule]]
+subnet = "10.0.0.0/24"
+boot = "local"
+[[rule]]
+arch = "bios"
+boot = "menu"
+"#;
+        let text = machines(main, "{}");
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(
+            lines[..3],
+            [
+                "  a                02:00:00:00:00:01: if vendor-class PXEClient: with quiet, too (the rule at /srv/netroot.toml:17); \
+                 if arch efi-arm64: local (the rule at /srv/netroot.toml:20); \
+                 if subnet 10.0.0.0/24, circuit rack-3: refuse (the rule at /srv/netroot.toml:28); \
+                 if subnet 10.0.0.0/24: local (the rule at /srv/netroot.toml:32); \
+                 if arch bios: menu (the rule at /srv/netroot.toml:35); else wait (the default), with who=a",
+                "  b                02:00:00:00:00:02 at 10.0.0.7: if vendor-class PXEClient: with quiet, too (the rule at /srv/netroot.toml:17); \
+                 if arch efi-arm64: local (the rule at /srv/netroot.toml:20); \
+                 if circuit rack-3: refuse (the rule at /srv/netroot.toml:28); \
+                 else local (the rule at /srv/netroot.toml:32 for subnet 10.0.0.0/24)",
+                "  c                02:00:00:00:00:03: other (machine c (/srv/netroot.toml:14))",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_ordered_comes_before_the_configuration() {
+        let main = r#"[machine.a]
+mac = ["02:00:00:00:00:01", "02:00:00:00:00:02"]
+boot = "other"
+[machine.b]
+mac = "02:00:00:00:00:03"
+[[rule]]
+arch = "bios"
+boot = "menu"
+"#;
+        let orders = r#"{
+"02:00:00:00:00:01": {"once": "local"}, "02:00:00:00:00:02": {"image": "gone"},
+"02:00:00:00:00:03": {"once": "other", "image": "local"},
+"02:00:00:00:00:04": {"image": "local"}, "02:00:00:00:00:05": {"once": "gone"},
+"02:00:00:00:00:06": {"trial": null}
+}"#;
+        assert_eq!(
+            machines(main, orders),
+            "  a                02:00:00:00:00:01, 02:00:00:00:00:02 by 02:00:00:00:00:01: local (ordered for one boot), then other (machine a (/srv/netroot.toml:8))\n  \
+             a                02:00:00:00:00:01, 02:00:00:00:00:02 by 02:00:00:00:00:02: other (machine a (/srv/netroot.toml:8))\n  \
+             b                02:00:00:00:00:03: other (ordered for one boot), then local (ordered)\n\n\
+             other machines:\n  02:00:00:00:00:04: local (ordered)\n  \
+             arch bios: menu (the rule at /srv/netroot.toml:13)\n  else: wait\n"
+        );
+        // A file that makes no sense is told, and left where it is.
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        fs::create_dir(folder.join("state")).unwrap();
+        fs::write(folder.join("state/orders.json"), "[").unwrap();
+        let main = "[server]\nstate = \"/srv/state\"\n[image.local]\nlocal-disk = true\n";
+        let text = shown(folder, &checked(folder, main));
+        assert!(
+            text.contains("warning: /srv/netroot.toml:1: cannot read /srv/state/orders.json: ")
+                && text.contains("; what machines are ordered to boot is not shown"),
+            "{text}"
+        );
+        assert!(folder.join("state/orders.json").exists());
     }
 
     #[test]

@@ -132,7 +132,8 @@ Examples:
   netroot check-config
   netroot check-config --config /srv/lab/netroot.toml
 
-Reads the file and the *.toml files of conf.d beside it, as `netroot serve` does; a running server is not asked.
+Reads the file and the *.toml files of conf.d beside it, as `netroot serve` does, and what was ordered from the state folder; a
+running server is not asked.
 Exits with 1 if anything is wrong, and names the file, the line and what was expected.";
 
 /// The arguments of `netroot check-config`.

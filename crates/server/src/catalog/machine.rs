@@ -140,3 +140,62 @@ pub(crate) fn is_host_name(name: &str) -> bool {
     };
     name.len() <= 253 && name.split('.').all(is_label)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Origin;
+
+    fn machine(name: &str) -> MachineSettings {
+        MachineSettings {
+            name: name.to_owned(),
+            macs: Vec::new(),
+            uuid: None,
+            serial: None,
+            client_id: None,
+            address: None,
+            choice: None,
+            append: None,
+            secure_boot: None,
+            origin: Origin::default(),
+        }
+    }
+
+    #[test]
+    fn a_machine_is_found_by_any_client_identifier_and_by_what_says_more_first() {
+        let mac = Mac([2, 0, 0, 0, 0, 1]);
+        let named = NamedMachines::new(vec![
+            MachineSettings {
+                client_id: Some(b"\0bench".to_vec()),
+                ..machine("bench")
+            },
+            MachineSettings {
+                serial: Some("17".to_owned()),
+                ..machine("rack")
+            },
+            MachineSettings {
+                macs: vec![mac],
+                ..machine("desk")
+            },
+        ]);
+        let named = named.unwrap();
+        let found = |known: &KnownMachine| named.find(known).map(|machine| machine.name.as_str());
+        // Its firmware has another one than its system.
+        let mut known = KnownMachine {
+            mac: Some(Mac([2, 0, 0, 0, 0, 2])),
+            client_ids: vec![vec![1, 2, 0, 0, 0, 0, 2], b"\0bench".to_vec()],
+            ..KnownMachine::default()
+        };
+        assert_eq!(found(&known), Some("bench"));
+        known.serial = Some("17".to_owned());
+        assert_eq!(found(&known), Some("rack"));
+        known.mac = Some(mac);
+        assert_eq!(found(&known), Some("desk"));
+        // Its type belongs to it.
+        let other = KnownMachine {
+            client_ids: vec![b"bench".to_vec(), b"\x01bench".to_vec()],
+            ..KnownMachine::default()
+        };
+        assert_eq!(found(&other), None);
+    }
+}

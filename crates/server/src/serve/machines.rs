@@ -47,7 +47,9 @@ pub(crate) use self::file_of_machines::Unread;
 use self::hook_words::HookWords;
 use self::neighbours::Neighbours;
 use self::nic_trust::NicTrust;
-pub(crate) use self::orders::{Alone, Asks, FetchedBy, FileError, Ordered, Orders, WentBack};
+pub(crate) use self::orders::{
+    Alone, Asks, FetchedBy, FileError, Order, Ordered, Orders, WentBack, read as read_orders,
+};
 pub(crate) use self::peer::{Asker, Peer};
 pub(crate) use self::query::answer_in;
 use self::relayed::RelayedMachines;

@@ -60,6 +60,14 @@ pub(crate) enum Asks {
     Another,
 }
 
+/// The orders on the disk, for a look at them without a server.
+///
+/// # Errors
+/// The system's; the file makes no sense.
+pub(crate) fn read(state: &Path) -> io::Result<BTreeMap<Mac, Order>> {
+    file::read(state)
+}
+
 /// There are too many orders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use netroot_net::Mac;
 
 use super::order::Order;
-use crate::serve::machines::file_of_machines::{FileOfMachines, Unread};
+use crate::serve::machines::file_of_machines::{self, FileOfMachines, Unread};
 
 /// The file.
 #[derive(Debug)]
@@ -32,9 +32,20 @@ pub(crate) struct FileError {
 
 type All = BTreeMap<Mac, Order>;
 
+/// Its name in the state folder.
+const NAME: &str = "orders.json";
+
+/// Reads it.
+///
+/// # Errors
+/// The system's; it makes no sense.
+pub(super) fn read(state: &Path) -> io::Result<All> {
+    file_of_machines::read(&state.join(NAME))
+}
+
 impl OrdersFile {
     pub(super) fn open(state: &Path) -> (Self, All, Option<Unread>) {
-        let (file, all, unread) = FileOfMachines::open(state.join("orders.json"));
+        let (file, all, unread) = FileOfMachines::open(state.join(NAME));
         let writing = Mutex::new(false);
         (Self { file, writing }, all, unread)
     }
