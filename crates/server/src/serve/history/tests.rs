@@ -10,7 +10,7 @@ use std::time::Duration;
 use netroot_net::Mac;
 use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::client::Client;
-use netroot_proto::pxe::decide::Answer;
+use netroot_proto::pxe::decide::{Answer, BootFile};
 use netroot_proto::pxe::probe::OtherServer;
 
 use super::boot::Outcome;
@@ -193,6 +193,20 @@ fn what_a_running_machine_does_is_no_boot() {
     assert_eq!(record.heard, at(13));
     // A laptop is no machine that boots.
     assert_eq!(after(&[asks(Client::Plain)]).count, 0);
+    // Nor is one that runs, and that a server which has started since hears of: it renews its lease, or looks for its root.
+    let address = [10, 0, 0, 7].into();
+    let loader = BootFile::None;
+    for answer in [
+        Answer::Acknowledged {
+            address,
+            loader: loader.clone(),
+        },
+        Answer::Informed { address, loader },
+        Answer::RootAcknowledged { root: Vec::new() },
+    ] {
+        let client = INIT;
+        assert_eq!(after(&[Event::DhcpAnswer { client, answer }]).count, 0);
+    }
 }
 
 #[test]

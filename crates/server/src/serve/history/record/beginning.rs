@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use netroot_proto::pxe::client::Client;
-use netroot_proto::pxe::decide::Reason;
+use netroot_proto::pxe::decide::{Answer, Reason};
 
 use super::super::boot::{Boot, Outcome};
 use super::super::stage::Stage;
@@ -20,6 +20,12 @@ pub(super) fn begins_first(event: &Event, stage: Option<Stage>) -> bool {
         Event::Ignored(Ignored::Dhcp { client, reason }) => {
             *client != Client::Plain && !is_request_elsewhere(*reason)
         }
+        // A machine that runs, and renews its lease or asks who serves its root, of a server that has started since.
+        Event::DhcpAnswer {
+            client: Client::Init,
+            answer:
+                Answer::Acknowledged { .. } | Answer::Informed { .. } | Answer::RootAcknowledged { .. },
+        } => false,
         _ => stage.is_some(),
     }
 }
