@@ -128,6 +128,14 @@ const GENERATORS: [&str; 9] = [
     "veritysetup",
 ];
 
+/// Of the devices that there are when udev starts, only these are looked at: the cards, and the line that the login is at.
+/// An emulated machine takes three seconds for all of them, each driver, module and virtual terminal one by one.
+const DEVICES: &str = "[Service]
+ExecStart=
+ExecStart=-udevadm trigger --action=add --subsystem-match=net
+ExecStart=-udevadm trigger --action=add --name-match=/dev/ttyS0
+";
+
 static MANAGERS: [&Manager; 4] = [&NETWORKD, &NETWORK_MANAGER, &IFUPDOWN, &DHCPCD];
 
 /// A Debian root with a manager enabled, and a script that reports its state.
@@ -181,6 +189,10 @@ fn fill(folder: &Path, manager: &Manager, script: &str) -> Result<()> {
         let masked = format!("etc/systemd/system-generators/systemd-{name}-generator");
         link("/dev/null", &masked)?;
     }
+    write(
+        "etc/systemd/system/systemd-udev-trigger.service.d/devices.conf",
+        DEVICES,
+    )?;
     for service in manager.services {
         let unit = format!("/lib/systemd/system/{service}");
         link(&unit, &format!("{wanted}/{service}"))?;
