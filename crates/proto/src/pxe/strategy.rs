@@ -28,6 +28,7 @@
 //! * A flood of invented machines makes the table forget newcomers, never a machine that has
 //!   loaded a file from here.
 
+mod choice;
 mod record;
 mod secure_boot;
 
@@ -36,32 +37,9 @@ use std::time::Duration;
 
 use netroot_net::Mac;
 
+pub use self::choice::{LoaderChoice, Progress, Strategy, Style};
 use self::record::{Record, SHORTEST_ATTEMPT};
 pub use self::secure_boot::{Known, SecureBootMode};
-
-/// How the boot file is announced to the firmware.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Style {
-    /// Proxy: "load this file" (43.6 = 8). DHCP: file and server in the header, as without
-    /// PXE.
-    #[default]
-    Usual,
-    /// Proxy: no option 43, so that the firmware sends a second request to port 4011. DHCP:
-    /// with option 60 and 43.6 = 8.
-    Other,
-}
-
-/// Which boot loader firmware is given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LoaderChoice {
-    /// [`super::inputs::Loader::first`].
-    #[default]
-    First,
-    /// [`super::inputs::Loader::signed`]; the first if there is none.
-    Signed,
-    /// [`super::inputs::Loader::second`]; the first if there is none.
-    Second,
-}
 
 /// What an answer to firmware could name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,26 +68,6 @@ pub struct Before {
     pub known: Known,
     /// It loaded a loader since, and started none.
     pub refused: bool,
-}
-
-/// The way to boot a machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Strategy {
-    /// How the boot file is announced.
-    pub style: Style,
-    /// Which loader.
-    pub loader: LoaderChoice,
-}
-
-/// How far a machine has come since its last DHCP answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Progress {
-    /// It has been sent the name of its boot loader.
-    Answered,
-    /// It has loaded the boot loader.
-    Loaded,
-    /// The boot loader has requested its script: the strategy works.
-    Booted,
 }
 
 /// The strategies for recently seen machines.

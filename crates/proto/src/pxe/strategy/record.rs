@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Known, LoaderChoice, Progress, Strategy, Style};
+use super::choice::{LoaderChoice, Progress, Strategy, Style};
+use super::secure_boot::Known;
 
 /// After this many failed boots another way is tried. A single failure may be a
 /// person pressing Escape, or a machine being switched off.

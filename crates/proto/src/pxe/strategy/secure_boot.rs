@@ -1,6 +1,6 @@
 //! What is known of a machine's Secure Boot, and whom the signed chain is given to.
 
-use super::LoaderChoice;
+use super::choice::LoaderChoice;
 
 /// What is known of a machine's Secure Boot, from its boots or from its own report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
