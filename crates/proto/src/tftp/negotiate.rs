@@ -23,7 +23,7 @@ pub struct Limits {
 
 /// The IPv4 header, the UDP header and the four bytes of the TFTP header.
 const HEADERS: u16 = 20 + 8 + 4;
-/// The longest `timeout` that is granted, in seconds: a transfer waits 30 s for its client in all. Clients ask for 1 to
+/// The longest `timeout` that is granted, in seconds: a transfer waits 60 s for its client in all. Clients ask for 1 to
 /// 6.
 const LONGEST_TIMEOUT: u64 = 10;
 /// The block size without the option (RFC 1350).
@@ -44,7 +44,8 @@ impl Limits {
             block_size: mtu.saturating_sub(HEADERS).clamp(DEFAULT_BLOCK_SIZE, 65464),
             window: 64,
             timeout: Duration::from_secs(1),
-            retries: 6,
+            // More than fit into the time that a silent client is borne.
+            retries: 16,
         }
     }
 }

@@ -11,7 +11,7 @@
 //! lost; sending resumes there at once, which is new data for the client.
 //!
 //! Until the first ACK nobody knows whether the client asked: its address may be forged. The first datagram is repeated
-//! twice, then the transfer ends in silence. After that it ends when the client makes no progress for 30 s, whatever
+//! twice, then the transfer ends in silence. After that it ends when the client makes no progress for 60 s, whatever
 //! timeout it asked for, or is slower than any real link.
 
 mod blocks;

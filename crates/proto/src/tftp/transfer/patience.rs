@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-/// How long a client may make no progress. Firmware repeats its ACK every 1 to 5 s, and gives up within 30 s.
-pub(super) const SILENCE: Duration = Duration::from_secs(30);
+/// How long a client may make no progress. Firmware repeats its ACK every 1 to 5 s, and gives up within 30 s. But a loader may open
+/// a file long before it reads it: under Secure Boot GRUB opens the initrd, and shim hashes the kernel first, which took 27 s
+/// on a busy machine without KVM.
+pub(super) const SILENCE: Duration = Duration::from_secs(60);
 /// How often the rate is looked at: twice the longest silence, so that one pause does not count as a slow link.
-pub(super) const RATE_INTERVAL: Duration = Duration::from_secs(60);
+pub(super) const RATE_INTERVAL: Duration = Duration::from_secs(120);
 /// The slowest rate, in bytes for each interval. 256 bytes per second is a quarter of what a serial line of 9600 baud
 /// carries, and one block of 512 bytes for each round trip over a link with round trips of 2 s.
-const LEAST_BYTES: u64 = 256 * 60;
+const LEAST_BYTES: u64 = 256 * 120;
 
 /// What is known of a client's progress.
 #[derive(Debug)]

@@ -179,10 +179,10 @@ fn without_an_ack_the_first_datagram_is_repeated_twice_and_then_there_is_silence
 }
 
 #[test]
-fn a_client_that_falls_silent_is_given_up_after_thirty_seconds() {
+fn a_client_that_falls_silent_is_given_up_after_a_minute() {
     for (options, waited) in [
-        (&[][..], &[4, 7, 7, 7, 5][..]),
-        (&[("timeout", "10")], &[10, 10, 10]),
+        (&[][..], &[4, 7, 7, 7, 7, 7, 7, 7, 7][..]),
+        (&[("timeout", "10")], &[10, 10, 10, 10, 10, 10]),
     ] {
         let mut t = start(5000, options);
         sent(&mut t);
@@ -191,7 +191,7 @@ fn a_client_that_falls_silent_is_given_up_after_thirty_seconds() {
         sent(&mut t);
         let (waits, repeated) = abandon(&mut t, SECOND);
         assert_eq!(waits, waited);
-        assert_eq!(waits.iter().sum::<u64>(), 30);
+        assert_eq!(waits.iter().sum::<u64>(), 60);
         assert_eq!(repeated.last().map(String::as_str), Some("error 0"));
         assert_eq!(t.outcome(), Some(&Outcome::TimedOut));
     }
@@ -224,8 +224,8 @@ fn served_for(size: usize, block: &str, pause: Duration) -> Option<Duration> {
 
 #[test]
 fn a_client_that_stretches_its_transfer_is_given_up_but_no_slow_link_is() {
-    // One block each 29 s, as large as they come on Ethernet.
-    let stretched = served_for(100_000_000, "1468", 29 * SECOND).unwrap();
+    // One block each 59 s, as large as they come on Ethernet.
+    let stretched = served_for(100_000_000, "1468", 59 * SECOND).unwrap();
     assert!(stretched <= 2 * patience::RATE_INTERVAL, "{stretched:?}");
     // A satellite's round trip of 1.2 s, without larger blocks.
     assert_eq!(served_for(500_000, "512", 1200 * SECOND / 1000), None);
