@@ -3,6 +3,7 @@
 //! `cpu.stat` has it whichever controllers are on, and whoever reaps the processes (`Documentation/admin-guide/cgroup-v2.rst`
 //! of Linux). Where there is no cgroup v2, or its folder may not be written to, nothing is counted, and nothing fails.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ const PREFIX: &str = "netroot-";
 /// How long programs may take to end that were killed.
 const ENDING: Duration = Duration::from_secs(10);
 
-/// A group for the programs of one test. Dropping it kills what is still in it.
+/// A group for the programs of one test, or the server of a bench. Dropping it kills what is still in it.
 #[derive(Debug)]
 pub(crate) struct ControlGroup {
     folder: PathBuf,
@@ -38,6 +39,32 @@ impl ControlGroup {
             .args(["-c", r#"echo 0 2> /dev/null > "$0"; exec "$@""#])
             .arg(self.processes());
         command
+    }
+
+    /// Takes a process in that runs already, with those that it has started. What they start from now on is in it, too; their
+    /// processor time until now is not counted.
+    ///
+    /// # Errors
+    /// When it has ended, or may not be moved.
+    pub(crate) fn take_in(&self, process: u32) -> io::Result<()> {
+        std::fs::write(self.processes(), process.to_string())?;
+        // It is moved first: whom it starts meanwhile is in the group, or found here.
+        for thread in std::fs::read_dir(format!("/proc/{process}/task"))? {
+            let children = std::fs::read_to_string(thread?.path().join("children"))?;
+            for child in children.split_whitespace() {
+                let child = child.parse().map_err(io::Error::other)?;
+                match self.take_in(child) {
+                    Err(error) if !has_ended(&error) => return Err(error),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The processor time so far of all that is in it or was.
+    pub(crate) fn used(&self) -> Option<Duration> {
+        used_by(&self.folder)
     }
 
     /// Kills what is still in it, and tells the processor time of all that was.
@@ -130,6 +157,11 @@ fn folder_of(mounts: &str, groups: &str) -> Option<PathBuf> {
     Some(Path::new(mount).join(group))
 }
 
+/// Whether a process was not there any more: it is not in `/proc`, or cannot be moved.
+fn has_ended(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(nix::libc::ESRCH)
+}
+
 /// Removes the empty groups of processes like this one that were killed.
 fn remove_old(own: &Path) {
     for entry in std::fs::read_dir(own).into_iter().flatten().flatten() {
@@ -160,6 +192,9 @@ fn used_in(stat: &str) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::process::Stdio;
+
     use super::*;
 
     #[test]
@@ -186,6 +221,32 @@ mod tests {
         assert_eq!(maker("netroot-4711-checks"), Some("4711"));
         assert_eq!(maker("netroot-server-1"), None);
         assert_eq!(maker("user.slice"), None);
+    }
+
+    #[test]
+    fn a_running_program_is_taken_in_with_its_children() {
+        let Some(group) = ControlGroup::make("unit-test-running") else {
+            println!("not looked at: this user may not make control groups");
+            return;
+        };
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 3600 > /dev/null & echo $!; read end; kill $!"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut shell = command.spawn().unwrap();
+        let mut sleeper = String::new();
+        let output = shell.stdout.take().unwrap();
+        BufReader::new(output).read_line(&mut sleeper).unwrap();
+        let used = group.used();
+        let taken_in = group.take_in(shell.id());
+        let inside = std::fs::read_to_string(group.processes()).unwrap();
+        drop(shell.stdin.take());
+        shell.wait().unwrap();
+        taken_in.unwrap();
+        for process in [shell.id().to_string().as_str(), sleeper.trim()] {
+            assert!(inside.lines().any(|line| line == process), "{inside}");
+        }
+        assert_eq!(used, Some(Duration::ZERO));
+        assert!(group.end().unwrap() > Duration::ZERO);
     }
 
     #[test]

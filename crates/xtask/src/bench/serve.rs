@@ -71,6 +71,10 @@ pub(crate) fn run_bench(options: &Options) -> Result<()> {
         ),
         None => println!("Servers and clients share all processors."),
     }
+    println!(
+        "A server's processor time is counted {}.",
+        contestants::how_counted()
+    );
     let arena = Arena::make(processors)?;
     let rounds = options.rounds;
     let wanted = |part| options.only.is_empty() || options.only.contains(&part);

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use netroot_harness::{Net, Program, paths};
+use nix::unistd::Pid;
 
 use super::arena::{Arena, INTERFACE, SERVER};
 use crate::bench::dnsmasq;
+use crate::control_group::ControlGroup;
 use crate::setup::bench_tools;
 
 /// How long a server may take to start.
@@ -14,12 +16,14 @@ const STARTING: Duration = Duration::from_secs(60);
 /// The ticks in which the kernel counts processor time (`USER_HZ`).
 const TICKS: f64 = 100.0;
 
-/// A server that runs.
+/// A server that runs. Dropped in this order: the program before its group.
 pub(super) struct Contestant {
-    pub(super) program: Program,
+    program: Program,
+    /// Counts its processor time. `None` where this host has no cgroup v2 that may be written to.
+    group: Option<ControlGroup>,
 }
 
-/// What a program has cost so far.
+/// What a server has cost so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Cost {
     /// Seconds of processor time.
@@ -56,7 +60,7 @@ pub(super) fn netroot(arena: &Arena) -> Result<Contestant> {
         "/run/netroot-bench-cache",
     ])?;
     program.wait_for("ready", "netroot", STARTING)?;
-    Ok(Contestant { program })
+    Contestant::of(program)
 }
 
 /// dnsmasq for TFTP and DHCP, without its ping of addresses, which is not what is measured.
@@ -76,7 +80,7 @@ pub(super) fn dnsmasq(arena: &Arena) -> Result<Contestant> {
             &format!("--tftp-root={}", arena.folder().display()),
         ],
     )?;
-    Ok(Contestant { program })
+    Contestant::of(program)
 }
 
 /// atftpd, single-threaded as it is by default.
@@ -91,7 +95,7 @@ pub(super) fn atftpd(arena: &Arena) -> Result<Contestant> {
         &folder,
     ])?;
     listening(&arena.servers, "udp", 69)?;
-    Ok(Contestant { program })
+    Contestant::of(program)
 }
 
 /// tftpd-hpa.
@@ -106,7 +110,7 @@ pub(super) fn tftpd_hpa(arena: &Arena) -> Result<Contestant> {
         &folder,
     ])?;
     listening(&arena.servers, "udp", 69)?;
-    Ok(Contestant { program })
+    Contestant::of(program)
 }
 
 /// rs-tftpd (crate tftpd), which the set-up builds.
@@ -124,7 +128,7 @@ pub(super) fn rs_tftpd(arena: &Arena) -> Result<Contestant> {
         "--read-only",
     ])?;
     listening(&arena.servers, "udp", 69)?;
-    Ok(Contestant { program })
+    Contestant::of(program)
 }
 
 /// nginx with one worker, as netroot has one thread for the network.
@@ -141,7 +145,7 @@ server {{ listen 8069; root {}; }} }}",
     std::fs::write(&path, configuration).with_context(|| format!("write {}", path.display()))?;
     let program = arena.start(&["nginx", "-c", "/run/nginx.conf"])?;
     listening(&arena.servers, "tcp", 8069)?;
-    Ok(Contestant { program })
+    Contestant::of(program)
 }
 
 /// Kea, with its leases in memory and in a file, as it is by default, and without logging each.
@@ -169,7 +173,7 @@ pub(super) fn kea(arena: &Arena) -> Result<Contestant> {
         "/run/kea/kea.json",
     ])?;
     listening(&arena.servers, "udp", 67)?;
-    Ok(Contestant { program })
+    Contestant::of(program)
 }
 
 /// Waits until somebody listens.
@@ -182,6 +186,22 @@ fn listening(net: &Net, protocol: &str, port: u16) -> Result<()> {
 }
 
 impl Contestant {
+    /// From now on its processor time is counted.
+    fn of(program: Program) -> Result<Self> {
+        let group = Self::group();
+        if let Some(group) = &group {
+            let process = u32::try_from(program.pid()?.as_raw())?;
+            let taken_in = group.take_in(process);
+            taken_in.context("take the server into a control group")?;
+        }
+        Ok(Self { program, group })
+    }
+
+    /// For a server and everything that it starts. There is one at a time.
+    fn group() -> Option<ControlGroup> {
+        ControlGroup::make("bench-serve")
+    }
+
     /// Ends it, so that the next one has its ports.
     ///
     /// # Errors
@@ -191,22 +211,40 @@ impl Contestant {
         Ok(())
     }
 
-    /// What it has cost so far, with the helper processes and children that it has waited for.
+    /// What it has cost so far: its processor time with that of all its processes, and the memory of the first of them.
     ///
     /// # Errors
     /// When it has ended.
     pub(super) fn cost(&self) -> Result<Cost> {
-        let pid = self.program.pid()?;
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-        // Behind the name, which may hold anything: proc(5), fields 14 to 17.
-        let (_, fields) = stat.rsplit_once(')').context("a name in /proc/PID/stat")?;
-        let ticks = fields.split_whitespace().skip(11).take(4);
-        let ticks: f64 = ticks.filter_map(|field| field.parse::<f64>().ok()).sum();
+        let processor = self.group.as_ref().and_then(ControlGroup::used);
+        let processor = match processor {
+            Some(processor) => processor.as_secs_f64(),
+            None => ticks(self.program.pid()?)? / TICKS,
+        };
         let mib = |kib: u64| f64::from(u32::try_from(kib).unwrap_or(u32::MAX)) / 1024.0;
         Ok(Cost {
-            processor: ticks / TICKS,
+            processor,
             resident: mib(self.program.resident_kib()?),
             mib: mib(self.program.peak_resident_kib()?),
         })
     }
+}
+
+/// How a server's processor time is counted here.
+pub(super) fn how_counted() -> &'static str {
+    match Contestant::group().and_then(|group| group.used()) {
+        Some(_) => "in microseconds, of all its processes (cgroup v2)",
+        None => {
+            "in ticks of 10 ms, without processes that it does not wait for: no cgroup v2 may be written to here"
+        }
+    }
+}
+
+/// The processor time of a process and of the children that it has waited for, in [`TICKS`].
+fn ticks(pid: Pid) -> Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // Behind the name, which may hold anything: proc_pid_stat(5), fields 14 to 17.
+    let (_, fields) = stat.rsplit_once(')').context("a name in /proc/PID/stat")?;
+    let ticks = fields.split_whitespace().skip(11).take(4);
+    Ok(ticks.filter_map(|field| field.parse::<f64>().ok()).sum())
 }

@@ -75,7 +75,7 @@ pub(super) fn race(arena: &Arena, rounds: u32) -> Result<()> {
                 match fetched {
                     Ok(fetched) => {
                         rate.add(server, mib * 1.048_576 / fetched.took.as_secs_f64());
-                        // tftpd-hpa serves in a child that it does not wait for: nothing counts its time.
+                        // tftpd-hpa serves in a child that it does not wait for, whose time ticks do not count.
                         if processor > 0.0 {
                             cost.add(server, processor * 1000.0 / mib);
                         }
