@@ -194,6 +194,7 @@ mod tests {
                 assert_eq!(asked(same[number], number as u64), expected, "{number}");
             }
         }
+        const { assert!(PLACES > 1, "they would be asked about for each machine") };
         // The oldest has made room.
         assert_eq!(asked(same[1], 10), 0);
         assert_eq!(asked(same[0], 10), 1);
