@@ -7,6 +7,7 @@
 //! consists of, data sets mounted in each other with the same inode numbers in each, is in `mounts.rs`.
 
 mod compare;
+mod copies;
 mod lab;
 mod layers;
 mod machine;

@@ -56,6 +56,15 @@ impl Lab {
         self.net.path(&format!("{PLACE}/{inside}"))
     }
 
+    /// Takes a copy of an image of another host, and of what its server keeps: the key, and the names of its directories.
+    pub(super) fn copy(&self, image: &str, of: &Lab) -> Result<()> {
+        let copied = std::fs::copy(of.path(image), self.path(image));
+        copied.with_context(|| format!("copy {image}"))?;
+        let state = |lab: &Lab| lab.net.logs().join("state").display().to_string();
+        self.net.run(&["cp", "-a", &state(of), &state(self)])?;
+        Ok(())
+    }
+
     /// Starts the server, after `kill -9` of the one that runs, on the same state.
     pub(super) fn serve(&mut self, more: &[&str]) -> Result<()> {
         if let Some(mut server) = self.server.take() {
