@@ -44,8 +44,8 @@ impl Limits {
             block_size: mtu.saturating_sub(HEADERS).clamp(DEFAULT_BLOCK_SIZE, 65464),
             window: 64,
             timeout: Duration::from_secs(1),
-            // More than fit into the time that a silent client is borne.
-            retries: 16,
+            // As many as fit into the time that a silent client is borne, if it asked for a timeout of 1 s.
+            retries: 60,
         }
     }
 }

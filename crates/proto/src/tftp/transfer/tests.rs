@@ -183,6 +183,7 @@ fn a_client_that_falls_silent_is_given_up_after_a_minute() {
     for (options, waited) in [
         (&[][..], &[4, 7, 7, 7, 7, 7, 7, 7, 7][..]),
         (&[("timeout", "10")], &[10, 10, 10, 10, 10, 10]),
+        (&[("timeout", "1")], &[1; 60]),
     ] {
         let mut t = start(5000, options);
         sent(&mut t);
