@@ -30,6 +30,8 @@ use crate::settings::HookSettings;
 const AT_ONCE: usize = 16;
 /// The longest answer, in bytes.
 const ANSWER: u64 = 2048;
+/// The most characters that are told of why a certificate is not believed.
+const REASON: usize = 500;
 
 /// The hook cannot be asked.
 #[derive(Debug, thiserror::Error)]
@@ -157,7 +159,10 @@ fn asked(
     let tls = tls.map(|config| (Arc::clone(config), url.host.as_str()));
     let why = |error: io::Error| match error.kind() {
         // Its kind is that of an answer without sense.
-        _ if error.get_ref().is_some_and(|it| it.is::<rustls::Error>()) => error.to_string(),
+        // A certificate for other hosts is told with all of their names.
+        _ if error.get_ref().is_some_and(|it| it.is::<rustls::Error>()) => {
+            error.to_string().chars().take(REASON).collect()
+        }
         ErrorKind::WouldBlock | ErrorKind::TimedOut => {
             format!("no answer within {} ms", settings.deadline.as_millis())
         }
