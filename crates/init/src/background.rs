@@ -14,7 +14,8 @@ pub(crate) const NICENESS: i32 = 10;
 /// # Errors
 /// Those of [`Command::spawn`].
 pub(crate) fn spawn(command: &mut Command) -> io::Result<Child> {
-    // A program inherits how the thread is scheduled that starts it.
+    // A program inherits how the thread that starts it is scheduled. That thread waits for the program's exec: while something
+    // else keeps the only processor busy, the last modules or what is read ahead, both wait.
     let _ = scheduling::set(Policy::Idle);
     let child = command.spawn();
     let _ = scheduling::set(Policy::Usual);

@@ -21,7 +21,11 @@ pub(crate) fn make(path: &str) -> io::Result<()> {
                 return Err(Errno::NOENT.into());
             }
             make(above)?;
-            Ok(rustix::fs::mkdir(path, mode)?)
+            match rustix::fs::mkdir(path, mode) {
+                // Made by another thread meanwhile.
+                Err(Errno::EXIST) if is_directory(path) => Ok(()),
+                result => Ok(result?),
+            }
         }
         result => Ok(result?),
     }
