@@ -176,7 +176,7 @@ impl Daemon {
         let _ = rustix::process::setsid();
         // It started in the background; from now on it has little to do, and that in time.
         let _ = rustix::process::nice(-NICENESS);
-        // Last: nothing is opened after this but sockets, files that anybody may read, and what user 0 may write in sysfs.
+        // Last: nothing is opened after this but packet sockets and files that anybody may read.
         if let Err(error) = rights::give_up() {
             daemon.log(&format!(
                 "cannot drop the rights that are not needed: {error}"

@@ -1,8 +1,7 @@
 //! What the renewer may do while the machine runs: it reads what anybody on the network sends.
 //!
 //! It stays user 0, since systemd kills processes of all others at shutdown, whatever their name (`ignore_proc` in its
-//! `killall.c`), and since its file in `/run` is root's. Everything else that it needs is open by then, is public, or is
-//! user 0's in sysfs (the address of the root's server).
+//! `killall.c`), and since its file in `/run` is root's. Everything else that it needs is open by then, or is public.
 
 use rustix::io::{Errno, Result};
 use rustix::thread::{

@@ -3,15 +3,12 @@
 //! The kernel's NFS client waits for the address that it mounted from, for ever. Since Linux 5.14 it can be told another one
 //! (`dstaddr`, `net/sunrpc/sysfs.c`), and goes on with the same handles there. So, while the root's server is gone, DHCP servers
 //! are asked who is there (DHCPINFORM): `netroot serve` answers that with its address and the root, as a proxy, too. Whoever answers
-//! is believed if it has the directory that is mounted, by the same handle: a server of `netroot` makes handles with a key of its
-//! own. A server that wants calls from ports below 1024 is not followed: this process has no right to them.
-//!
-//! Writing to `dstaddr` waits for the kernel's attempt to connect (`XPRT_LOCKED`), which may take as long as the server is gone. So
-//! it is done by a thread of its own, and whether it has come to something is seen when the file is read again.
+//! is believed if it knows the root by the handle that is mounted, which no other server does: one whose key and files are the
+//! same.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -27,7 +24,6 @@ use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, 
 
 use crate::clock::Moment;
 use crate::root::nfs::ServedRoot;
-use crate::threads;
 
 /// Where the kernel's RPC clients have their connections, in sysfs.
 const SWITCHES: &str = "kernel/sunrpc/xprt-switches";
@@ -41,32 +37,26 @@ const LOOK_FOR: Duration = Duration::from_secs(30);
 const REPEAT: Duration = Duration::from_secs(30);
 /// The most frames that are read of the answers to a question.
 const MAX_FRAMES: usize = 64;
-/// The most servers that are tried for a question: each may take seconds.
+/// The most addresses that are tried for a question: each may take seconds.
 const MAX_TRIED: usize = 4;
-/// The stack of a thread that writes to the kernel, in bytes.
-const STACK: usize = 64 << 10;
 /// The longest file that is read in sysfs, in bytes.
 const MAX_LENGTH: u64 = 4 << 10;
 
 /// Follows the server of the root.
 pub(super) struct RootServer {
     root: ServedRoot,
-    /// The connections of the root, each in a folder of its own.
-    connections: Vec<OwnedFd>,
+    /// [`SWITCHES`], which has no path here after the switch.
+    switches: OwnedFd,
     gone: Option<Gone>,
     question: Option<Question>,
-    /// Whom the last questions have led to, in vain.
-    tried: Vec<Ipv4Addr>,
-    /// What the kernel was told.
-    told: Option<Ipv4Addr>,
 }
 
 /// The server's connection is not there.
 #[derive(Debug, Clone, Copy)]
 struct Gone {
     since: Moment,
-    /// Since when somebody tries to make it.
-    wanted_since: Option<Moment>,
+    /// Somebody tries to make it.
+    is_wanted: bool,
 }
 
 /// A question that was asked of everybody.
@@ -74,8 +64,7 @@ struct Question {
     packets: PacketSocket,
     transaction: u32,
     asked: Moment,
-    /// How many servers it has led to.
-    led_to: usize,
+    tried: Vec<Ipv4Addr>,
 }
 
 /// Who asks.
@@ -94,6 +83,13 @@ enum State {
     Closed,
 }
 
+/// A connection of the kernel's RPC client.
+struct Transport {
+    destination: Ipv4Addr,
+    state: State,
+    folder: OwnedFd,
+}
+
 impl RootServer {
     /// # Errors
     /// The kernel's, if it is older than 5.14 or has no sysfs.
@@ -105,115 +101,86 @@ impl RootServer {
             FsMountFlags::FSMOUNT_CLOEXEC,
             MountAttrFlags::empty(),
         )?;
-        let mut connections = Vec::new();
-        for switch in folders(&directory(&sysfs, SWITCHES)?, "switch-")? {
-            connections.extend(folders(&switch, "xprt-")?);
-        }
-        // Those of other mounts begin later, or go elsewhere.
-        connections.retain(|connection| is_of(connection, root.server).unwrap_or(false));
-        if connections.is_empty() {
-            return Err(io::ErrorKind::NotFound.into());
-        }
         Ok(Self {
             root,
-            connections,
+            switches: directory(&sysfs, SWITCHES)?,
             gone: None,
             question: None,
-            tried: Vec::new(),
-            told: None,
         })
     }
 
     /// What to wait for: answers.
     pub(super) fn packets(&self) -> Option<BorrowedFd<'_>> {
-        let question = self.question.as_ref();
-        question.map(|question| question.packets.as_fd())
+        self.question
+            .as_ref()
+            .map(|question| question.packets.as_fd())
     }
 
     /// When to look again.
     pub(super) fn due_in(&self) -> Option<Duration> {
         let gone = self.gone?;
         let is_new = Moment::now().since(gone.since) < LOOK_FOR;
-        (gone.wanted_since.is_some() || is_new).then_some(LOOK)
+        (gone.is_wanted || is_new).then_some(LOOK)
     }
 
     /// Looks whether the server is there, and for its new address if it is not. Returns a line for the log.
     pub(super) fn follow(&mut self, asker: &Asker<'_>) -> Option<String> {
         let now = Moment::now();
-        if let Some(line) = self.has_followed() {
-            return Some(line);
-        }
         let IpAddr::V4(current) = self.root.server.ip() else {
             return None;
         };
-        let states = self.connections.iter();
-        // What cannot be read changes nothing.
-        let states: Vec<State> = states
-            .filter_map(|connection| Some(state(&read(connection, "xprt_state").ok()?)))
-            .collect();
-        if states.contains(&State::Connected) {
+        let transports = self.transports().unwrap_or_default();
+        let ours = transports.iter().filter(|it| it.destination == current);
+        let states: Vec<State> = ours.map(|transport| transport.state).collect();
+        if states.is_empty() || states.contains(&State::Connected) {
             (self.gone, self.question) = (None, None);
-            self.tried.clear();
             return None;
         }
         let gone = self.gone.get_or_insert(Gone {
             since: now,
-            wanted_since: None,
+            is_wanted: false,
         });
-        if states.contains(&State::Wanted) {
-            gone.wanted_since.get_or_insert(now);
-        }
-        let is_long = |since: Moment| now.since(since) >= PATIENCE;
-        if !gone.wanted_since.is_some_and(is_long) {
+        gone.is_wanted |= states.contains(&State::Wanted);
+        if !gone.is_wanted || now.since(gone.since) < PATIENCE {
             return None;
         }
-        if self.question.as_ref().is_none_or(|it| it.is_over(now)) {
-            // Nobody new has answered the last one: those who did are asked again.
-            if self.question.as_ref().is_none_or(|it| it.led_to == 0) {
-                self.tried.clear();
-            }
+        let is_over = |question: &Question| now.since(question.asked) >= REPEAT;
+        if self.question.as_ref().is_none_or(is_over) {
             self.question = Question::ask(asker, now).ok();
         }
         let question = self.question.as_mut()?;
-        let server = question.answered(asker, current, &self.root, &mut self.tried)?;
+        let server = question.answered(asker, current, &self.root)?;
+        let mut told = transports.iter().filter(|it| it.destination == current);
+        let told = told.try_for_each(|transport| transport.tell(server));
         (self.gone, self.question) = (None, None);
-        self.tell(server)
+        Some(match told {
+            Ok(()) => {
+                self.root.server.set_ip(server.into());
+                format!("the root's server is at {server} now, and no longer at {current}")
+            }
+            Err(error) => format!(
+                "the root's server is at {server} now; the kernel does not follow it from {current}: {error}"
+            ),
+        })
     }
 
-    /// Tells the kernel where the server is.
-    fn tell(&mut self, server: Ipv4Addr) -> Option<String> {
-        self.told = Some(server);
-        let mut failed = None;
-        for connection in &self.connections {
-            let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-            let file = rustix::fs::openat(connection, "dstaddr", flags, Mode::empty());
-            let started = file.map_err(io::Error::from).and_then(|file| {
-                threads::start_named(c"dstaddr", STACK, move || {
-                    // It keeps the port, and connects again.
-                    let _ = File::from(file).write_all(format!("{server}\n").as_bytes());
-                })
-            });
-            failed = started.err().or(failed);
+    /// The connections, in every group.
+    fn transports(&self) -> io::Result<Vec<Transport>> {
+        let mut all = Vec::new();
+        for switch in folders(&self.switches, "switch-")? {
+            for folder in folders(&switch, "xprt-")? {
+                let Ok(destination) = read(&folder, "dstaddr")?.trim().parse() else {
+                    continue;
+                };
+                let state = state(&read(&folder, "xprt_state")?);
+                all.push(Transport {
+                    destination,
+                    state,
+                    folder,
+                });
+            }
         }
-        failed
-            .map(|error| format!("the root's server is at {server}, and is not followed: {error}"))
-    }
-
-    /// A line for the log once the kernel goes where it was told to.
-    fn has_followed(&mut self) -> Option<String> {
-        let told = self.told?;
-        let mut connections = self.connections.iter();
-        let is_there = |connection: &OwnedFd| destination(connection).is_ok_and(|it| it == told);
-        if !connections.all(is_there) {
-            return None;
-        }
-        let before = self.root.server.ip();
-        self.root.server.set_ip(told.into());
-        (self.told, self.gone, self.question) = (None, None, None);
-        self.tried.clear();
-        Some(format!(
-            "the root's server is at {told} now, and no longer at {before}"
-        ))
+        Ok(all)
     }
 }
 
@@ -227,12 +194,8 @@ impl Question {
             packets,
             transaction,
             asked: now,
-            led_to: 0,
+            tried: Vec::new(),
         })
-    }
-
-    fn is_over(&self, now: Moment) -> bool {
-        now.since(self.asked) >= REPEAT
     }
 
     /// The address of a server that knows the root, among those that have answered by now.
@@ -241,7 +204,6 @@ impl Question {
         asker: &Asker<'_>,
         current: Ipv4Addr,
         root: &ServedRoot,
-        tried: &mut Vec<Ipv4Addr>,
     ) -> Option<Ipv4Addr> {
         let own = asker.renewer.lease().address;
         let mut buffer = [0; LONGEST_FRAME];
@@ -252,18 +214,26 @@ impl Question {
             let frame = buffer.get(..length).unwrap_or_default();
             let answer = inform::answer(frame, (asker.mac, own), self.transaction);
             for server in answer.iter().flat_map(servers) {
-                let is_new = server != current && !tried.contains(&server);
-                if !is_new || self.led_to >= MAX_TRIED {
+                let is_new = server != current && !self.tried.contains(&server);
+                if !is_new || self.tried.len() >= MAX_TRIED {
                     continue;
                 }
-                self.led_to += 1;
-                tried.push(server);
+                self.tried.push(server);
                 if root.is_known_at(server.into()).unwrap_or(false) {
                     return Some(server);
                 }
             }
         }
         None
+    }
+}
+
+impl Transport {
+    /// Tells the kernel where the server is. It keeps the port, and connects again.
+    fn tell(&self, server: Ipv4Addr) -> io::Result<()> {
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&self.folder, "dstaddr", flags, Mode::empty())?;
+        File::from(file).write_all(format!("{server}\n").as_bytes())
     }
 }
 
@@ -294,24 +264,6 @@ fn state(text: &str) -> State {
     }
 }
 
-/// Whether a connection is TCP's to this server. It tells its port while it is connected.
-fn is_of(connection: &OwnedFd, server: SocketAddr) -> io::Result<bool> {
-    let info = read(connection, "xprt_info")?;
-    let port = info.lines().find_map(|line| line.strip_prefix("dst_port="));
-    let is_port = port.is_none_or(|port| port.trim_end_matches('\0').parse() == Ok(server.port()));
-    Ok(is_port && IpAddr::V4(destination(connection)?) == server.ip())
-}
-
-/// Where a connection goes.
-fn destination(connection: &OwnedFd) -> io::Result<Ipv4Addr> {
-    address(&read(connection, "dstaddr")?).ok_or_else(|| io::ErrorKind::InvalidData.into())
-}
-
-/// Reads an address as the kernel writes it: some versions end it with a zero.
-fn address(text: &str) -> Option<Ipv4Addr> {
-    text.trim_end_matches(['\0', '\n']).parse().ok()
-}
-
 fn directory(at: impl AsFd, path: &str) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     Ok(rustix::fs::openat(at, path, flags, Mode::empty())?)
@@ -323,11 +275,8 @@ fn folders(at: &OwnedFd, start: &str) -> io::Result<Vec<OwnedFd>> {
     for entry in Dir::read_from(at)? {
         let entry = entry?;
         let name = entry.file_name().to_str().unwrap_or_default();
-        // One may end while they are listed.
-        if name.starts_with(start)
-            && let Ok(folder) = directory(at, name)
-        {
-            all.push(folder);
+        if name.starts_with(start) {
+            all.push(directory(at, name)?);
         }
     }
     Ok(all)
@@ -361,14 +310,6 @@ mod tests {
         for (text, expected) in states {
             assert_eq!(state(text), expected, "{text}");
         }
-    }
-
-    #[test]
-    fn an_address_may_end_with_a_zero() {
-        let expected = Some(Ipv4Addr::new(10, 0, 0, 1));
-        assert_eq!(address("10.0.0.1\n"), expected);
-        assert_eq!(address("10.0.0.1\n\0"), expected);
-        assert_eq!(address("/var/run/rpcbind.sock\n"), None);
     }
 
     #[test]

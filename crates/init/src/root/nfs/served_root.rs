@@ -5,10 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use netroot_sys::handle;
 use nfs3_client::Nfs3Client;
-use nfs3_types::nfs3::{GETATTR3args, Nfs3Result, fattr3, ftype3, nfs_fh3};
+use nfs3_types::nfs3::{GETATTR3args, Nfs3Result, nfs_fh3};
 use nfs3_types::rpc::{auth_unix, opaque_auth};
 use nfs3_types::xdr_codec::Opaque;
-use rustix::fs::{CWD, Mode, OFlags, Stat};
+use rustix::fs::{CWD, Mode, OFlags};
 
 use super::export::Export;
 use super::stream::{Tcp, block_on};
@@ -16,62 +16,14 @@ use super::stream::{Tcp, block_on};
 /// Where the server's handle begins in the one that the kernel's NFS client makes: after the inode's number and type, each in
 /// words of four bytes (`EMBED_FH_OFF`, `fs/nfs/export.c`, since Linux 4.13). Its length is in front, as the processor has it.
 const EMBEDDED: usize = 12;
-/// The length of a [`Directory`] in bytes.
-const DIRECTORY: usize = 16;
 
 /// A root over NFS version 3, for whom it may be asked for elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ServedRoot {
     /// Where NFS answers.
     pub(crate) server: SocketAddr,
-    directory: Directory,
-    /// What the server calls that directory.
+    /// What the server calls the directory that is mounted.
     handle: Vec<u8>,
-}
-
-/// The directory that is mounted, by what no other one has: a server may use the handles of another one for its own files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Directory {
-    number: u64,
-    /// When it was last changed: seconds since 1970 and nanoseconds, as NFS has them.
-    modified: (u32, u32),
-}
-
-impl Directory {
-    fn of(status: &Stat) -> Option<Self> {
-        Some(Self {
-            number: status.st_ino,
-            modified: (
-                u32::try_from(status.st_mtime).ok()?,
-                u32::try_from(status.st_mtime_nsec).ok()?,
-            ),
-        })
-    }
-
-    fn is(self, attributes: &fattr3) -> bool {
-        let modified = (attributes.mtime.seconds, attributes.mtime.nseconds);
-        attributes.type_ == ftype3::NF3DIR
-            && attributes.fileid == self.number
-            && modified == self.modified
-    }
-
-    fn to_bytes(self) -> [u8; DIRECTORY] {
-        let (seconds, nanoseconds) = self.modified;
-        let number = u128::from(self.number) << 64;
-        let modified = u128::from(seconds) << 32 | u128::from(nanoseconds);
-        (number | modified).to_be_bytes()
-    }
-
-    fn from_bytes(bytes: [u8; DIRECTORY]) -> Self {
-        let [a, b, c, d, e, f, g, h, s, t, u, v, w, x, y, z] = bytes;
-        Self {
-            number: u64::from_be_bytes([a, b, c, d, e, f, g, h]),
-            modified: (
-                u32::from_be_bytes([s, t, u, v]),
-                u32::from_be_bytes([w, x, y, z]),
-            ),
-        }
-    }
 }
 
 impl ServedRoot {
@@ -80,14 +32,9 @@ impl ServedRoot {
         let server = SocketAddr::new(export.server, export.ports.nfs?);
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory = rustix::fs::openat(CWD, target, flags, Mode::empty()).ok()?;
-        let (kernel, _) = handle::of(&directory).ok()?;
+        let (kernel, _) = handle::of(directory).ok()?;
         let handle = embedded(kernel.bytes())?.to_vec();
-        let directory = Directory::of(&rustix::fs::fstat(&directory).ok()?)?;
-        Some(Self {
-            server,
-            directory,
-            handle,
-        })
+        Some(Self { server, handle })
     }
 
     /// As bytes, for another process. `None` for a server of IPv6.
@@ -97,7 +44,6 @@ impl ServedRoot {
         };
         let mut bytes = address.octets().to_vec();
         bytes.extend(self.server.port().to_be_bytes());
-        bytes.extend(self.directory.to_bytes());
         bytes.extend(&self.handle);
         Some(bytes)
     }
@@ -105,17 +51,15 @@ impl ServedRoot {
     /// From the bytes of [`ServedRoot::to_bytes`].
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (address, rest) = bytes.split_first_chunk::<4>()?;
-        let (port, rest) = rest.split_first_chunk()?;
-        let (directory, handle) = rest.split_first_chunk()?;
+        let (port, handle) = rest.split_first_chunk()?;
         Some(Self {
             server: SocketAddr::new(Ipv4Addr::from(*address).into(), u16::from_be_bytes(*port)),
-            directory: Directory::from_bytes(*directory),
             handle: handle.to_vec(),
         })
     }
 
-    /// Asks the server at another address, on the same port, whether it has the same directory by the same handle (GETATTR, RFC
-    /// 1813 §3.3.1). Takes some seconds if nobody answers.
+    /// Asks the server at another address, on the same port, whether it knows the root by the same handle (GETATTR, RFC 1813
+    /// §3.3.1). Takes some seconds if nobody answers.
     ///
     /// # Errors
     /// Those of the connection.
@@ -127,7 +71,7 @@ impl ServedRoot {
             data: Opaque::owned(self.handle.clone()),
         };
         let answer = block_on(client.getattr(&GETATTR3args { object }));
-        Ok(matches!(answer, Ok(Nfs3Result::Ok(found)) if self.directory.is(&found.obj_attributes)))
+        Ok(matches!(answer, Ok(Nfs3Result::Ok(_))))
     }
 }
 
@@ -157,14 +101,10 @@ mod tests {
     fn it_is_passed_on_as_bytes() {
         let root = ServedRoot {
             server: "10.0.0.1:2049".parse().unwrap(),
-            directory: Directory {
-                number: u64::MAX - 1,
-                modified: (1_795_806_301, 999_999_999),
-            },
             handle: vec![1, 2, 3],
         };
         let bytes = root.to_bytes().unwrap();
         assert_eq!(ServedRoot::from_bytes(&bytes), Some(root));
-        assert_eq!(ServedRoot::from_bytes(&bytes[..21]), None);
+        assert_eq!(ServedRoot::from_bytes(&bytes[..5]), None);
     }
 }
