@@ -154,7 +154,7 @@ fn switch_root(machine: &Machine, root: &Mounted, init: &str) -> Failure {
     );
     machine.saved_sysctls.iter().for_each(SavedSysctl::restore);
     let layered = machine.plan.overlay.value != Overlay::Off;
-    let copy = handoff::prepare(machine.address.as_deref(), root.served.as_ref(), layered);
+    let copy = handoff::prepare(machine.address.as_deref(), layered);
     if let Some(upload) = upload {
         upload.send_in_background(copy);
     }

@@ -47,15 +47,10 @@ use crate::net::configure::resolver;
 use crate::net::netlink::RouteSocket;
 use crate::root::in_root;
 use crate::root::mount_point::ROOT;
-use crate::root::nfs::ServedRoot;
 
 /// Prepares everything for the real root, which is below a writable layer or not (`layered`). The switch does not depend
 /// on any of it, so failures are only logged. Returns the path of a copy of this program that outlives the initrd.
-pub(crate) fn prepare(
-    address: Option<&Address>,
-    served: Option<&ServedRoot>,
-    layered: bool,
-) -> &'static str {
+pub(crate) fn prepare(address: Option<&Address>, layered: bool) -> &'static str {
     let copy = shutdown::install().unwrap_or_else(|e| {
         warn!("cannot install {}: {e}", shutdown::PROGRAM);
         "/proc/self/exe"
@@ -80,7 +75,7 @@ pub(crate) fn prepare(
     if layered {
         layer::keep_off(&address.nic.name);
     }
-    renewer::start(address, served, copy);
+    renewer::start(address, copy);
     copy
 }
 

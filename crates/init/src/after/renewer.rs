@@ -9,13 +9,10 @@
 //! address: neither when the lease expires nor when the server refuses it. While another program keeps the lease
 //! ([`ownership`]), it is silent. But it does not exit: common DHCP clients remove the address, or the route to its
 //! network, when their lease expires or when they stop. Then both are set again, and the lease is requested here.
-//!
-//! It is also who follows the root's server to another address ([`root_server`]), when no program of the root can run.
 
 mod address_guard;
 mod ownership;
 mod rights;
-mod root_server;
 mod shutdown_watchdog;
 mod start;
 
@@ -43,9 +40,7 @@ use crate::net::addressing::{Addressing, addressing_of};
 use crate::net::configure::resolver;
 use crate::net::netlink::RouteSocket;
 use crate::net::nic::Nic;
-use crate::root::nfs::ServedRoot;
 use address_guard::AddressGuard;
-use root_server::{Asker, RootServer};
 use shutdown_watchdog::ShutdownWatchdog;
 
 /// How long after a change of an address it is checked again: systemd-networkd sets the address before it writes its
@@ -53,7 +48,7 @@ use shutdown_watchdog::ShutdownWatchdog;
 const SETTLING: Duration = Duration::from_secs(5);
 /// The interval of the checks whether the program that has the lease still renews it.
 const CHECK_INTERVAL: Duration = Duration::from_secs(60);
-/// The longest message from process 1, in bytes: two frames, a handle, and their lengths.
+/// The longest message from process 1, in bytes: two frames and their lengths.
 const MAX_MESSAGE: u64 = 8 << 10;
 /// The most frames that are read at a time.
 const BURST: usize = 32;
@@ -91,8 +86,6 @@ struct Daemon {
     /// When the last change was notified, until the check that follows it.
     changed_at: Option<Moment>,
     watchdog: ShutdownWatchdog,
-    /// `None` where the kernel cannot be told another address.
-    root_server: Option<RootServer>,
 }
 
 impl Daemon {
@@ -116,8 +109,7 @@ impl Daemon {
             .read_to_end(&mut message)?;
         let _ = rustix::fs::unlinkat(&run, start::EXCHANGE, AtFlags::empty());
         let (asked, rest) = split(&message).ok_or_else(invalid)?;
-        let (answered, rest) = split(rest).ok_or_else(invalid)?;
-        let served = split(rest).and_then(|(served, _)| ServedRoot::from_bytes(served));
+        let (answered, _) = split(rest).ok_or_else(invalid)?;
         let asked = frame::from_client(asked).ok_or_else(invalid)?;
         let answered = frame::from_server(answered).ok_or_else(invalid)?;
         let server = answered.mac;
@@ -148,7 +140,7 @@ impl Daemon {
             Addressing::Static(_) | Addressing::Off => None,
         };
         let lease = renewer.lease().clone();
-        let mut daemon = Daemon {
+        let daemon = Daemon {
             address: Address::leased(nic, lease, request.as_ref(), &network),
             renewer,
             network,
@@ -161,15 +153,7 @@ impl Daemon {
             kernel_log,
             changed_at: None,
             watchdog: ShutdownWatchdog::new(proc.try_clone()?),
-            root_server: None,
         };
-        match served.map(RootServer::open) {
-            Some(Ok(server)) => daemon.root_server = Some(server),
-            Some(Err(error)) => daemon.log(&format!(
-                "the root's server cannot be followed to another address: {error}"
-            )),
-            None => {}
-        }
         // A machine that runs out of memory needs its root all the more.
         let _ = open(&proc, "self/oom_score_adj", OFlags::WRONLY)
             .map(|mut file| file.write_all(b"-1000"));
@@ -197,7 +181,6 @@ impl Daemon {
                 self.send();
                 self.receive();
             }
-            self.follow_the_root();
             self.sleep();
         }
     }
@@ -211,19 +194,6 @@ impl Daemon {
         }
         if check.must_request {
             self.renewer.ask_again(Moment::now().since_kernel());
-        }
-    }
-
-    /// Whoever keeps the lease: without the root it may not run.
-    fn follow_the_root(&mut self) {
-        let asker = Asker {
-            renewer: &self.renewer,
-            interface: self.address.nic.index,
-            mac: self.address.nic.mac,
-        };
-        let followed = self.root_server.as_mut().and_then(|it| it.follow(&asker));
-        if let Some(line) = followed {
-            self.log(&line);
         }
     }
 
@@ -335,8 +305,7 @@ impl Daemon {
         let send = at.flatten().map(|at| at.saturating_sub(now.since_kernel()));
         let guard = self.guard.due_in(now);
         let settled = self.changed_at.map(|at| at.after(SETTLING).since(now));
-        let root = self.root_server.as_ref().and_then(RootServer::due_in);
-        let pauses = send.into_iter().chain(guard).chain(settled).chain(root);
+        let pauses = send.into_iter().chain(guard).chain(settled);
         let pause = timespec(pauses.fold(CHECK_INTERVAL, Duration::min));
         let mut fds = vec![PollFd::from_borrowed_fd(
             self.changes.as_fd(),
@@ -344,9 +313,6 @@ impl Daemon {
         )];
         if let Some(packets) = &self.packets {
             fds.push(PollFd::from_borrowed_fd(packets.as_fd(), PollFlags::IN));
-        }
-        if let Some(packets) = self.root_server.as_ref().and_then(RootServer::packets) {
-            fds.push(PollFd::from_borrowed_fd(packets, PollFlags::IN));
         }
         let _ = poll(&mut fds, Some(&pause));
         let has_changes = fds.first().is_some_and(|fd| !fd.revents().is_empty());

@@ -3,8 +3,7 @@
 //! portmapper, MOUNT, FSINFO and look-ups go through nfs3_client over [`stream`], a blocking connection with
 //! deadlines. [`version_choice`] decides which version is asked for, [`probe`] asks the programs that [`service`] lists,
 //! [`refusal`] reads the list of exports, [`walk`] looks for the init program in a [`tree`], [`compound`] for the path
-//! itself in version 4, [`flavour`] names security flavours, [`fault`] says what was wrong. [`served_root`] is what is
-//! known of the root once it is mounted.
+//! itself in version 4, [`flavour`] names security flavours, [`fault`] says what was wrong.
 
 mod compound;
 pub(crate) mod export;
@@ -15,7 +14,6 @@ pub(crate) mod mount;
 mod probe;
 mod readahead;
 mod refusal;
-mod served_root;
 mod server;
 mod service;
 mod stream;
@@ -25,7 +23,6 @@ mod walk;
 
 pub(crate) use fault::NfsFault;
 pub(crate) use probe::{MountEntry, tell_unmounted};
-pub(crate) use served_root::ServedRoot;
 pub(crate) use server::Questions;
 pub(crate) use version_choice::ask;
 pub(crate) use walk::Found;

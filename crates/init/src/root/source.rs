@@ -21,7 +21,6 @@ use crate::root::mount_point::{DirectoryError, LOWER, ROOT, make_directory};
 use crate::root::nested;
 use crate::root::nfs;
 pub(crate) use crate::root::nfs::Questions;
-use crate::root::nfs::ServedRoot;
 use crate::root::nfs::export::Export;
 use crate::root::overlay::{self, OverlayError};
 use crate::root::programs;
@@ -57,8 +56,6 @@ pub(crate) struct Mounted {
     pub(crate) name: String,
     /// Its init, if that was found out before the mount.
     pub(crate) init: Option<String>,
-    /// By what other servers may know it.
-    pub(crate) served: Option<ServedRoot>,
 }
 
 /// Why there is nothing to mount.
@@ -178,24 +175,20 @@ impl Candidate {
         }
     }
 
-    /// Mounts it at `target`. Returns how, for the console: `nfs vers=3 over tcp, ro`; and by what other servers may know it.
+    /// Mounts it at `target`. Returns how, for the console: `nfs vers=3 over tcp, ro`.
     fn mount(
         &self,
         programs: &[String],
         target: &str,
         loader: &Loader,
         timeout: Duration,
-    ) -> Result<(String, Option<ServedRoot>), MountCause> {
+    ) -> Result<String, MountCause> {
         make_directory(target)?;
         match self {
             Self::Nfs(export) => {
                 let version = nfs::mount::mount_export(export, programs, target, loader, timeout)?;
                 let access = export.choice.access;
-                let served = match version {
-                    Version::V3 => ServedRoot::of(export, target),
-                    Version::V4(_) => None,
-                };
-                Ok((format!("nfs vers={version} over tcp, {access}"), served))
+                Ok(format!("nfs vers={version} over tcp, {access}"))
             }
         }
     }
@@ -211,7 +204,7 @@ pub(crate) fn mount(
     let layered = *overlay != Overlay::Off;
     let target = if layered { LOWER } else { ROOT };
     let programs = programs::candidates(plan);
-    let (candidate, (how, served)) = mount_first(candidates, &programs, target, loader)?;
+    let (candidate, how) = mount_first(candidates, &programs, target, loader)?;
     let name = candidate.name();
     candidate.warn_of_squash(target);
     if let Overlay::Tmpfs { size } = overlay {
@@ -230,7 +223,6 @@ pub(crate) fn mount(
     Ok(Mounted {
         init: candidate.init(),
         name,
-        served,
     })
 }
 
@@ -240,7 +232,7 @@ fn mount_first<'a>(
     programs: &[String],
     target: &str,
     loader: &Loader,
-) -> Result<(&'a Candidate, (String, Option<ServedRoot>)), MountError> {
+) -> Result<(&'a Candidate, String), MountError> {
     let mut first = None;
     let mut left = candidates.len();
     for candidate in candidates {

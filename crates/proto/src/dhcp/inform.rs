@@ -42,35 +42,30 @@ impl Inform {
         frame::broadcast((self.mac, self.address), &message.inform(self.address))
     }
 
-    /// What a server answers in this frame: [`answer`].
+    /// What a server answers in this frame; `None` if it does not answer this request. The
+    /// address is ours, and the lease has no times.
     pub fn answer(&self, frame: &[u8]) -> Option<Lease> {
-        answer(frame, (self.mac, self.address), self.transaction)
+        let datagram = frame::from_server(frame)?.message;
+        let message = Message::read(datagram).ok()?;
+        let ours = message.header.answers(self.mac, self.transaction);
+        if !ours || message.kind() != Some(MessageType::Ack) {
+            return None;
+        }
+        // RFC 2131 table 3 lets a server leave both addresses 0.
+        let mut datagram = datagram.to_vec();
+        datagram
+            .get_mut(CLIENT_IP)?
+            .copy_from_slice(&self.address.octets());
+        let mut lease = Lease::read(&datagram).ok()?;
+        // The netmask is known: a boot server beside a DHCP server leaves it out.
+        lease.notes.retain(|note| !matches!(note, Note::Mask(..)));
+        Some(Lease {
+            address: self.address,
+            // Some servers send lease times anyway.
+            lease_time: None,
+            renew_after: None,
+            rebind_after: None,
+            ..lease
+        })
     }
-}
-
-/// What a server answers in this frame to an INFORM of the machine `(mac, address)`; `None` if it does not answer that. The
-/// address is the machine's, and the lease has no times.
-pub fn answer(frame: &[u8], (mac, address): (Mac, Ipv4Addr), transaction: u32) -> Option<Lease> {
-    let datagram = frame::from_server(frame)?.message;
-    let message = Message::read(datagram).ok()?;
-    let ours = message.header.answers(mac, transaction);
-    if !ours || message.kind() != Some(MessageType::Ack) {
-        return None;
-    }
-    // RFC 2131 table 3 lets a server leave both addresses 0.
-    let mut datagram = datagram.to_vec();
-    datagram
-        .get_mut(CLIENT_IP)?
-        .copy_from_slice(&address.octets());
-    let mut lease = Lease::read(&datagram).ok()?;
-    // The netmask is known: a boot server beside a DHCP server leaves it out.
-    lease.notes.retain(|note| !matches!(note, Note::Mask(..)));
-    Some(Lease {
-        address,
-        // Some servers send lease times anyway.
-        lease_time: None,
-        renew_after: None,
-        rebind_after: None,
-        ..lease
-    })
 }

@@ -178,23 +178,6 @@ impl Renewer {
         self.enter(State::Ended, now);
     }
 
-    /// An INFORM, by which any server says what goes with the address that the machine has, and its transaction (`xid`). It
-    /// changes nothing about the lease, and has a number of its own.
-    pub fn inform(&self, now: Duration) -> (u32, Outgoing) {
-        let mut asks = self.clone();
-        // Another number than that of a REQUEST whose answer may still come.
-        asks.transaction = Transaction::new(u64::from(!self.transaction.number()));
-        asks.since = now;
-        let own = asks.lease.address;
-        let bytes = asks.message(MessageType::Inform, own, now, &[]);
-        let outgoing = Outgoing {
-            to: None,
-            from: own,
-            bytes,
-        };
-        (asks.transaction.number(), outgoing)
-    }
-
     /// The message that is due, if one is.
     pub fn poll(&mut self, now: Duration) -> Option<Outgoing> {
         if self.at? > now {

@@ -280,33 +280,3 @@ proptest! {
         prop_assert!(now >= at(100 + 60), "60 messages within {now:?}");
     }
 }
-
-#[test]
-fn an_inform_asks_as_the_same_client_and_is_answered_beside_a_renewal() {
-    let mut renewer = renewer(3600);
-    let (now, _, request) = next(&mut renewer);
-    let (transaction, outgoing) = renewer.inform(now);
-    assert_ne!(transaction, request.header.transaction);
-    assert_eq!((outgoing.to, outgoing.from), (None, OWN));
-    let inform = Message::read(&outgoing.bytes).unwrap();
-    assert_eq!(inform.kind(), Some(MessageType::Inform));
-    assert_eq!(
-        (inform.header.client_ip, inform.header.transaction),
-        (OWN, transaction)
-    );
-    assert_eq!(
-        inform.options.bytes(code::CLIENT_ID),
-        Some(&b"\0firmware's own"[..])
-    );
-    // RFC 2131 table 5: neither of the two in an INFORM.
-    for absent in [code::REQUESTED_ADDRESS, code::SERVER_ID] {
-        assert!(inform.options.bytes(absent).is_none());
-    }
-    // What answers it grants nothing.
-    let unspecified = Ipv4Addr::UNSPECIFIED;
-    let ack = answer(MessageType::Ack, transaction, unspecified, 0);
-    let heard = renewer.hear(&ack, now);
-    assert_eq!(heard, Heard::Ignored(Ignored::NotForUs));
-    let ack = answer(MessageType::Ack, request.header.transaction, OWN, 3600);
-    assert!(matches!(renewer.hear(&ack, now), Heard::Renewed(_)));
-}

@@ -21,7 +21,7 @@ const LONG: [(&str, u64); 11] = [
     ("read_ahead::", 100),
     ("secure_boot::", 100),
     ("nfs_decoded::", 60),
-    ("never_stale::", 150),
+    ("never_stale::", 60),
     ("debian_server::", 50),
     ("distributions::", 40),
 ];

@@ -13,16 +13,15 @@ use crate::console::{debug, warn};
 use crate::directory;
 use crate::net::address::Address;
 use crate::net::lease_exchange::LeaseExchange;
-use crate::root::nfs::ServedRoot;
 
 /// The name that the renewer is started under: see [`super`] for the `@`.
 pub(crate) const NAME: &str = "@netroot-renew";
-/// The file in `/run` with the exchange that granted the lease and the root's handle, which it reads and removes.
+/// The file in `/run` with the exchange that granted the lease, which it reads and removes.
 pub(super) const EXCHANGE: &str = "netroot/lease-exchange";
 
 /// Starts the renewer, if the address is a lease that expires. `program` is a copy of this program that outlives the
 /// initrd.
-pub(crate) fn start(address: &Address, served: Option<&ServedRoot>, program: &str) {
+pub(crate) fn start(address: &Address, program: &str) {
     let Some(exchange) = &address.exchange else {
         return;
     };
@@ -33,7 +32,7 @@ pub(crate) fn start(address: &Address, served: Option<&ServedRoot>, program: &st
     if !expires {
         return;
     }
-    match spawn(address, exchange, served, program) {
+    match spawn(address, exchange, program) {
         Ok(pid) => {
             debug!("{}: process {pid} renews the lease", address.nic.name);
             // Debian's sysvinit does not kill the processes that are listed there at shutdown.
@@ -49,13 +48,8 @@ pub(crate) fn start(address: &Address, served: Option<&ServedRoot>, program: &st
 
 /// Does not wait until it is ready: the root's init starts meanwhile. So it finds nothing by a path, which may lead nowhere
 /// by then: `/proc` is its standard input, `/run` its output, and the kernel's log its error output.
-fn spawn(
-    address: &Address,
-    exchange: &LeaseExchange,
-    served: Option<&ServedRoot>,
-    program: &str,
-) -> io::Result<u32> {
-    write(exchange, served)?;
+fn spawn(address: &Address, exchange: &LeaseExchange, program: &str) -> io::Result<u32> {
+    write(exchange)?;
     let directory = |path: &str| {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         rustix::fs::open(path, flags, Mode::empty())
@@ -73,14 +67,13 @@ fn spawn(
     Ok(background::spawn(&mut command)?.id())
 }
 
-/// Writes the two frames and what the root is served as, each after its length in two bytes.
-fn write(exchange: &LeaseExchange, served: Option<&ServedRoot>) -> io::Result<()> {
+/// Writes the two frames, each after its length in two bytes.
+fn write(exchange: &LeaseExchange) -> io::Result<()> {
     let mut message = Vec::new();
-    let served = served.and_then(ServedRoot::to_bytes).unwrap_or_default();
-    for part in [&exchange.request, &exchange.ack, &served] {
-        let length = u16::try_from(part.len()).map_err(|_| io::ErrorKind::InvalidData)?;
+    for frame in [&exchange.request, &exchange.ack] {
+        let length = u16::try_from(frame.len()).map_err(|_| io::ErrorKind::InvalidData)?;
         message.extend(length.to_be_bytes());
-        message.extend(part);
+        message.extend(frame);
     }
     let mut file = OpenOptions::new();
     let file = file.write(true).create(true).truncate(true).mode(0o600);
