@@ -306,7 +306,7 @@ proptest! {
             prop_assert!(transfer.bytes_acknowledged() <= size as u64);
         }
         // Without further packets, it ends.
-        for _ in 0..200 {
+        for _ in 0..2000 {
             while transfer.poll_transmit(&mut datagram) {}
             let Some(due) = transfer.poll_timeout() else { break };
             transfer.handle_timeout(due);

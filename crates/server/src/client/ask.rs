@@ -345,7 +345,12 @@ mod tests {
         // It is never accepted.
         let listener = UnixListener::bind(&control).unwrap();
         assert!(!is_absent());
-        let closed = std::thread::spawn(move || drop(listener.accept()));
+        // That one, which has waited since, and the next.
+        let closed = std::thread::spawn(move || {
+            for _ in 0..2 {
+                drop(listener.accept());
+            }
+        });
         assert!(!is_absent());
         closed.join().unwrap();
         // The socket of one that was killed.
