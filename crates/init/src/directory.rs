@@ -12,22 +12,25 @@ use rustix::io::Errno;
 /// # Errors
 /// Those of mkdir(2); `EEXIST` if something else has the name.
 pub(crate) fn make(path: &str) -> io::Result<()> {
-    let mode = Mode::from_raw_mode(0o777);
-    match rustix::fs::mkdir(path, mode) {
-        Err(Errno::EXIST) if is_directory(path) => Ok(()),
+    match make_in_another(path) {
         Err(Errno::NOENT) => {
             let above = path.rsplit_once('/').map_or("", |(above, _)| above);
             if above.is_empty() {
                 return Err(Errno::NOENT.into());
             }
             make(above)?;
-            match rustix::fs::mkdir(path, mode) {
-                // Made by another thread meanwhile.
-                Err(Errno::EXIST) if is_directory(path) => Ok(()),
-                result => Ok(result?),
-            }
+            Ok(make_in_another(path)?)
         }
         result => Ok(result?),
+    }
+}
+
+/// The same, if the one above it is there.
+fn make_in_another(path: &str) -> Result<(), Errno> {
+    match rustix::fs::mkdir(path, Mode::from_raw_mode(0o777)) {
+        // Another thread may have made it meanwhile.
+        Err(Errno::EXIST) if is_directory(path) => Ok(()),
+        result => result,
     }
 }
 
