@@ -8,27 +8,39 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use netroot_harness::{Clients, Ganesha, Net};
 
-use crate::nfs_compared::{ask, assert_equal, tree};
+use crate::nfs_compared::{ask, assert_equal, faults, tree};
 use crate::nfs_lab::{Lab, OTHER, ROOT, SERVER};
 
-/// Makes the tree, and mounts it in each of these.
-fn plant(lab: &Lab, hosts: &[&Net]) -> Result<()> {
+/// Makes the image of the tree.
+fn make_image(lab: &Lab) -> Result<String> {
     let image = lab.net.logs().join("tree.img").display().to_string();
     tree::make_image(&lab.net, &image)?;
-    for host in hosts {
-        host.shell(&format!("mount -o loop,ro {image} {ROOT}"))?;
-    }
+    Ok(image)
+}
+
+fn mount(image: &str, host: &Net) -> Result<()> {
+    host.shell(&format!("mount -o loop,ro {image} {ROOT}"))?;
     Ok(())
 }
 
 #[test]
 fn every_answer_is_ganeshas_but_for_the_differences_that_are_explained() -> Result<()> {
     let mut lab = Lab::new("nfs-compared")?;
-    plant(&lab, &[&lab.net, &lab.other])?;
+    let image = make_image(&lab)?;
+    faults::damage(&lab.net, &image)?;
+    // A disk of its own for each server: a lease is of one of them.
+    let copy = lab.net.logs().join("copy.img").display().to_string();
+    lab.net.run(&["cp", "--sparse=always", &image, &copy])?;
+    let mut holders = Vec::new();
+    for (image, host) in [(&image, &lab.net), (&copy, &lab.other)] {
+        mount(image, host)?;
+        faults::cut(image)?;
+        holders.push(faults::lease(host, ROOT)?);
+    }
     let _ganesha = Ganesha::start(&lab.other, Path::new(ROOT), "/root", &Clients::All)?;
     lab.serve()?;
-    let ours = lab.clients.within(|| ask(SERVER, "/root"))?;
-    let theirs = lab.clients.within(|| ask(OTHER, "/root"))?;
+    let ours = lab.clients.within(|| ask("netroot", SERVER, "/root"))?;
+    let theirs = lab.clients.within(|| ask("Ganesha", OTHER, "/root"))?;
     assert_equal("Ganesha", &ours, &theirs)
 }
 
@@ -44,7 +56,7 @@ fn line_of(entry: &std::fs::DirEntry) -> Result<[String; 5]> {
 #[test]
 fn libnfs_lists_and_reads_what_the_server_has() -> Result<()> {
     let mut lab = Lab::new("nfs-libnfs")?;
-    plant(&lab, &[&lab.net])?;
+    mount(&make_image(&lab)?, &lab.net)?;
     lab.serve()?;
     for folder in ["", "/many", "/boot"] {
         let listed = lab

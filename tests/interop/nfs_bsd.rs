@@ -1,6 +1,7 @@
 //! The clients of FreeBSD, OpenBSD, NetBSD and macOS by the calls that they make, and the answers that they need.
 //!
-//! The calls follow from the systems' sources, which are named with each sequence; so does what is asked of the answers.
+//! The systems themselves do not run here, and these are no recordings. The calls follow from the systems' sources, which are named
+//! with each sequence; so does what is asked of the answers.
 //! A Unix that mounts its own root by MOUNT over UDP gets no root here: that it is told so at once is asked as well.
 
 use anyhow::{Context, Result, ensure};

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::entry::{Entry, facts};
 use super::script::Shape;
-use super::status::STATUSES;
+use super::status;
 use super::text::shown;
 
 /// The fields of a reply.
@@ -151,9 +151,7 @@ impl Reader<'_> {
 
     fn status(&mut self) -> Result<bool> {
         let status = self.word()?;
-        let name = STATUSES.iter().find(|(number, _)| *number == status);
-        let name = name.map_or_else(|| status.to_string(), |(_, name)| (*name).to_owned());
-        self.set("status", name);
+        self.set("status", status::name(status));
         Ok(status == 0)
     }
 

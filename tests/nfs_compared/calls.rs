@@ -1,6 +1,7 @@
 //! The calls, one per line, in the words of `script`.
 
 mod changes;
+mod faults;
 mod files;
 mod services;
 
@@ -13,6 +14,7 @@ pub(crate) fn lines() -> Vec<String> {
         files::LISTINGS,
         changes::CHANGES,
         changes::HANDLES,
+        faults::FAULTS,
         services::HEADERS,
         services::MOUNTS,
         services::PORTS,

@@ -1,17 +1,19 @@
 //! What our export answers otherwise than another server, and why.
 
 mod changes;
+mod faults;
 mod file_system;
 mod files;
 mod services;
 
 use super::difference::{Difference, fits};
 
-const TABLES: [&[Difference]; 4] = [
+const TABLES: [&[Difference]; 5] = [
     files::TABLE,
     file_system::TABLE,
     changes::TABLE,
     services::TABLE,
+    faults::TABLE,
 ];
 
 /// The differences that a server has.
@@ -21,4 +23,17 @@ pub(crate) fn of(server: &str) -> impl Iterator<Item = &'static Difference> {
         .copied()
         .flatten()
         .filter(move |known| fits(known.server, server))
+}
+
+/// Calls to which a server says nothing, however long it is waited for: server, call, and why.
+const UNANSWERED: &[(&str, &str, &str)] = &[(
+    "Ganesha",
+    "READLINK h:damaged-link",
+    "it already says nothing to the LOOKUP of a link whose target cannot be read",
+)];
+
+/// Whether a server never answers a call.
+pub(crate) fn is_unanswered(server: &str, call: &str) -> bool {
+    let mut calls = UNANSWERED.iter();
+    calls.any(|(known, unanswered, _)| *known == server && *unanswered == call)
 }

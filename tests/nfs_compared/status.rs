@@ -1,32 +1,109 @@
-//! The names of NFSv3's statuses (RFC 1813 §2.6), without `NFS3ERR_`.
+//! The statuses of NFSv3 (RFC 1813 §2.6): which of them the calls raise, and why no call raises the others.
 
-pub(crate) const STATUSES: &[(u32, &str)] = &[
-    (0, "OK"),
-    (1, "PERM"),
-    (2, "NOENT"),
-    (5, "IO"),
-    (6, "NXIO"),
-    (13, "ACCES"),
-    (17, "EXIST"),
-    (18, "XDEV"),
-    (19, "NODEV"),
-    (20, "NOTDIR"),
-    (21, "ISDIR"),
-    (22, "INVAL"),
-    (27, "FBIG"),
-    (28, "NOSPC"),
-    (30, "ROFS"),
-    (31, "MLINK"),
-    (63, "NAMETOOLONG"),
-    (66, "NOTEMPTY"),
-    (70, "STALE"),
-    (71, "REMOTE"),
-    (10001, "BADHANDLE"),
-    (10002, "NOT_SYNC"),
-    (10003, "BAD_COOKIE"),
-    (10004, "NOTSUPP"),
-    (10005, "TOOSMALL"),
-    (10006, "SERVERFAULT"),
-    (10007, "BADTYPE"),
-    (10008, "JUKEBOX"),
+use std::collections::BTreeSet;
+
+use anyhow::{Result, ensure};
+
+use super::Answers;
+
+/// Whether a call raises a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Raised {
+    ByCalls,
+    /// Why not.
+    Never(&'static str),
+}
+use Raised::{ByCalls, Never};
+
+/// The names are those of the RFC, without `NFS3ERR_`.
+const STATUSES: &[(u32, &str, Raised)] = &[
+    (0, "OK", ByCalls),
+    (
+        1,
+        "PERM",
+        Never("it is for changes that only the owner may make: the file system is read-only first"),
+    ),
+    (2, "NOENT", ByCalls),
+    (5, "IO", ByCalls),
+    (
+        6,
+        "NXIO",
+        Never("it is for devices that are not there, and a server opens none"),
+    ),
+    (13, "ACCES", ByCalls),
+    (17, "EXIST", ByCalls),
+    (
+        18,
+        "XDEV",
+        Never("it is for LINK and RENAME from one file system to another: this tree is one"),
+    ),
+    (
+        19,
+        "NODEV",
+        Never("it is for what a device cannot do, and a server opens none"),
+    ),
+    (20, "NOTDIR", ByCalls),
+    (21, "ISDIR", ByCalls),
+    (22, "INVAL", ByCalls),
+    (27, "FBIG", ByCalls),
+    (28, "NOSPC", Never("nothing is written")),
+    (30, "ROFS", ByCalls),
+    (
+        31,
+        "MLINK",
+        Never("no link is made: the file system is read-only first"),
+    ),
+    (63, "NAMETOOLONG", ByCalls),
+    (
+        66,
+        "NOTEMPTY",
+        Never("no directory is removed: the file system is read-only first"),
+    ),
+    (69, "DQUOT", Never("nothing is written")),
+    (70, "STALE", ByCalls),
+    (
+        71,
+        "REMOTE",
+        Never("none of these servers leads to another one"),
+    ),
+    (10_001, "BADHANDLE", ByCalls),
+    (
+        10_002,
+        "NOT_SYNC",
+        Never("it is for the guard of SETATTR: the file system is read-only first"),
+    ),
+    (10_003, "BAD_COOKIE", ByCalls),
+    (
+        10_004,
+        "NOTSUPP",
+        Never("every procedure is there, and what would change something is refused as ROFS"),
+    ),
+    (10_005, "TOOSMALL", ByCalls),
+    (
+        10_006,
+        "SERVERFAULT",
+        Never("it is for faults of the server itself"),
+    ),
+    (10_007, "BADTYPE", ByCalls),
+    (10_008, "JUKEBOX", ByCalls),
 ];
+
+/// The name of a status, or its number if it has none.
+pub(crate) fn name(status: u32) -> String {
+    let mut known = STATUSES.iter();
+    let known = known.find(|(number, ..)| *number == status);
+    known.map_or_else(|| status.to_string(), |(_, name, _)| (*name).to_owned())
+}
+
+/// The calls have raised every status that the table says, and no other one.
+pub(crate) fn assert_all_are_raised(ours: &Answers) -> Result<()> {
+    let raised = ours.values().filter_map(|answer| answer.get("status"));
+    let raised: BTreeSet<&str> = raised.map(String::as_str).collect();
+    let by_calls = STATUSES.iter().filter(|(.., raised)| *raised == ByCalls);
+    let expected: BTreeSet<&str> = by_calls.map(|(_, name, _)| *name).collect();
+    ensure!(
+        raised == expected,
+        "the calls raise {raised:?}, and the table has {expected:?}"
+    );
+    Ok(())
+}

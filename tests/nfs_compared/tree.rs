@@ -11,6 +11,8 @@ use netroot_harness::{Net, paths};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, XattrFlags};
 
+use super::faults;
+
 /// The names in the folder `many`.
 pub(crate) const MANY: usize = 500;
 /// So that folders are listed in the same order each time.
@@ -22,9 +24,10 @@ const LARGE: u64 = (5 << 30) + 7;
 pub(crate) fn make_image(net: &Net, image: &str) -> Result<()> {
     net.shell(&format!(
         "truncate -s 100M {image}
-         mkfs.ext4 -q -b 4096 -E hash_seed={HASH_SEED} {image}
+         mkfs.ext4 -q -b {} -E hash_seed={HASH_SEED} {image}
          mkdir /run/tree
-         mount -o loop {image} /run/tree"
+         mount -o loop {image} /run/tree",
+        faults::BLOCK
     ))?;
     let place = net.path("/run/tree");
     bootable(&place)?;
@@ -95,11 +98,13 @@ fn plant(root: &Path) -> Result<()> {
     }
     sparse(&at("sparse"))?;
     access_lists(root)?;
-    folders(root)
+    faults::plant(root)?;
+    folders(root)?;
+    extended_attributes(root)
 }
 
 /// A POSIX access list: tag, permissions and id of each entry (`include/uapi/linux/posix_acl_xattr.h`).
-fn list(path: &Path, which: &str, entries: &[(u16, u16, u32)]) -> Result<()> {
+pub(super) fn list(path: &Path, which: &str, entries: &[(u16, u16, u32)]) -> Result<()> {
     let mut bytes = 2_u32.to_le_bytes().to_vec();
     for (tag, permissions, id) in entries {
         bytes.extend(
@@ -147,6 +152,21 @@ fn access_lists(root: &Path) -> Result<()> {
         ],
     )?;
     fs::write(folder.join("file"), "inherits the default list")?;
+    Ok(())
+}
+
+/// Those that NFSv3 does not carry: a user's, one of the administrator's, and what a program may do
+/// (`struct vfs_cap_data` in `include/uapi/linux/capability.h`: revision 2, effective, CAP_NET_BIND_SERVICE).
+fn extended_attributes(root: &Path) -> Result<()> {
+    let capability = [0x0200_0001_u32, 1 << 10, 0, 0, 0].map(u32::to_le_bytes);
+    for (file, name, value) in [
+        ("plain", "user.comment", &b"a comment"[..]),
+        ("folder", "trusted.note", b"a note"),
+        ("setgid", "security.capability", capability.as_flattened()),
+    ] {
+        rustix::fs::setxattr(root.join(file), name, value, XattrFlags::empty())
+            .with_context(|| format!("set {name} of {file}"))?;
+    }
     Ok(())
 }
 

@@ -9,39 +9,51 @@ use std::time::Duration;
 
 use anyhow::Result;
 use netroot_harness::nfsd::{self, MOUNT_DISK};
-use netroot_harness::{Net, NetrootServe, Nic, Tap, Vm, VmBuilder};
+use netroot_harness::{Net, NetrootServe, Nic, Program, Tap, Vm, VmBuilder};
 
 use crate::lan::{Lan, TIMEOUT, own_export, write};
-use crate::nfs_compared::{ask, assert_equal, tree};
+use crate::nfs_compared::{ask, assert_equal, faults, tree};
 
 const OURS: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);
 const NFSD: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 60);
 const NFSD_MAC: &str = "52:54:00:77:00:60";
 
+/// Where our copy is.
+const OUR_ROOT: &str = "/run/root";
+
 /// How the tree is exported by nfsd.
 const OPTIONS: &str = "ro,no_subtree_check,no_root_squash";
 
 fn start() -> String {
-    let nfsd = nfsd::start(4);
+    let (lease, nfsd) = (faults::lease_in_shell("/mnt/root"), nfsd::start(4));
     format!(
-        "{nfsd}tell \"server: ready: $(cat /proc/fs/nfsd/versions)\"\nwhile :; do sleep 1000; done\n"
+        "{lease}{nfsd}tell \"server: ready: $(cat /proc/fs/nfsd/versions)\"\nwhile :; do sleep 1000; done\n"
     )
 }
 
 /// Everything that can be seen of a tree, on the disk and over NFS: type, mode, owner, size, links, inode number, blocks,
-/// times, targets, devices, contents, access lists. (Extended attributes are not in NFSv3.)
+/// times (that of the last access, too), targets, devices, contents, access lists and extended attributes.
 const LOOK: &str = r#"
 mkdir /mnt/nfs
+cat > /mnt/attributes.py <<'END'
+import os
+for folder, folders, files in os.walk(b"."):
+    for path in [os.path.join(folder, name) for name in folders + files]:
+        for name in os.listxattr(path, follow_symlinks=False):
+            value = os.getxattr(path, name, follow_symlinks=False).hex()
+            print(os.fsdecode(path) + ": " + name + "|" + value)
+END
 mount -t nfs -o ro,vers=3,proto=tcp,nolock,port=2049,mountport=2049 10.77.0.2:/root /mnt/nfs
 look() (
     cd "$1"
-    find . -xdev -printf '%P|%y|%m|%U|%G|%s|%n|%i|%b|%T@|%C@|%l\n' | LC_ALL=C sort
+    find . -xdev -printf '%P|%y|%m|%U|%G|%s|%n|%i|%b|%A@|%T@|%C@|%l\n' | LC_ALL=C sort
     find . -xdev '(' -type b -o -type c ')' -exec stat -c '%n %t:%T' {} + | LC_ALL=C sort
     find . -xdev -type f -size -64M -exec sha256sum {} + | LC_ALL=C sort
     head -c 4096 sparse | sha256sum
     tail -c 4096 sparse | sha256sum
     dd if=sparse bs=4096 skip=1048575 count=3 2>&- | sha256sum
     getfacl -R -P -n -p . | LC_ALL=C sort
+    PYTHONIOENCODING=utf-8:surrogateescape python3 -B /mnt/attributes.py | LC_ALL=C sort -u
 )
 look /mnt/root > /mnt/here
 look /mnt/nfs > /mnt/there
@@ -49,14 +61,23 @@ tell "look: lines $(wc -l < /mnt/here)"
 tell "look: lines $(wc -l < /mnt/there)"
 diff /mnt/here /mnt/there | grep '^[<>]' | cut -c3- | cut -d'|' -f1 | LC_ALL=C sort | head -50 > /mnt/different || true
 while read -r name; do tell "look: differs $name"; done < /mnt/different
+refused=$(python3 -B -c 'import os; os.getxattr("/mnt/nfs/plain", "user.comment")' 2>&1 | tail -1)
+tell "look: attribute $refused"
 tell "look: end"
 while :; do sleep 1000; done
 "#;
 
+/// The extended attributes of the tree that no client sees: those that are not access lists.
+const NOT_CARRIED: [&str; 3] = [
+    "./folder: trusted.note",
+    "./plain: user.comment",
+    "./setgid: security.capability",
+];
+
 /// `netroot serve` with the tree, on a machine of its own.
 fn serve_tree(net: &Net, image: &str) -> Result<NetrootServe> {
     net.shell(&format!(
-        "mkdir /run/root; mount -o loop,ro {image} /run/root"
+        "mkdir {OUR_ROOT}; mount -o loop,ro {image} {OUR_ROOT}"
     ))?;
     let initrd = net.logs().join("initrd.img");
     // Nobody boots from it.
@@ -70,7 +91,15 @@ fn serve_tree(net: &Net, image: &str) -> Result<NetrootServe> {
         "--initrd",
         &initrd,
     ];
-    NetrootServe::start(net, Path::new("/run/root"), &arguments)
+    NetrootServe::start(net, Path::new(OUR_ROOT), &arguments)
+}
+
+/// What the tree is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Disk {
+    Sound,
+    /// Not all of it can be read.
+    Damaged,
 }
 
 /// A machine that has the tree on a disk, and our export on the same network.
@@ -80,6 +109,8 @@ pub(crate) struct Lab {
     _tap: Tap,
     _boot: NetrootServe,
     _ours: NetrootServe,
+    /// Of a damaged tree, who has a lease on a file of our copy.
+    _holder: Option<Program>,
     _other: Net,
     _lan: Lan,
 }
@@ -87,6 +118,10 @@ pub(crate) struct Lab {
 impl Lab {
     /// `script` is the machine's init.
     pub(crate) fn new(name: &str, script: &str) -> Result<Self> {
+        Self::with(name, script, Disk::Sound)
+    }
+
+    fn with(name: &str, script: &str, state: Disk) -> Result<Self> {
         let lan = Lan::new(name)?;
         let image = lan.net.logs().join("tree.img").display().to_string();
         tree::make_image(&lan.net, &image)?;
@@ -95,7 +130,22 @@ impl Lab {
         let clients = Net::new(&format!("{name}-clients"))?;
         lan.net
             .cable(&lan.bridge, &clients, "eth2", "10.77.0.3/24")?;
-        let ours = serve_tree(&other, &image)?;
+        if state == Disk::Damaged {
+            faults::damage(&lan.net, &image)?;
+        }
+        let copy = lan.net.logs().join("copy.img").display().to_string();
+        lan.net.run(&["cp", "--sparse=always", &image, &copy])?;
+        let ours = serve_tree(&other, &copy)?;
+        let (disk, holder) = match state {
+            Disk::Sound => {
+                let disk = format!("-drive file={image},format=raw,if=virtio,readonly=on");
+                (disk, None)
+            }
+            Disk::Damaged => {
+                faults::cut(&copy)?;
+                (faults::disk(&image), Some(faults::lease(&other, OUR_ROOT)?))
+            }
+        };
 
         let layer = lan.net.logs().join("layer");
         nfsd::configure(&layer, OPTIONS)?;
@@ -110,7 +160,6 @@ impl Lab {
             "{} ip={NFSD}:::255.255.255.0:server:eth0:off rd.overlay init=/etc/serve",
             own_export(&root)?
         );
-        let disk = format!("-drive file={image},format=raw,if=virtio,readonly=on");
         let machine = VmBuilder::new(&lan.net, "server")
             .nic(Nic::virtio(&tap, NFSD_MAC))
             .hardware(&disk);
@@ -121,6 +170,7 @@ impl Lab {
             _tap: tap,
             _boot: boot,
             _ours: ours,
+            _holder: holder,
             _other: other,
             _lan: lan,
         })
@@ -140,11 +190,11 @@ impl Lab {
 
 #[test]
 fn every_answer_is_nfsds_but_for_the_differences_that_are_explained() -> Result<()> {
-    let lab = Lab::new("nfs-against-nfsd", &start())?;
+    let lab = Lab::with("nfs-against-nfsd", &start(), Disk::Damaged)?;
     lab.vm
         .wait_for("server: ready", "the server at work", TIMEOUT)?;
-    let ours = lab.clients.within(|| ask(OURS, "/root"))?;
-    let theirs = lab.clients.within(|| ask(NFSD, "/mnt/root"))?;
+    let ours = lab.clients.within(|| ask("netroot", OURS, "/root"))?;
+    let theirs = lab.clients.within(|| ask("nfsd", NFSD, "/mnt/root"))?;
     assert_equal("nfsd", &ours, &theirs)
 }
 
@@ -163,11 +213,18 @@ fn a_machine_that_mounts_the_tree_sees_every_file_as_it_is() -> Result<()> {
     println!("{counts:?}");
     let lines: Vec<usize> = counts.iter().flat_map(|count| count.parse()).collect();
     assert!(
-        matches!(*lines, [one, two] if one == two && one > 1000),
+        matches!(*lines, [here, there] if here == there + NOT_CARRIED.len() && there > 1000),
         "{counts:?}"
     );
-    // What NFSv3 cannot tell (RFC 1813 §2.6): times before 1970 and after 2106.
+    // What NFSv3 cannot tell: times before 1970 and after 2106 (RFC 1813 §2.6), and extended attributes other than access lists.
     let different = told("look: differs ");
-    assert_eq!(different, ["after-2106", "after-2106", "past", "past"]);
+    let times = ["after-2106", "after-2106", "past", "past"];
+    let expected = [&NOT_CARRIED[..], &times].concat();
+    assert_eq!(different, expected);
+    let refused = told("look: attribute ");
+    assert!(
+        matches!(&*refused, [error] if error.contains("Operation not supported")),
+        "{refused:?}"
+    );
     Ok(())
 }

@@ -92,6 +92,18 @@ pub(super) const MOUNTS: &str = "
     MNT path: auth:0
     MNT path: auth:6
     MNT1 path:
+    MNT1 s:/nothing-of-this-name
+    UMNT1 path:
+    UMNT1 s:/never-mounted
+    UMNT1
+    UMNTALL1
+    EXPORTALL1
+    UMNT2 path:
+    UMNTALL2
+    100005.1.7
+    EXPORTALL2
+    100005.2.7
+    100005.1.3 x:00
     EXPORT
     EXPORT1
     DUMP1
@@ -144,6 +156,14 @@ pub(super) const PORTS: &str = "
     RPCB3_DUMP
     RPCB_GETTIME
     RPCB_UADDR2TADDR s:10.66.0.1.8.1
+    RPCB_UADDR2TADDR s:nonsense
+    RPCB_UADDR2TADDR
+    RPCB3_UADDR2TADDR s:10.66.0.1.8.1
+    RPCB_TADDR2UADDR w:16 s%:020008010a4200010000000000000000
+    RPCB_TADDR2UADDR w:16 s%:0200
+    RPCB_TADDR2UADDR
+    RPCB3_TADDR2UADDR w:16 s%:020008010a4200010000000000000000
+    RPCB3_GETTIME
     100000.4.1 w:300000 w:1 s:tcp s:0.0.0.0.3.231 s:
     100000.4.2 w:300000 w:1 s:tcp s: s:
     100000.4.5 w:100003 w:3 w:0 s: silent

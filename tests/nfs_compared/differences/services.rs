@@ -59,7 +59,7 @@ pub(super) const TABLE: &[Difference] = &[
         "the same",
     ),
     differs(
-        ["Ganesha", "MNT1 path:", "rpc", "success", "PROC_UNAVAIL"],
+        ["Ganesha", "MNT1 *", "rpc", "success", "PROC_UNAVAIL"],
         "its MOUNT v1 mounts nothing either",
     ),
     differs(
@@ -174,6 +174,44 @@ pub(super) const TABLE: &[Difference] = &[
     differs(
         ["nfsd", "DUMP*", "mounts", "*", "*"],
         "mountd forgets only clients whose names it can resolve, and lists files that were mounted",
+    ),
+    differs(
+        ["nfsd", "100005.2.7", "rpc", "PROC_UNAVAIL", "GARBAGE_ARGS"],
+        "PATHCONF of MOUNT v2, for clients of NFSv2: version 3 has its own",
+    ),
+    differs(
+        [
+            "Ganesha",
+            "100005.2.7",
+            "rpc",
+            "PROC_UNAVAIL",
+            "PROG_MISMATCH 1 to 3",
+        ],
+        "Ganesha has no MOUNT v2",
+    ),
+    differs(
+        [
+            "Ganesha",
+            "UMNT*2*",
+            "rpc",
+            "success",
+            "PROG_MISMATCH 1 to 3",
+        ],
+        "the same",
+    ),
+    differs(
+        [
+            "Ganesha",
+            "EXPORTALL2",
+            "rpc",
+            "success",
+            "PROG_MISMATCH 1 to 3",
+        ],
+        "the same",
+    ),
+    differs(
+        ["Ganesha", "EXPORTALL1", "rpc", "success", "PROC_UNAVAIL"],
+        "RFC 1094 appendix A has it, the same as EXPORT",
     ),
     // The portmapper.
     differs(
@@ -327,7 +365,17 @@ pub(super) const TABLE: &[Difference] = &[
         "GETSTAT, rpcbind's own statistics",
     ),
     differs(
-        ["*", "RPCB_UADDR2TADDR *", "rpc", "PROC_UNAVAIL", "success"],
-        "a client knows the form of addresses itself (RFC 5665 §5.2.3)",
+        ["*", "RPCB*ADDR2*ADDR *", "rpc", "PROC_UNAVAIL", "success"],
+        "a client knows the form of addresses itself (RFC 5665 §5.2.3), and the other one is that of the server's own C library",
+    ),
+    differs(
+        [
+            "*",
+            "RPCB*ADDR2*ADDR",
+            "rpc",
+            "PROC_UNAVAIL",
+            "GARBAGE_ARGS",
+        ],
+        "the same: the procedure is not there, whatever its arguments",
     ),
 ];

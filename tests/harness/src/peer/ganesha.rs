@@ -147,8 +147,9 @@ fn configuration_text(directory: &Path, path: &str, clients: &Clients) -> String
             format!("CLIENT {{ Clients = {list}; Access_Type = RO; Squash = No_Root_Squash; }}"),
         ),
     };
+    // By default it does not answer where a disk fails.
     format!(
-        "NFS_CORE_PARAM {{ NFS_Protocols = 3, 4; NFS_Port = 2049; MNT_Port = 20048;
+        "NFS_CORE_PARAM {{ NFS_Protocols = 3, 4; NFS_Port = 2049; MNT_Port = 20048; Drop_IO_Errors = false;
   Enable_NLM = false; Enable_RQUOTA = false; mount_path_pseudo = true; }}
 NFSV4 {{ Only_Numeric_Owners = true; Grace_Period = 5; Lease_Lifetime = 5; }}
 LOG {{ Default_Log_Level = EVENT; }}

@@ -254,6 +254,8 @@ fn fill(
             Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) if !flags.is_empty() => {
                 flags = ReadWriteFlags::empty();
             }
+            // What comes before a block that cannot be read is read, as by nfsd: a short READ is allowed.
+            Err(errno) if errno != Errno::AGAIN && filled > 0 => break,
             Err(errno) => return Err(errno),
         }
     }
