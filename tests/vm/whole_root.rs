@@ -11,7 +11,7 @@ use crate::lan::TIMEOUT;
 use crate::sum;
 
 /// What such a machine prints before it reads its root.
-const READING: &str = "facts: reading ";
+pub(crate) const READING: &str = "facts: reading ";
 /// What it prints afterwards, before what came of it.
 pub(crate) const SUM: &str = "facts: sum ";
 /// What is never on its console.

@@ -280,16 +280,30 @@ impl Net {
     /// # Errors
     /// When there is no such tap.
     pub fn sent_from(&self, tap: &Tap) -> Result<u64> {
+        // What has arrived here: bytes, and then packets.
+        self.counted(tap, 1)
+    }
+
+    /// How many bytes have been sent to the machine at a tap.
+    ///
+    /// # Errors
+    /// When there is no such tap.
+    pub fn bytes_sent_to(&self, tap: &Tap) -> Result<u64> {
+        // Behind the eight columns of what has arrived.
+        self.counted(tap, 8)
+    }
+
+    /// A column of `/proc/net/dev`.
+    fn counted(&self, tap: &Tap, column: usize) -> Result<u64> {
         // It may be asked often: without a program.
         let devices = std::fs::read_to_string(format!("/proc/{}/net/dev", self.pid))?;
         let counts = devices.lines().find_map(|line| {
             let (name, counts) = line.split_once(':')?;
             (name.trim() == tap.0).then_some(counts)
         });
-        // What has arrived here: bytes, and then packets.
-        let count = counts.and_then(|counts| counts.split_whitespace().nth(1));
+        let count = counts.and_then(|counts| counts.split_whitespace().nth(column));
         let count = count.with_context(|| format!("no tap {}", tap.0))?;
-        count.parse().context("read a number of frames")
+        count.parse().context("read a number of frames or bytes")
     }
 
     /// A cable from this network's `bridge` to a device `name` with `address` in
