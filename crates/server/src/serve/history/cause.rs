@@ -37,6 +37,8 @@ pub(crate) enum CauseOfDeath {
         class: Vec<u8>,
         /// What the machine was offered from here.
         loader: String,
+        /// Where it stopped: iPXE does so in another way than firmware.
+        stage: Stage,
     },
     /// Another ProxyDHCP server answers.
     OtherProxy {

@@ -92,6 +92,7 @@ mod tests {
     use netroot_proto::pxe::arch::Platform;
 
     use super::*;
+    use crate::serve::history::stage::Stage;
 
     #[test]
     fn the_cure_of_option_60_is_the_line_of_each_product() {
@@ -114,6 +115,7 @@ mod tests {
             server,
             class: b"PXEClient".to_vec(),
             loader: "snponly.efi".to_owned(),
+            stage: Stage::Offer,
         };
         let shown = of(&cause, &listeners);
         let dnsmasq = shown.first().unwrap();

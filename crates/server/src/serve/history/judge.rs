@@ -150,6 +150,7 @@ fn unanswered(boot: &Boot, others: &[OtherServer]) -> CauseOfDeath {
             server,
             class,
             loader: String::new(),
+            stage: boot.stage,
         };
     }
     CauseOfDeath::NoAddress
@@ -175,6 +176,7 @@ fn after_offer(boot: &Boot, others: &[OtherServer]) -> CauseOfDeath {
             server,
             class,
             loader,
+            stage: boot.stage,
         };
     }
     if let Some(other) = others.iter().find(|other| other.offers.is_none()) {
@@ -236,20 +238,27 @@ fn after_ipxe(boot: &Boot, others: &[OtherServer]) -> CauseOfDeath {
     if let Some(stopped) = stopped_transfer(boot) {
         return stopped;
     }
-    match names_file(others) {
-        Some((server, file)) => CauseOfDeath::OtherNamesFile {
+    let stage = boot.stage;
+    if let Some((server, file)) = names_file(others) {
+        return CauseOfDeath::OtherNamesFile {
             server,
             file,
-            stage: boot.stage,
-        },
-        None => {
-            let from = address_from(boot).map(|server| IpxeAddress::From(server.into()));
-            let here = has_address(boot).then_some(IpxeAddress::Here);
-            let offered = gives_addresses(others).map(IpxeAddress::OfferedBy);
-            CauseOfDeath::ScriptNotAsked {
-                address: here.or(from).or(offered).unwrap_or(IpxeAddress::Nowhere),
-            }
-        }
+            stage,
+        };
+    }
+    if let Some((server, class)) = claims_boot(others) {
+        return CauseOfDeath::OtherClaimsBoot {
+            server,
+            class,
+            loader: offered(boot).unwrap_or_default(),
+            stage,
+        };
+    }
+    let from = address_from(boot).map(|server| IpxeAddress::From(server.into()));
+    let here = has_address(boot).then_some(IpxeAddress::Here);
+    let offered = gives_addresses(others).map(IpxeAddress::OfferedBy);
+    CauseOfDeath::ScriptNotAsked {
+        address: here.or(from).or(offered).unwrap_or(IpxeAddress::Nowhere),
     }
 }
 

@@ -16,6 +16,15 @@ impl Display for CauseOfDeath {
             Self::NothingToLoad { reason } => {
                 write!(f, "it got an address, and nothing to load: {reason}")
             }
+            Self::OtherClaimsBoot {
+                server,
+                stage: Stage::Ipxe,
+                ..
+            } => write!(
+                f,
+                "iPXE never asked for its script: {server} also sent option 60, so iPXE takes it for the boot server and heeds no \
+                 other; remove option 60 (PXEClient) from the DHCP server at {server}"
+            ),
             Self::OtherClaimsBoot { server, loader, .. } => {
                 f.write_str("stopped after OFFER")?;
                 if !loader.is_empty() {

@@ -172,6 +172,12 @@ fn each_end_has_its_cause() {
         ),
         (
             and(&ipxe, std::slice::from_ref(&took)),
+            vec![option_60.clone()],
+            "other-claims-boot",
+            "10.0.0.254 also sent option 60, so iPXE takes it for the boot server",
+        ),
+        (
+            and(&ipxe, std::slice::from_ref(&took)),
             vec![router()],
             "script-not-asked",
             "iPXE took the address of 10.0.0.254",
