@@ -3,12 +3,15 @@
 //! For each network: a check before netroot serves, then netroot beside it, and machines that boot through their
 //! firmware. What is observed is cheap: whose file is fetched in the end, or the error on the console.
 
+mod foreign_dhcp;
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use netroot_harness::{
-    Dnsmasq, Firmware, IsolatedLab, Net, NetrootServe, Nic, Rom, TinyRoot, Vm, VmBuilder, paths,
+    Dnsmasq, Firmware, IsolatedLab, Net, NetrootServe, Nic, Rom, TinyRoot, Transcript, Vm,
+    VmBuilder, paths,
 };
 use serde_json::Value;
 
@@ -72,18 +75,21 @@ struct Others {
 }
 
 impl Others {
-    /// Whether a machine fetched the other server's file; the check has asked for it from this host's address.
+    /// Whether a machine fetched the other server's file.
     fn sent(&self) -> bool {
-        let mut logs = [Some(&self.dnsmasq), self.proxy.as_ref()]
-            .into_iter()
-            .flatten()
-            .map(Dnsmasq::log);
-        let to_machine = |line: &str| {
-            let to = line.split_once(&format!("/{OTHER} to ")).map(|(_, to)| to);
-            to.is_some_and(|to| to.trim() != SERVER)
-        };
-        logs.any(|log| log.lines().iter().any(|(_, line)| to_machine(line)))
+        let all = [Some(&self.dnsmasq), self.proxy.as_ref()];
+        let mut logs = all.into_iter().flatten().map(Dnsmasq::log);
+        logs.any(|log| sent(log, OTHER))
     }
+}
+
+/// Whether dnsmasq sent a machine this file; the check has asked for it from this host's address.
+fn sent(log: &Transcript, file: &str) -> bool {
+    let to_machine = |line: &str| {
+        let to = line.split_once(&format!("/{file} to ")).map(|(_, to)| to);
+        to.is_some_and(|to| to.trim() != SERVER)
+    };
+    log.lines().iter().any(|(_, line)| to_machine(line))
 }
 
 /// What a proxy beside netroot has machines load.
@@ -164,8 +170,8 @@ fn boot(machine: VmBuilder<'_>, nic: Nic, kind: Kind) -> Result<Vm> {
     machine.firmware(kind.firmware).nic(nic).start()
 }
 
-/// Watches a machine until it is clear how its boot ends.
-fn observed(vm: &Vm, server: &NetrootServe, others: Option<&Others>) -> Result<End> {
+/// Watches a machine until it is clear how its boot ends; `other_sent` tells whether it fetched another server's file.
+fn observed(vm: &Vm, server: &NetrootServe, other_sent: impl Fn() -> bool) -> Result<End> {
     let deadline = Instant::now() + TIMEOUT;
     loop {
         let events = server.events();
@@ -173,7 +179,7 @@ fn observed(vm: &Vm, server: &NetrootServe, others: Option<&Others>) -> Result<E
         if events.any(|(_, event)| event.kind == "script") {
             return Ok(End::Netroot);
         }
-        if others.is_some_and(Others::sent) {
+        if other_sent() {
             return Ok(End::Other);
         }
         let console = vm.console();
@@ -202,7 +208,7 @@ fn compare(name: &str, options: &[&str], race: bool, kinds: &[Kind]) -> Result<(
         let (expected, text) = expected(&said, *kind)?;
         let server = lan.serve_beside(root.path())?;
         let vm = boot(lan.machine(), Nic::virtio(&lan.tap, MACHINE), *kind)?;
-        let observed = observed(&vm, &server, Some(&others))?;
+        let observed = observed(&vm, &server, || others.sent())?;
         println!("{name}: {observed:?}; foretold: {expected:?} ({text})");
         if race {
             let troubles = list(&said, "network")?;
@@ -261,7 +267,7 @@ fn where_netroot_gives_the_addresses() -> Result<()> {
         assert_eq!(text_of(&said, "mode"), "dhcp", "{said:#}");
         let server = lan.serve(root.path(), &[])?;
         let vm = boot(lan.machine(), Nic::virtio(&lan.tap, MACHINE), kind)?;
-        assert_boots(&name, &said, kind, &observed(&vm, &server, None)?)?;
+        assert_boots(&name, &said, kind, &observed(&vm, &server, || false)?)?;
     }
     Ok(())
 }
@@ -284,7 +290,7 @@ fn in_an_isolated_network() -> Result<()> {
             Nic::virtio(&tap, MACHINE),
             kind,
         )?;
-        let observed = observed(&vm, &server, None)?;
+        let observed = observed(&vm, &server, || false)?;
         for said in [before, said] {
             assert_eq!(text_of(&said, "mode"), "isolated", "{said:#}");
             assert_boots(&name, &said, kind, &observed)?;

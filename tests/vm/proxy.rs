@@ -1,10 +1,8 @@
-//! Our ProxyDHCP beside a DHCP server on another machine: dnsmasq, Kea and ISC dhcpd without PXE options, and a server
-//! that keeps machines from booting.
+//! Our ProxyDHCP beside a DHCP server on another machine, dnsmasq without PXE options. `check/foreign_dhcp.rs` boots machines
+//! beside Kea and ISC dhcpd, and beside servers that say something of booting.
 
 use anyhow::Result;
-use netroot_harness::{
-    BootPart, Dnsmasq, Firmware, ForeignDhcp, IscServer, Net, Nic, Rom, TinyRoot, VmBuilder,
-};
+use netroot_harness::{Dnsmasq, Firmware, Net, Nic, Rom, TinyRoot, VmBuilder};
 
 use crate::lan::{Facts, Lan, MACHINE, TIMEOUT};
 
@@ -62,82 +60,4 @@ fn uefi_boots_by_http_beside_a_router_without_pxe() -> Result<()> {
     boots_beside_a_router("proxy-uefi-http", |machine, nic| {
         machine.firmware(Firmware::UefiHttp).nic(nic)
     })
-}
-
-const ADDRESSES: (&str, &str, &str) = ("10.77.0.100", "10.77.0.199", "10.77.0.254");
-
-fn boots_beside(
-    name: &str,
-    server: IscServer,
-    machine: impl FnOnce(VmBuilder<'_>, Nic) -> VmBuilder<'_>,
-) -> Result<()> {
-    let lan = Lan::new(name)?;
-    let router = Net::new(&format!("{name}-router"))?;
-    lan.net
-        .cable(&lan.bridge, &router, "lan", "10.77.0.254/24")?;
-    let other = ForeignDhcp::start(server, &router, "lan", ADDRESSES, BootPart::Nothing)?;
-    let root = TinyRoot::make()?;
-    let _server = lan.serve_beside(root.path())?;
-    let vm = machine(lan.machine(), Nic::virtio(&lan.tap, MACHINE)).start()?;
-    Facts::of(&vm)?.assert_overlay();
-    assert!(other.has_acknowledged(), "{}", other.log().text());
-    Ok(())
-}
-
-#[test]
-fn ipxe_boots_beside_kea() -> Result<()> {
-    boots_beside("proxy-kea-ipxe", IscServer::Kea, |machine, nic| {
-        machine.nic(nic.with_rom(Rom::Ipxe))
-    })
-}
-
-#[test]
-fn uefi_boots_beside_kea() -> Result<()> {
-    boots_beside("proxy-kea-uefi", IscServer::Kea, |machine, nic| {
-        machine.firmware(Firmware::Uefi).nic(nic)
-    })
-}
-
-#[test]
-fn ipxe_boots_beside_isc_dhcpd() -> Result<()> {
-    boots_beside("proxy-dhcpd-ipxe", IscServer::Dhcpd, |machine, nic| {
-        machine.nic(nic.with_rom(Rom::Ipxe))
-    })
-}
-
-#[test]
-fn uefi_boots_beside_isc_dhcpd() -> Result<()> {
-    boots_beside("proxy-dhcpd-uefi", IscServer::Dhcpd, |machine, nic| {
-        machine.firmware(Firmware::Uefi).nic(nic)
-    })
-}
-
-#[test]
-fn uefi_beside_a_server_that_claims_to_boot_stops_and_both_are_told_of() -> Result<()> {
-    let lan = Lan::new("proxy-option-60")?;
-    let router = Net::new("proxy-option-60-router")?;
-    lan.net
-        .cable(&lan.bridge, &router, "lan", "10.77.0.254/24")?;
-    let part = BootPart::Option60;
-    let _kea = ForeignDhcp::start(IscServer::Kea, &router, "lan", ADDRESSES, part)?;
-    let root = TinyRoot::make()?;
-    let server = lan.serve_beside(root.path())?;
-    let told = server
-        .output()
-        .wait_for("dhcp-claims-boot", "the warning", TIMEOUT)?;
-    assert!(told.line.contains("10.77.0.254") && told.line.contains("Kea: remove"));
-    let nic = Nic::virtio(&lan.tap, MACHINE);
-    let vm = lan.machine().firmware(Firmware::Uefi).nic(nic).start()?;
-    vm.wait_for("PXE-E16: ", "the firmware's own words", TIMEOUT)?;
-    // It would go on with IPv6, and poll the card for half a minute.
-    drop(vm);
-    let stopped = server
-        .output()
-        .wait_for("boot-stopped", "the machine's end", TIMEOUT)?;
-    assert!(
-        stopped.line.contains(MACHINE) && stopped.line.contains("option 60"),
-        "{}",
-        stopped.line
-    );
-    Ok(())
 }

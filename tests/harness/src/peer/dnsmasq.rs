@@ -93,6 +93,18 @@ impl Dnsmasq {
         Self::spawn(net, &argv)
     }
 
+    /// A TFTP server with `files`, and nothing else: beside a DHCP server that has none.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn tftp_alone(net: &Net, interface: &str, files: &Path) -> Result<Self> {
+        let interface = format!("--interface={interface}");
+        let [enable, root] = tftp(files);
+        let mut argv = FOREGROUND.to_vec();
+        argv.extend(["--bind-interfaces", &interface, &enable, &root]);
+        Self::spawn_until(net, &argv, "TFTP root is")
+    }
+
     fn spawn(net: &Net, argv: &[&str]) -> Result<Self> {
         Self::spawn_until(net, argv, "DHCP, sockets bound")
     }

@@ -13,10 +13,15 @@ use crate::transcript::Transcript;
 pub enum BootPart {
     /// Nothing: it knows no PXE.
     Nothing,
-    /// A boot file of its own, `elsewhere.efi`.
+    /// A boot file of its own, [`BootPart::FILE`], on the router.
     OwnFile,
     /// Option 60, `PXEClient`, as if it were a boot server.
     Option60,
+}
+
+impl BootPart {
+    /// The boot file of [`BootPart::OwnFile`]. Whether it is there is another server's affair: these have no TFTP.
+    pub const FILE: &str = "elsewhere.efi";
 }
 
 /// A program of ISC's.
@@ -130,7 +135,10 @@ fn kea(
     match boot {
         BootPart::Nothing => {}
         BootPart::OwnFile => {
-            file = format!("\"boot-file-name\": \"elsewhere.efi\", \"next-server\": \"{router}\",");
+            file = format!(
+                "\"boot-file-name\": \"{}\", \"next-server\": \"{router}\",",
+                BootPart::FILE
+            );
         }
         BootPart::Option60 => {
             option =
@@ -155,7 +163,10 @@ fn kea(
 fn dhcpd(subnet: &str, (first, last, router): (&str, &str, &str), boot: BootPart) -> String {
     let part = match boot {
         BootPart::Nothing => String::new(),
-        BootPart::OwnFile => format!("filename \"elsewhere.efi\";\n  next-server {router};"),
+        BootPart::OwnFile => {
+            let file = BootPart::FILE;
+            format!("filename \"{file}\";\n  next-server {router};")
+        }
         BootPart::Option60 => "option vendor-class-identifier \"PXEClient\";".to_owned(),
     };
     format!(
