@@ -2,11 +2,12 @@
 //! programs, what they do to `/`, `/run` and the NIC.
 //!
 //! None of those distributions can be had where the tests run. Their layouts are rebuilt from Debian's packages: BusyBox,
-//! OpenRC, ifupdown-ng, runit, dhcpcd are the programs themselves, and the scripts are short ones that do what the
+//! systemd, OpenRC, ifupdown-ng, runit, dhcpcd are the programs themselves, and the scripts are short ones that do what the
 //! distribution's own do to what the machine's root depends on. What is Debian's is libc, and the kernel.
 
 mod alpine;
 mod nixos;
+mod systemd;
 mod void;
 
 use anyhow::{Result, ensure};

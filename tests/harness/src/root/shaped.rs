@@ -121,9 +121,12 @@ impl ShapedRoot {
     pub fn libraries_of(&self, program: &str, libraries: &str) -> Result<()> {
         let trixie = paths::trixie();
         let loader = trixie.join("usr/lib64/ld-linux-x86-64.so.2");
+        // The second is where systemd has its own, and the program names it.
+        let from = trixie.join("usr/lib/x86_64-linux-gnu");
+        let folders = [from.as_path(), &from.join("systemd")];
         let found = Command::new(loader)
             .args(["--inhibit-cache", "--library-path"])
-            .arg(trixie.join("usr/lib/x86_64-linux-gnu"))
+            .arg(std::env::join_paths(folders)?)
             .arg("--list")
             .arg(trixie.join(program))
             .output()
@@ -143,6 +146,22 @@ impl ShapedRoot {
                 self.take(file, &place)?;
             }
         }
+        Ok(())
+    }
+
+    /// Has the dynamic loader find the root's libraries in `libraries`, which Debian's looks for in directories of its own.
+    ///
+    /// # Errors
+    /// When ldconfig fails.
+    pub fn find_libraries(&self, libraries: &str) -> Result<()> {
+        self.write("etc/ld.so.conf", &format!("/{libraries}\n"))?;
+        let done = Command::new("/sbin/ldconfig")
+            .arg("-r")
+            .arg(self.path())
+            .output()
+            .context("start ldconfig")?;
+        let said = String::from_utf8_lossy(&done.stderr);
+        ensure!(done.status.success(), "ldconfig: {said}");
         Ok(())
     }
 
