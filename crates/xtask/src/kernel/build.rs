@@ -138,14 +138,6 @@ impl Recipe {
         Ok(image)
     }
 
-    /// Has make compile by ccache. Most files mention each symbol that is left out, by `linux/device.h` or `linux/fs.h`, and
-    /// so are compiled anew; what the preprocessor makes of them is the same for all but a few.
-    fn compiler_cache(&self) -> Option<String> {
-        let prefix = self.arch.cross_compiler().unwrap_or_default();
-        let is_there = Path::new("/usr/bin/ccache").exists();
-        is_there.then(|| format!("CC=ccache {prefix}gcc"))
-    }
-
     fn compile(&self, source: &Path, work: &Path, jobs: usize) -> Result<PathBuf> {
         let log = work.join("build.log");
         let mut file =
@@ -163,9 +155,6 @@ impl Recipe {
         let start = Instant::now();
         let mut make = self
             .make(source, work)
-            .args(self.compiler_cache())
-            .env("CCACHE_DIR", paths::cache().join("ccache"))
-            .env("CCACHE_MAXSIZE", "1G")
             .arg(format!("-j{jobs}"))
             .arg(target)
             .stdin(Stdio::null())
