@@ -64,6 +64,16 @@ impl Booted {
     }
 }
 
+/// One directory for all programs, and one for libraries: links, each with its target.
+const ONE_DIRECTORY: [(&str, &str); 6] = [
+    ("bin", "usr/bin"),
+    ("sbin", "usr/bin"),
+    ("usr/sbin", "bin"),
+    ("lib", "usr/lib"),
+    ("lib64", "usr/lib"),
+    ("usr/lib64", "lib"),
+];
+
 /// The beginning of a small distribution's root: mount points, who it is, and its one user.
 fn small_root(id: &str, name: &str) -> Result<ShapedRoot> {
     let root = ShapedRoot::new()?;

@@ -10,7 +10,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use netroot_harness::ShapedRoot;
 
-use super::{Booted, FACTS, TELL, small_root};
+use super::{Booted, FACTS, ONE_DIRECTORY, TELL, small_root};
 
 /// What differs between them.
 struct Layout {
@@ -28,6 +28,13 @@ struct Layout {
     /// Whether its init would load a policy of SELinux.
     has_policy: bool,
 }
+
+const MERGED_USR: [(&str, &str); 4] = [
+    ("bin", "usr/bin"),
+    ("sbin", "usr/sbin"),
+    ("lib", "usr/lib"),
+    ("lib64", "usr/lib64"),
+];
 
 /// The policy itself lies in a directory that the configuration names.
 const SELINUX: (&str, &str) = (
@@ -63,14 +70,7 @@ static FEDORA: Layout = Layout {
 static ARCH: Layout = Layout {
     id: "arch",
     name: "Arch Linux",
-    links: &[
-        ("bin", "usr/bin"),
-        ("sbin", "usr/bin"),
-        ("usr/sbin", "bin"),
-        ("lib", "usr/lib"),
-        ("lib64", "usr/lib"),
-        ("usr/lib64", "lib"),
-    ],
+    links: &ONE_DIRECTORY,
     libraries: "usr/lib",
     kernel: "usr/lib/modules/@/vmlinuz",
     compressed: "ko.zst",
@@ -84,12 +84,7 @@ static ARCH: Layout = Layout {
 static OPENSUSE: Layout = Layout {
     id: "opensuse-tumbleweed",
     name: "openSUSE Tumbleweed",
-    links: &[
-        ("bin", "usr/bin"),
-        ("sbin", "usr/sbin"),
-        ("lib", "usr/lib"),
-        ("lib64", "usr/lib64"),
-    ],
+    links: &MERGED_USR,
     libraries: "usr/lib64",
     kernel: "usr/lib/modules/@/vmlinuz",
     compressed: "ko.zst",
@@ -103,12 +98,7 @@ static OPENSUSE: Layout = Layout {
 static UBUNTU: Layout = Layout {
     id: "ubuntu",
     name: "Ubuntu",
-    links: &[
-        ("bin", "usr/bin"),
-        ("sbin", "usr/sbin"),
-        ("lib", "usr/lib"),
-        ("lib64", "usr/lib64"),
-    ],
+    links: &MERGED_USR,
     libraries: "usr/lib/x86_64-linux-gnu",
     kernel: "boot/vmlinuz-@",
     compressed: "ko.zst",

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use netroot_harness::ShapedRoot;
 
-use super::{Booted, FACTS, TELL, small_root};
+use super::{Booted, FACTS, ONE_DIRECTORY, TELL, small_root};
 
 /// What Void's first stage does to the root, in its order: mounts that are there stay, `/` is made read-only and
 /// writable again, runit is given a second name.
@@ -40,14 +40,7 @@ exec sleep 100000
 fn root() -> Result<ShapedRoot> {
     let root = small_root("void", "Void")?;
     root.directories(&["usr/bin", "usr/lib", "var/lib/dhcpcd"])?;
-    for (link, target) in [
-        ("bin", "usr/bin"),
-        ("sbin", "usr/bin"),
-        ("usr/sbin", "bin"),
-        ("lib", "usr/lib"),
-        ("lib64", "usr/lib"),
-        ("usr/lib64", "lib"),
-    ] {
+    for (link, target) in ONE_DIRECTORY {
         root.link(link, target)?;
     }
     root.programs(
