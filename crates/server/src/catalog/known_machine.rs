@@ -42,6 +42,7 @@ pub(crate) struct KnownMachine {
 pub(crate) struct ArrivedAt<'a> {
     /// The interface's name.
     pub(crate) interface: &'a str,
-    /// The server's address there, which everything that the machine is handed out has in it.
+    /// The server's address there, which everything that the machine is handed out has in it. Unspecified (`0.0.0.0`) where nothing
+    /// is handed out, and that address is not known.
     pub(crate) server: IpAddr,
 }

@@ -3,6 +3,8 @@
 use std::fmt::{self, Display};
 use std::net::IpAddr;
 
+use netroot_net::Prefix;
+
 use super::known_machine::{ArrivedAt, KnownMachine};
 use crate::settings::Rule;
 
@@ -19,8 +21,9 @@ pub(super) enum Fit {
 
 /// Whether every condition holds. What is not known of a machine fulfils no condition.
 pub(super) fn matches(rule: &Rule, machine: &KnownMachine, arrived: &ArrivedAt<'_>) -> bool {
-    let network = network_of(machine).unwrap_or(arrived.server);
-    let all = holds(rule, machine, Some(arrived.interface), Some(network));
+    let server = Some(arrived.server).filter(|it| !it.is_unspecified());
+    let network = network_of(machine).or(server);
+    let all = holds(rule, machine, Some(arrived.interface), network);
     all.iter().all(|holds| *holds == Some(true))
 }
 
@@ -65,13 +68,19 @@ fn holds(
             _ => known.map(|known| all.iter().any(|one| is(one, &known))),
         }
     }
+    // Every address is in that network, also one that is not known yet. Machines boot by IPv4.
+    let is_every = |subnet: &Prefix| subnet.length() == 0 && subnet.address().is_ipv4();
+    let in_subnet = match network {
+        None if subnets.iter().any(is_every) => Some(true),
+        _ => any(subnets, network, |subnet, address| {
+            subnet.contains(*address)
+        }),
+    };
     let class = machine.vendor_class.as_ref();
     [
         any(macs, machine.mac, |prefix, mac| prefix.contains(*mac)),
         any(interfaces, interface, |one, name| one == name),
-        any(subnets, network, |subnet, address| {
-            subnet.contains(*address)
-        }),
+        in_subnet,
         any(platforms, machine.platform, |one, it| one == it),
         any(vendor_classes, class, |beginning, class| {
             class.starts_with(beginning.as_bytes())

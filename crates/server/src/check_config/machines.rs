@@ -67,7 +67,7 @@ pub(super) struct FoundOrder {
     image: Option<String>,
 }
 
-/// The server's address there does not matter to who boots what.
+/// At no address of the server's that is known yet.
 pub(super) fn arrived(interface: &str) -> ArrivedAt<'_> {
     ArrivedAt {
         interface,

@@ -143,6 +143,26 @@ boot = "menu"
 }
 
 #[test]
+fn a_rule_for_all_addresses_asks_for_nothing_and_one_for_half_of_them_for_an_address() {
+    let main = r#"[machine.a]
+mac = "02:00:00:00:00:01"
+[[rule]]
+subnet = "0.0.0.0/1"
+boot = "other"
+[[rule]]
+subnet = ["10.0.0.0/8", "0.0.0.0/0"]
+boot = "local"
+"#;
+    assert_eq!(
+        machines(main, "{}").lines().next(),
+        Some(
+            "  a                02:00:00:00:00:01: if subnet 0.0.0.0/1: other (the rule at /srv/netroot.toml:10); \
+             else local (the rule at /srv/netroot.toml:13 for subnet 10.0.0.0/8 or 0.0.0.0/0)"
+        )
+    );
+}
+
+#[test]
 fn what_is_ordered_comes_before_the_configuration() {
     let main = r#"[machine.a]
 mac = ["02:00:00:00:00:01", "02:00:00:00:00:02"]

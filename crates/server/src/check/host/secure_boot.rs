@@ -115,7 +115,7 @@ impl<'a> WhoBoots<'a> {
         };
         let networks = self.settings.networks.iter();
         let modes = networks.filter_map(|network| {
-            // The server's address there does not matter to who boots what.
+            // At no address of the server's that is known yet.
             let arrived = ArrivedAt {
                 interface: network.interface.as_deref().unwrap_or_default(),
                 server: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
