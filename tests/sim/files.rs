@@ -241,10 +241,7 @@ fn a_file_arrives_whole_despite_loss_duplication_and_reordering() {
     for seed in 0..20 {
         for window in ["1", "4", "16", "64"] {
             let options = [("blksize", "1468"), ("windowsize", window)];
-            let limits = Limits {
-                retries: 20,
-                ..Limits::for_mtu(1500)
-            };
+            let limits = Limits::for_mtu(1500);
             let run = run(
                 300_000,
                 &options,
@@ -336,10 +333,7 @@ fn a_client_that_loses_all_first_datagrams_asks_again() {
     };
     let mut whole = 0;
     for seed in 0..40 {
-        let limits = Limits {
-            retries: 40,
-            ..Limits::for_mtu(1500)
-        };
+        let limits = Limits::for_mtu(1500);
         let lossy = Conditions::faults(seed, faults);
         let run = run(700, &[("blksize", "1468")], &limits, &lossy);
         whole += u32::from(run.content == content(700));

@@ -17,8 +17,6 @@ pub struct Limits {
     pub window: u16,
     /// The retransmission timeout until a round trip has been measured.
     pub timeout: Duration,
-    /// How many times in a row a window is retransmitted before the transfer is aborted.
-    pub retries: u32,
 }
 
 /// The IPv4 header, the UDP header and the four bytes of the TFTP header.
@@ -44,8 +42,6 @@ impl Limits {
             block_size: mtu.saturating_sub(HEADERS).clamp(DEFAULT_BLOCK_SIZE, 65464),
             window: 64,
             timeout: Duration::from_secs(1),
-            // As many as fit into the time that a silent client is borne, if it asked for a timeout of 1 s.
-            retries: 60,
         }
     }
 }

@@ -73,16 +73,11 @@ impl<S: Source> Transfer<S> {
     }
 
     fn retransmit(&mut self, now: Duration) {
-        self.retries += 1;
-        let most = if self.heard {
-            self.limits.retries
-        } else {
-            UNHEARD_REPEATS.min(self.limits.retries)
-        };
-        if self.retries > most {
+        if !self.heard && self.retries >= UNHEARD_REPEATS {
             self.give_up();
             return;
         }
+        self.retries = self.retries.saturating_add(1);
         match &mut self.phase {
             Phase::Options { sent } => *sent = false,
             Phase::Data => {
