@@ -58,6 +58,8 @@ pub(super) struct Record {
     pub(super) proven: bool,
     /// How many files are being sent to it.
     pub(super) fetching: u32,
+    /// It runs, and was refused the address that it has. It asks for another one, and that is no boot.
+    pub(super) is_without_lease: bool,
     /// Its last DHCP messages, the last one at the end.
     pub(super) datagrams: VecDeque<Datagram>,
     /// Its boots, the last one at the end.
@@ -88,6 +90,7 @@ impl Record {
             signed: None,
             proven: false,
             fetching: 0,
+            is_without_lease: false,
             datagrams: VecDeque::new(),
             boots: VecDeque::new(),
             count: 0,
@@ -112,12 +115,14 @@ impl Record {
         self.proven |= is_proof(event);
         let stage = step::stage(event);
         let begins = match self.last() {
+            _ if self.is_without_lease && step::client(event) == Some(Client::Init) => false,
             Some(last) => begins_another(last, event, stage, now.now),
             None => begins_first(event, stage),
         };
         if begins {
             self.begin(now);
         }
+        self.is_without_lease = !begins && self.lacks_lease_after(event);
         let Some(boot) = self.boots.back_mut() else {
             return Changed::default();
         };
@@ -168,6 +173,26 @@ impl Record {
             changed.ended = true;
         }
         changed
+    }
+
+    /// Whether it runs, by what is known, and has no lease: a server whose leases were lost, or that gives other addresses now,
+    /// refuses the one that it renews. An init that boots asks for any address first.
+    fn lacks_lease_after(&self, event: &Event) -> bool {
+        let Event::DhcpAnswer {
+            client: Client::Init,
+            answer,
+        } = event
+        else {
+            return self.is_without_lease;
+        };
+        let boots = self
+            .last()
+            .is_some_and(|last| !matches!(last.outcome, Outcome::Running | Outcome::HandedOver));
+        match answer {
+            Answer::Refused { .. } => !boots,
+            Answer::Acknowledged { .. } => false,
+            _ => self.is_without_lease,
+        }
     }
 
     /// Another server answered it: whether that is new; `None` if it is not booting.

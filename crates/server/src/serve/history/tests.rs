@@ -10,7 +10,7 @@ use std::time::Duration;
 use netroot_net::Mac;
 use netroot_proto::pxe::arch::Platform;
 use netroot_proto::pxe::client::Client;
-use netroot_proto::pxe::decide::{Answer, BootFile};
+use netroot_proto::pxe::decide::{Answer, BootFile, Refusal};
 use netroot_proto::pxe::probe::OtherServer;
 
 use super::boot::Outcome;
@@ -207,6 +207,48 @@ fn what_a_running_machine_does_is_no_boot() {
         let client = INIT;
         assert_eq!(after(&[Event::DhcpAnswer { client, answer }]).count, 0);
     }
+}
+
+#[test]
+fn a_running_machine_that_is_refused_its_address_asks_for_another_one_and_boots_not() {
+    let answered = |answer| Event::DhcpAnswer {
+        client: INIT,
+        answer,
+    };
+    let (old, new) = ([10, 0, 0, 7].into(), [10, 0, 0, 8].into());
+    let refused = || {
+        answered(Answer::Refused {
+            address: old,
+            why: Refusal::OutOfRange,
+        })
+    };
+    let loader = BootFile::None;
+    let moves = vec![
+        refused(),
+        asks(INIT),
+        asks(INIT),
+        answered(Answer::Offered {
+            address: new,
+            loader: loader.clone(),
+        }),
+        answered(Answer::Acknowledged {
+            address: new,
+            loader,
+        }),
+    ];
+    // A server that has started since knows nothing of it; another one has seen its boot.
+    assert_eq!(after(&moves).count, 0);
+    let record = after(&[whole_boot(), moves.clone()].concat());
+    assert_eq!((record.count, record.boots[0].steps.len()), (1, 11));
+    // Later its init boots again, or its firmware does.
+    for first in [INIT, UEFI] {
+        let record = after(&[&moves[..], &[asks(first)]].concat());
+        assert_eq!(record.count, 1, "{first}");
+    }
+    assert_eq!(after(&[refused(), asks(UEFI), asks(INIT)]).count, 1);
+    // One that boots, and is refused what it was offered, goes on with that boot.
+    let record = after(&[asks(INIT), refused(), asks(INIT)]);
+    assert_eq!((record.count, record.boots[0].steps.len()), (1, 2));
 }
 
 #[test]

@@ -24,7 +24,10 @@ pub(super) fn begins_first(event: &Event, stage: Option<Stage>) -> bool {
         Event::DhcpAnswer {
             client: Client::Init,
             answer:
-                Answer::Acknowledged { .. } | Answer::Informed { .. } | Answer::RootAcknowledged { .. },
+                Answer::Acknowledged { .. }
+                | Answer::Informed { .. }
+                | Answer::RootAcknowledged { .. }
+                | Answer::Refused { .. },
         } => false,
         _ => stage.is_some(),
     }
