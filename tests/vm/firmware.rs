@@ -4,9 +4,15 @@
 use anyhow::Result;
 use netroot_harness::{Clients, Firmware, Ganesha, NetrootServe, Nic, Rom, TinyRoot, Vm, paths};
 
+use crate::history;
 use crate::lan::{Facts, Lan, MACHINE, SERVER, TIMEOUT};
 
 const EXPORT: &str = "/srv/root";
+
+/// How a machine comes to its root whose firmware is the iPXE of its card. It reads the root's init before it reports that it runs.
+const BY_IPXE_OF_THE_CARD: [&str; 9] = [
+    "discover", "ipxe", "script", "kernel", "initrd", "init", "mount", "reads", "running",
+];
 
 /// SeaBIOS with the iPXE ROM of QEMU's card.
 fn bios(lan: &Lan) -> Result<Vm> {
@@ -62,7 +68,7 @@ fn bios_boots_debian_to_its_login_over_our_export() -> Result<()> {
         "mount",
     ];
     assert_timeline(&server, &kinds);
-    Ok(())
+    history::came_through(&lan, &BY_IPXE_OF_THE_CARD)
 }
 
 #[test]
@@ -142,6 +148,8 @@ fn bios_boots_a_tiny_root_that_powers_off() -> Result<()> {
     let mut vm = bios(&lan)?;
     let facts = Facts::of(&vm)?;
     facts.assert_overlay();
+    history::came_through(&lan, &BY_IPXE_OF_THE_CARD)?;
+    history::is_bundled(&lan, "bios-ipxe-init", 2)?;
     assert!(
         facts
             .all("cmdline")

@@ -10,6 +10,7 @@ mod failures;
 mod firmware;
 mod guix;
 mod harness_checks;
+mod history;
 mod hostile_dhcp;
 mod hostile_nfs;
 mod identity;

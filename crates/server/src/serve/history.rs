@@ -1,7 +1,7 @@
 //! What happened to each machine: made from the events, at one place.
 //!
 //! ```text
-//! Event, NFS activity → record::apply → Boot { steps, stage, outcome }     one machine; table holds all of them
+//! Event, nfs_reads → record::apply → Boot { steps, stage, outcome }        one machine; table holds all of them
 //! a boot's silence → judge → CauseOfDeath (cause, cures)                   deaths, which watch asks for every few seconds
 //! Boot → view::MachineHistory, summary → JSON                              the API, the page, `status`, `bundle`
 //! Event → step, stage; datagram                                            what of it is kept, and how far it shows the boot to be
@@ -18,6 +18,7 @@ mod datagram;
 mod deaths;
 mod judge;
 mod kept;
+pub(crate) mod nfs_reads;
 mod record;
 mod stage;
 mod step;

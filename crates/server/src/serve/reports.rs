@@ -20,6 +20,7 @@ use serde::Serialize;
 
 use crate::serve::events::{Decided, Event, Ignored, Machine, ReportRefusal, Timeline};
 use crate::serve::history::History;
+use crate::serve::history::nfs_reads::NfsReads;
 use crate::serve::machines::WentBack;
 use crate::serve::report_summary::{BootSummary, read};
 use crate::serve::report_tokens::{ReportTokens, TokenError};
@@ -50,6 +51,7 @@ const KEPT_BYTES: usize = 256 << 10;
 pub(crate) struct Reports {
     tokens: Arc<ReportTokens>,
     history: Arc<History>,
+    reads: Arc<NfsReads>,
     kept: Mutex<HashMap<Machine, Kept>>,
     accepted: Mutex<RateLimiter<Machine>>,
     started: Instant,
@@ -91,11 +93,16 @@ fn status(refusal: ReportRefusal) -> StatusCode {
 }
 
 impl Reports {
-    /// No report yet; they are accepted with `tokens`, and are a part of `history`.
-    pub(crate) fn new(tokens: Arc<ReportTokens>, history: Arc<History>) -> Self {
+    /// No report yet; they are accepted with `tokens`, and are a part of `history`, behind what machines have read until then.
+    pub(crate) fn new(
+        tokens: Arc<ReportTokens>,
+        history: Arc<History>,
+        reads: Arc<NfsReads>,
+    ) -> Self {
         Self {
             tokens,
             history,
+            reads,
             kept: Mutex::default(),
             accepted: Mutex::new(RateLimiter::new(EACH, ALL, KEPT)),
             started: Instant::now(),
@@ -157,6 +164,7 @@ impl Reports {
         for failure in summary.late_failures(self.logged_failures(machine, &summary)) {
             timeline.machine(machine, failure);
         }
+        self.reads.note(&self.history, timeline);
         timeline.machine(machine, summary.event());
         self.history.reported(machine, &summary);
         if let Machine::Mac(mac) = machine {

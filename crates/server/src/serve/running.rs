@@ -20,6 +20,7 @@ use crate::serve::clock::Clock;
 use crate::serve::counters::Counters;
 use crate::serve::error::ServeError;
 use crate::serve::events::{Event, Timeline};
+use crate::serve::history::nfs_reads::NfsReads;
 use crate::serve::history::{History, watch};
 use crate::serve::hook::Hook;
 use crate::serve::http;
@@ -117,6 +118,7 @@ pub(crate) fn until_stopped(
         .map(|export| nfs::start(export, timeline.clone()))
         .transpose()?
         .map(Arc::new);
+    let nfs_reads = Arc::new(NfsReads::of(nfs.clone()));
     let artifacts = Arc::new(artifacts);
     let (looks, asked) = Looks::new();
     let sources = Sources {
@@ -153,7 +155,7 @@ pub(crate) fn until_stopped(
         timeline: timeline.clone(),
         counters: Arc::clone(counters),
         nfs: nfs.clone(),
-        reports: Reports::new(tokens, Arc::clone(&history)),
+        reports: Reports::new(tokens, Arc::clone(&history), Arc::clone(&nfs_reads)),
         history: Arc::clone(&history),
         dhcp: Mutex::default(),
         readahead: Arc::clone(&readahead),
@@ -212,7 +214,7 @@ pub(crate) fn until_stopped(
         dhcp.extend(interfaces.dhcp());
         tasks.spawn(interfaces.follow());
         let booted = Arc::clone(&history);
-        let watched = watch::run(history, nfs.clone(), timeline.clone());
+        let watched = watch::run(history, nfs_reads, timeline.clone());
         tasks.spawn(async {
             watched.await;
             Ok(())

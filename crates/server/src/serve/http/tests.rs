@@ -82,7 +82,11 @@ fn site_of(content: &[u8], big: Option<Content>) -> (SocketAddr, Arc<Counters>) 
         history: Arc::clone(&history),
         dhcp: Mutex::default(),
         readahead: Arc::new(Readahead::load(std::path::Path::new("/nonexistent"))),
-        reports: Reports::new(Arc::new(ReportTokens::new([0; 16])), history),
+        reports: Reports::new(
+            Arc::new(ReportTokens::new([0; 16])),
+            history,
+            Arc::default(),
+        ),
         pages: Pages::default(),
         limits: limits(),
         unsent: Unsent::default(),

@@ -33,7 +33,7 @@ fn tokens() -> Arc<ReportTokens> {
 }
 
 fn reports() -> Reports {
-    Reports::new(tokens(), Arc::new(History::new()))
+    Reports::new(tokens(), Arc::new(History::new()), Arc::default())
 }
 
 /// Where a machine's script says that it reports.
