@@ -12,8 +12,12 @@ use crate::lan::TIMEOUT;
 /// So many rows and columns.
 type Size = (usize, usize);
 
+/// What begins a picture, and what ends it.
+const BEGIN: &str = "\x1b[H";
+const END: &str = "\x1b[J";
+
 /// What a terminal of this size shows after it was sent this: as much of ECMA-48 as is used. What would scroll, or go beyond the last
-/// column, is an error.
+/// column, is an error. As in xterm the cursor stays on the last column once that is written.
 fn screen(sent: &str, (rows, columns): Size) -> Result<Vec<String>> {
     let mut shown = vec![String::new(); rows];
     let (mut row, mut column) = (0, 0);
@@ -35,7 +39,7 @@ fn screen(sent: &str, (rows, columns): Size) -> Result<Vec<String>> {
                     "H" => (row, column) = (0, 0),
                     "K" => {
                         let line = shown.get_mut(row).context("a row")?;
-                        *line = line.chars().take(column).collect();
+                        *line = line.chars().take(column.min(columns - 1)).collect();
                     }
                     "J" => shown.iter_mut().skip(row).for_each(String::clear),
                     colour if colour.ends_with('m') => {}
@@ -99,21 +103,28 @@ impl Terminal {
     fn sent(&self) -> String {
         let sent = std::fs::read(&self.sent).unwrap_or_default();
         let sent = String::from_utf8_lossy(&sent).into_owned();
-        let begin = sent.find("\x1b[H").unwrap_or(sent.len());
+        let begin = sent.find(BEGIN).unwrap_or(sent.len());
         sent.get(begin..).unwrap_or_default().to_owned()
     }
 
     /// What it shows once it shows this.
-    fn shows(&self, what: &str) -> Result<Vec<String>> {
-        // A picture is whole behind its last sequence.
-        let end = "\x1b[J";
+    fn shows(&self, text: &str) -> Result<Vec<String>> {
+        self.shows_when(text, |shown| shown.iter().any(|line| line.contains(text)))
+    }
+
+    /// What it shows once that is so. It is the last picture alone: nothing is left of those before it.
+    fn shows_when(&self, what: &str, is_so: impl Fn(&[String]) -> bool) -> Result<Vec<String>> {
         let until = Instant::now() + TIMEOUT;
         loop {
             let sent = self.sent();
-            let whole = sent.rfind(end).map(|at| at + end.len());
+            // A picture is whole behind its last sequence.
+            let whole = sent.rfind(END).map(|at| at + END.len());
             let whole = sent.get(..whole.unwrap_or_default()).unwrap_or_default();
             let shown = screen(whole, self.size)?;
-            if shown.iter().any(|line| line.contains(what)) {
+            let last = whole.rfind(BEGIN).and_then(|at| whole.get(at..));
+            let alone = screen(last.unwrap_or_default(), self.size)?;
+            ensure!(shown == alone, "{shown:#?} and not {alone:#?}");
+            if is_so(&shown) {
                 return Ok(shown);
             }
             ensure!(Instant::now() < until, "no {what}: {shown:#?}");
@@ -144,6 +155,24 @@ fn the_status_is_drawn_on_a_terminal_as_machines_boot() -> Result<()> {
     ensure!(large.sent().contains("\x1b[36m"), "{:?}", large.sent());
     // What there is no room for is counted.
     small.shows("more lines")?;
+    // A shorter line is drawn over a longer one.
+    let of_machine = |shown: &[String]| -> Option<String> {
+        let mut lines = shown.iter();
+        lines.find(|line| line.contains("lab-1")).cloned()
+    };
+    let order = "boots rescue next time only";
+    served.printed(&["boot-once", "lab-1", "rescue"])?;
+    let long = of_machine(&large.shows(order)?).context("its line")?;
+    ensure!(long.contains(order), "{long}");
+    served.printed(&["boot-once", "lab-1", "--clear"])?;
+    let short = large.shows_when("a line without its order", |shown| {
+        of_machine(shown).is_some_and(|line| !line.contains(order))
+    })?;
+    let short = of_machine(&short).context("its line")?;
+    ensure!(
+        short.len() + order.len() <= long.len(),
+        "{short:?} {long:?}"
+    );
     large.program.kill()?;
     small.program.kill()?;
     Ok(())

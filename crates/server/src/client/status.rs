@@ -252,12 +252,13 @@ fn draw(shown_now: &Shown) -> Result<()> {
     let lines: Vec<String> = lines.flat_map(|line| line.text(screen)).collect();
     let more = lines.len().saturating_sub(rows - 1);
     let mut text = String::from("\x1b[H");
+    // Erased before it is written: behind a line that fills the screen's width the cursor stays on the last column in some
+    // terminals (xterm), and that would be erased, too.
     for line in lines.iter().take(rows - 1 - usize::from(more > 0)) {
-        text += &cut(line, width);
-        text += "\x1b[K\n";
+        text += &format!("\x1b[K{}\n", cut(line, width));
     }
     if more > 0 {
-        text += &format!("  … {} more lines\x1b[K\n", more + 1);
+        text += &format!("\x1b[K  … {} more lines\n", more + 1);
     }
     text += "\x1b[J";
     let mut out = stdout().lock();
