@@ -35,22 +35,16 @@ mod tests {
 
     use super::*;
 
-    /// The number of a thread's policy (proc(5), the 41st field of its `stat`).
-    fn policy(stat: &str) -> &str {
-        let (_, after_name) = stat.rsplit_once(')').unwrap();
-        after_name.split_whitespace().nth(38).unwrap()
-    }
-
     #[test]
     fn a_program_starts_when_nothing_else_would_run_and_its_starter_stays_as_it_is() {
         let mut command = Command::new("cat");
         let child = spawn(command.arg("/proc/self/stat").stdout(Stdio::piped())).unwrap();
         let told = child.wait_with_output().unwrap().stdout;
         let told = String::from_utf8(told).unwrap();
-        assert_eq!(policy(&told), "5", "SCHED_IDLE: {told}");
+        assert_eq!(Policy::of_stat(&told), Some(Policy::Idle), "{told}");
         if rustix::process::geteuid().is_root() {
             let own = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
-            assert_eq!(policy(&own), "0", "SCHED_OTHER: {own}");
+            assert_eq!(Policy::of_stat(&own), Some(Policy::Usual), "{own}");
         }
     }
 

@@ -12,6 +12,20 @@ pub enum Policy {
     Idle,
 }
 
+impl Policy {
+    /// That of a thread by its `stat` in `/proc` (proc(5), the 41st field); `None` for another policy.
+    pub fn of_stat(stat: &str) -> Option<Self> {
+        // The name, in brackets, may have anything in it.
+        let (_, after_name) = stat.rsplit_once(')')?;
+        let number = after_name.split_whitespace().nth(38)?.parse().ok()?;
+        match number {
+            libc::SCHED_OTHER => Some(Self::Usual),
+            libc::SCHED_IDLE => Some(Self::Idle),
+            _ => None,
+        }
+    }
+}
+
 /// Schedules the calling thread so, and the threads and processes that it starts from now on.
 ///
 /// # Errors
@@ -38,16 +52,9 @@ pub fn set(policy: Policy) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    /// The policy of the calling thread, by its number (proc(5), the 41st field).
-    fn policy() -> i32 {
-        let text = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
-        let (_, after_name) = text.rsplit_once(')').unwrap();
-        after_name
-            .split_whitespace()
-            .nth(38)
-            .unwrap()
-            .parse()
-            .unwrap()
+    /// The policy of the calling thread.
+    fn policy() -> Option<Policy> {
+        Policy::of_stat(&std::fs::read_to_string("/proc/thread-self/stat").unwrap())
     }
 
     #[test]
@@ -55,13 +62,13 @@ mod tests {
         std::thread::scope(|threads| {
             threads.spawn(|| {
                 set(Policy::Idle).unwrap();
-                assert_eq!(policy(), libc::SCHED_IDLE);
+                assert_eq!(policy(), Some(Policy::Idle));
                 // Its niceness may forbid this.
                 if set(Policy::Usual).is_ok() {
-                    assert_eq!(policy(), libc::SCHED_OTHER);
+                    assert_eq!(policy(), Some(Policy::Usual));
                 }
             });
         });
-        assert_eq!(policy(), libc::SCHED_OTHER);
+        assert_eq!(policy(), Some(Policy::Usual));
     }
 }
