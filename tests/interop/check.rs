@@ -71,6 +71,29 @@ fn a_router_with_option_60_is_named_with_what_machines_show() -> Result<()> {
 }
 
 #[test]
+fn a_router_whose_maker_is_known_has_its_products_cure_first() -> Result<()> {
+    let lab = Lab::new("check-maker")?;
+    lab.router
+        .shell("ip link set lan address 4c:5e:0c:01:02:03")?;
+    let _dnsmasq = lab.dnsmasq(&["--dhcp-boot=pxelinux.0"])?;
+    let checked = lab.check(&[])?;
+    assert_eq!(checked.troubles(), ["names-file"]);
+    let server = list(&checked.said, "servers").first();
+    let probably = server.map(|one| text(one, "probably"));
+    assert_eq!(probably, Some("mikrotik"), "{:#}", checked.said);
+    let troubles = list(&checked.said, "network").iter();
+    let cures = troubles.flat_map(|one| list(one, "cures"));
+    let products: Vec<&str> = cures.map(|cure| text(cure, "product")).collect();
+    // It may be something else all the same.
+    assert!(
+        products.starts_with(&["mikrotik", "dnsmasq"]),
+        "{products:?}"
+    );
+    assert!(products.contains(&"windows-server"), "{products:?}");
+    Ok(())
+}
+
+#[test]
 fn another_proxy_with_a_menu_is_followed_to_its_file() -> Result<()> {
     let lab = Lab::new("check-proxy")?;
     let _dnsmasq = lab.dnsmasq(&[])?;

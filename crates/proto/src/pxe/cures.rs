@@ -2,9 +2,10 @@
 //! the fields of its pages, by product and problem.
 //!
 //! Nothing in an answer tells for certain which product sent it, so a caller shows the cures of all products, or of those
-//! that a person names.
+//! that a person names. Who made the network card that it came from tells what is probable ([`maker`]).
 
 mod config_file;
+pub mod maker;
 mod problem;
 mod router;
 
@@ -142,7 +143,7 @@ pub fn cure(product: Product, problem: &Problem, netroot: &Netroot<'_>) -> Optio
         Product::OpnSense => router::opnsense(problem, netroot),
         Product::MikroTik => router::mikrotik(problem),
         Product::UniFi => router::unifi(problem),
-        Product::WindowsServer => router::windows_server(problem),
+        Product::WindowsServer => router::windows_server(problem, netroot),
         Product::FritzBox => router::fritzbox(problem),
     };
     (!steps.is_empty()).then_some(Cure { product, steps })

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use netroot_printable::Printable;
+use netroot_proto::pxe::cures::maker::product_of;
 use netroot_proto::pxe::cures::{Cure, Netroot, Problem, Product, cure, cures};
 use netroot_proto::pxe::offer::{Offer, without_query};
 use netroot_proto::pxe::predict::Outcome;
@@ -23,6 +24,8 @@ pub(super) struct Server {
     pub(super) here: bool,
     /// Whether it is a netroot.
     pub(super) netroot: bool,
+    /// What it probably is, by who made its network card.
+    pub(super) product: Option<Product>,
     /// The addresses that it offered, each once.
     pub(super) offered: Vec<Ipv4Addr>,
     /// Its first offer with an address, else its first.
@@ -68,6 +71,7 @@ pub(super) fn servers(
                     address: offer.server,
                     here: interface.has(offer.server),
                     netroot: netroots.contains(&offer.server),
+                    product: product_at(survey, offer.server),
                     offered: Vec::new(),
                     sample: offer.clone(),
                     classes: Vec::new(),
@@ -125,7 +129,21 @@ pub(super) fn servers(
     servers
 }
 
+/// What the server at an address is, if it answered from there itself: what a relay passes on comes from the relay's card.
+fn product_at(survey: &Survey, server: Ipv4Addr) -> Option<Product> {
+    let mut senders = survey.senders.iter();
+    let (_, mac) = senders.find(|(address, _)| *address == server)?;
+    product_of(*mac)
+}
+
 impl Server {
+    /// A problem of it, with the cure of what it probably is before those of others.
+    fn has(&self, mut trouble: Trouble) -> Trouble {
+        let cures = &mut trouble.cures;
+        cures.sort_by_key(|cure| Some(cure.product) != self.product);
+        trouble
+    }
+
     /// Whether it gives addresses.
     pub(super) fn is_dhcp(&self) -> bool {
         !self.offered.is_empty()
@@ -238,7 +256,8 @@ pub(super) fn troubles(
                 Printable(&String::from_utf8_lossy(class)),
             );
             let class = class.to_vec();
-            troubles.push(trouble(Level::Problem, text, Problem::ClaimsBoot { class }));
+            let claims = trouble(Level::Problem, text, Problem::ClaimsBoot { class });
+            troubles.push(server.has(claims));
         }
         if let Some((file, askers)) = &server.own_file {
             let text = format!(
@@ -248,13 +267,15 @@ pub(super) fn troubles(
                 listed(askers)
             );
             let file = file.clone().into_bytes();
-            troubles.push(trouble(Level::Problem, text, Problem::NamesFile { file }));
+            let names = trouble(Level::Problem, text, Problem::NamesFile { file });
+            troubles.push(server.has(names));
         } else if server.no_proxy && server.files.is_empty() {
             let text = format!(
                 "{name} tells iPXE to wait for no proxy (option 175.176, no-pxedhcp), and names no file: iPXE does not \
                  hear netroot"
             );
-            troubles.push(trouble(Level::Problem, text, Problem::ForbidsProxy));
+            let forbids = trouble(Level::Problem, text, Problem::ForbidsProxy);
+            troubles.push(server.has(forbids));
         }
     }
     let giving = dhcp.len() + usize::from(gives && !forecasts.heard_own);
@@ -276,7 +297,8 @@ pub(super) fn troubles(
             "{} is a boot server beside netroot (ProxyDHCP): machines take the answer that comes first",
             server.name()
         );
-        troubles.push(trouble(Level::Warning, text, Problem::SecondProxy));
+        let proxy = trouble(Level::Warning, text, Problem::SecondProxy);
+        troubles.push(server.has(proxy));
     }
     let netroots: Vec<String> = servers
         .iter()

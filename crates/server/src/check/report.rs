@@ -173,6 +173,9 @@ fn fmt_server(f: &mut Formatter<'_>, server: &Server) -> fmt::Result {
     if let Some(router) = server.sample.routers.first() {
         write!(f, ", router {router}")?;
     }
+    if let Some(product) = server.product {
+        write!(f, "; probably {product}, by who made its network card")?;
+    }
     writeln!(f)?;
     if let Some((_, class)) = server.classes.first() {
         let class = String::from_utf8_lossy(class);

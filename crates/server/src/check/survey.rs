@@ -43,6 +43,8 @@ const BOOT_ATTEMPTS: u32 = 2;
 /// How many offers to one asker are kept, and how many servers are asked on port 4011 for it.
 const MOST_OFFERS: usize = 16;
 const MOST_REQUESTS: usize = 8;
+/// Of how many addresses it is kept which hardware sent an offer.
+const MOST_SENDERS: usize = 64;
 /// How often the sockets are polled.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -76,6 +78,8 @@ pub(super) struct Answers {
 pub(super) struct Survey {
     /// By asker, as in [`ASKERS`].
     pub(super) answers: Vec<Answers>,
+    /// The hardware addresses from which answers came, by the addresses; each once.
+    pub(super) senders: Vec<(Ipv4Addr, Mac)>,
     /// The machine that does not exist, in whose name was asked.
     pub(super) mac: Mac,
     /// Why servers on this host were not heard, if it has any.
@@ -92,6 +96,7 @@ impl Survey {
         });
         Self {
             answers: answers.to_vec(),
+            senders: Vec::new(),
             mac: probing::machine(interface),
             deaf: None,
         }
@@ -135,22 +140,25 @@ pub(super) fn survey(
         ASKERS.len(),
         TIMEOUT.as_secs()
     ));
-    discover(interface, &frames, own.as_ref(), &mut asked)?;
+    let senders = discover(interface, &frames, own.as_ref(), &mut asked)?;
     progress("asking boot servers on port 4011");
     ask_boot_servers(interface, &mut asked);
     Ok(Survey {
         answers: asked.into_iter().map(|one| one.answers).collect(),
+        senders,
         mac: probing::machine(interface),
         deaf,
     })
 }
 
+/// Sends the DISCOVERs, and keeps the offers. Returns who sent these.
 fn discover(
     interface: &Interface,
     frames: &PacketSocket,
     own: Option<&UdpSocket>,
     asked: &mut [Asked],
-) -> Result<(), SurveyError> {
+) -> Result<Vec<(Ipv4Addr, Mac)>, SurveyError> {
+    let mut senders: Vec<(Ipv4Addr, Mac)> = Vec::new();
     let began = Instant::now();
     let mut last = began;
     let mut rounds = ROUNDS.iter().map(|second| Duration::from_secs(*second));
@@ -167,8 +175,12 @@ fn discover(
         while let Some(length) = frames.receive(&mut buffer).map_err(SurveyError::Receive)? {
             any = true;
             let frame = buffer.get(..length).and_then(frame::decode);
-            if let Some((from, CLIENT_PORT, payload)) = frame {
-                heard(asked, payload, from.address, &mut last);
+            if let Some((from, CLIENT_PORT, payload)) = frame
+                && heard(asked, payload, from.address, &mut last)
+                && senders.len() < MOST_SENDERS
+                && !senders.iter().any(|(address, _)| *address == from.address)
+            {
+                senders.push((from.address, from.mac));
             }
         }
         while let Some(socket) = own
@@ -189,7 +201,7 @@ fn discover(
             std::thread::sleep(PAUSE);
         }
     }
-    Ok(())
+    Ok(senders)
 }
 
 fn has_address(asked: &Asked) -> bool {
@@ -197,8 +209,8 @@ fn has_address(asked: &Asked) -> bool {
     offers.any(|offer| offer.address.is_some())
 }
 
-/// Keeps an offer, unless that server's is known.
-fn heard(asked: &mut [Asked], payload: &[u8], from: Ipv4Addr, last: &mut Instant) {
+/// Keeps an offer, unless that server's is known. Whether it is one.
+fn heard(asked: &mut [Asked], payload: &[u8], from: Ipv4Addr, last: &mut Instant) -> bool {
     for one in asked {
         let Some(offer) = one.probe.offer(payload, from) else {
             continue;
@@ -212,8 +224,9 @@ fn heard(asked: &mut [Asked], payload: &[u8], from: Ipv4Addr, last: &mut Instant
             offers.push(offer);
             *last = Instant::now();
         }
-        return;
+        return true;
     }
+    false
 }
 
 fn send(
@@ -345,12 +358,28 @@ mod tests {
         let offer = draft.emit(emit::LONGEST).bytes;
         let mut last = Instant::now();
         for _ in 0..2 {
-            heard(&mut all, &offer, Ipv4Addr::new(10, 0, 0, 254), &mut last);
+            assert!(heard(
+                &mut all,
+                &offer,
+                Ipv4Addr::new(10, 0, 0, 254),
+                &mut last
+            ));
         }
         // The same server as a proxy is another voice.
         draft.header.your_ip = Ipv4Addr::UNSPECIFIED;
         let proxy = draft.emit(emit::LONGEST).bytes;
-        heard(&mut all, &proxy, Ipv4Addr::new(10, 0, 0, 254), &mut last);
+        assert!(heard(
+            &mut all,
+            &proxy,
+            Ipv4Addr::new(10, 0, 0, 254),
+            &mut last
+        ));
+        assert!(!heard(
+            &mut all,
+            b"",
+            Ipv4Addr::new(10, 0, 0, 254),
+            &mut last
+        ));
         assert!(all[0].answers.offers.is_empty() && !has_address(&all[0]));
         assert_eq!(all[1].answers.offers.len(), 2);
         assert!(has_address(&all[1]));

@@ -16,7 +16,9 @@ fn architectures(platform: Platform) -> &'static [u16] {
 }
 
 /// The platforms that have a loader and are told apart by option 93: its architectures, and the loader's name.
-fn by_architecture<'a>(netroot: &'a Netroot<'_>) -> impl Iterator<Item = (u16, &'a str)> {
+pub(super) fn by_architecture<'a>(
+    netroot: &'a Netroot<'_>,
+) -> impl Iterator<Item = (u16, &'a str)> {
     netroot.loaders.iter().flat_map(|loader| {
         let all = architectures(loader.platform).iter();
         all.map(|number| (*number, loader.first.as_str()))

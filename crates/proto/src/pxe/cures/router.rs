@@ -1,5 +1,6 @@
 //! Routers, and servers with pages or a shell: the names of commands and fields are theirs.
 
+use super::config_file::by_architecture;
 use super::problem::{Netroot, Problem, Step, act, quoted, run, shown};
 use crate::pxe::arch::Platform;
 
@@ -157,7 +158,11 @@ pub(super) fn opnsense(problem: &Problem, netroot: &Netroot<'_>) -> Vec<Step> {
             act("with dnsmasq: DHCP ranges: widen that of this network, or add one"),
             save(),
         ],
-        Problem::ForbidsProxy => Vec::new(),
+        Problem::ForbidsProxy => vec![
+            act("with ISC: Additional Options: delete the row with the number 175"),
+            act("with dnsmasq: DHCP options: delete the option 175"),
+            save(),
+        ],
         Problem::SecondProxy => Vec::new(),
         Problem::ProxyNotHeard => {
             let named = |platform| {
@@ -201,11 +206,15 @@ pub(super) fn mikrotik(problem: &Problem) -> Vec<Step> {
             run("/ip dhcp-server print    (is one enabled on this network?)"),
             run("/ip pool print    (is the range of its address-pool long enough?)"),
         ],
-        Problem::ForbidsProxy | Problem::SecondProxy | Problem::ProxyNotHeard => Vec::new(),
+        Problem::ForbidsProxy => vec![
+            run("/ip dhcp-server option print where code=175"),
+            run("/ip dhcp-server option remove [find code=175]"),
+        ],
+        Problem::SecondProxy | Problem::ProxyNotHeard => Vec::new(),
     }
 }
 
-/// The network's page in UniFi Network.
+/// The network's page in UniFi Network, and its options by number ("UniFi DHCP Server", help.ui.com).
 pub(super) fn unifi(problem: &Problem) -> Vec<Step> {
     let apply = || act("Apply Changes");
     match problem {
@@ -220,12 +229,17 @@ pub(super) fn unifi(problem: &Problem) -> Vec<Step> {
         ],
         Problem::SecondServer => vec![act("DHCP Mode: None"), apply()],
         Problem::NoAddress => vec![act("DHCP Mode: DHCP Server; widen DHCP Range"), apply()],
-        Problem::ForbidsProxy | Problem::SecondProxy | Problem::ProxyNotHeard => Vec::new(),
+        Problem::ForbidsProxy => vec![
+            act("Custom DHCP Options: delete the option with the code 175"),
+            apply(),
+        ],
+        Problem::SecondProxy | Problem::ProxyNotHeard => Vec::new(),
     }
 }
 
-/// The module DhcpServer, and wdsutil of Windows Deployment Services, which sets option 60 where both run on one machine.
-pub(super) fn windows_server(problem: &Problem) -> Vec<Step> {
+/// The module DhcpServer, and wdsutil of Windows Deployment Services, which sets option 60 where both run on one machine. Of
+/// several policies that a client fulfils, the one with the lowest processing order counts (Add-DhcpServerv4Policy).
+pub(super) fn windows_server(problem: &Problem, netroot: &Netroot<'_>) -> Vec<Step> {
     match problem {
         Problem::ClaimsBoot { .. } => vec![
             run("Get-DhcpServerv4Scope | Remove-DhcpServerv4OptionValue -OptionId 60"),
@@ -245,7 +259,42 @@ pub(super) fn windows_server(problem: &Problem) -> Vec<Step> {
         Problem::NoAddress => vec![run(
             "Get-DhcpServerv4ScopeStatistics    (is an address of this network's scope free, and the scope active?)",
         )],
-        Problem::ForbidsProxy | Problem::ProxyNotHeard => Vec::new(),
+        Problem::ForbidsProxy => vec![
+            run("Get-DhcpServerv4Scope | Remove-DhcpServerv4OptionValue -OptionId 175"),
+            run("Remove-DhcpServerv4OptionValue -OptionId 175"),
+        ],
+        Problem::ProxyNotHeard => {
+            let mut steps = vec![
+                run("Add-DhcpServerv4Class -Name iPXE -Type User -Data iPXE"),
+                run(
+                    "Add-DhcpServerv4Policy -Name netroot-iPXE -Condition OR -UserClass EQ,iPXE -ProcessingOrder 1",
+                ),
+                run(format!(
+                    "Set-DhcpServerv4OptionValue -PolicyName netroot-iPXE -OptionId 67 -Value {}",
+                    netroot.script()
+                )),
+            ];
+            let all = by_architecture(netroot).zip(2..);
+            for ((number, loader), order) in all {
+                let class = format!("PXEClient:Arch:{number:05}");
+                steps.extend([
+                    run(format!(
+                        "Add-DhcpServerv4Class -Name PXE-{number} -Type Vendor -Data {class}"
+                    )),
+                    run(format!(
+                        "Add-DhcpServerv4Policy -Name netroot-{number} -Condition OR -VendorClass EQ,PXE-{number}* -ProcessingOrder {order}"
+                    )),
+                    run(format!(
+                        "Set-DhcpServerv4OptionValue -PolicyName netroot-{number} -OptionId 66 -Value {}",
+                        netroot.address
+                    )),
+                    run(format!(
+                        "Set-DhcpServerv4OptionValue -PolicyName netroot-{number} -OptionId 67 -Value {loader}"
+                    )),
+                ]);
+            }
+            steps
+        }
     }
 }
 

@@ -87,7 +87,7 @@ fn every_product_that_sends_boot_options_has_a_cure_for_them() {
     }
     let forbids = cures(&Problem::ForbidsProxy, &netroot);
     let cured: Vec<Product> = forbids.iter().map(|cure| cure.product).collect();
-    assert_eq!(cured, Product::ALL[..5]);
+    assert_eq!(cured, Product::ALL[..9]);
     for problem in [Problem::SecondServer, Problem::NoAddress] {
         assert_eq!(cures(&problem, &netroot).len(), Product::ALL.len());
     }

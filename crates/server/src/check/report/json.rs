@@ -1,5 +1,6 @@
 //! The check as JSON.
 
+use netroot_proto::pxe::cures::Product;
 use netroot_proto::pxe::predict::{Outcome, Prediction};
 use netroot_proto::pxe::probe::Asker;
 use serde::Serialize;
@@ -63,6 +64,7 @@ fn server(server: &Server) -> Value {
         "files": files,
         "answers": server.askers.iter().map(word).collect::<Vec<_>>(),
         "port-4011": server.port_4011,
+        "probably": server.product.map(Product::word),
     })
 }
 
