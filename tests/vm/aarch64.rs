@@ -8,7 +8,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use netroot_harness::{
-    Dnsmasq, Firmware, Net, NetrootServe, Nic, Processor, Rom, TinyRoot, VmBuilder, paths,
+    Dnsmasq, Firmware, Net, NetrootServe, Nic, Processor, Rom, TinyRoot, VmBuilder, media, paths,
 };
 
 use crate::lan::{Facts, Lan, MACHINE, RANGE, TIMEOUT, write};
@@ -114,11 +114,29 @@ fn http_boot_beside_another_dhcp_server_reaches_the_roots_init() -> Result<()> {
 }
 
 #[test]
-fn a_root_for_another_processor_is_refused_by_name() -> Result<()> {
+fn a_root_for_another_processor_is_refused_by_name_and_a_disk_that_is_assigned_meanwhile_boots()
+-> Result<()> {
     let lan = Lan::new("aarch64-refused")?;
     let _router = router(&lan, "aarch64-refused")?;
     let root = TinyRoot::make()?;
-    let server = serve(&lan, root.path(), Processor::X86_64, &[])?;
+    let folder = lan.net.logs();
+    let says = "a disk over HTTP says so to arm64";
+    let disk = media::volume(&media::program_for(ARM, says));
+    std::fs::write(folder.join("disk.img"), disk)?;
+    let config = format!(
+        "default = \"pc\"\n\
+         [server]\nstate = \"{at}/state\"\ncache = \"{}\"\nipxe = \"{}\"\n\
+         [[network]]\ninterface = \"br0\"\n\
+         [image.pc]\nroot = \"{}\"\nmodules = \"virtio_net\"\n\
+         [image.disk]\ndisk = \"{at}/disk.img\"\n",
+        paths::target().join("netroot-initrds").display(),
+        paths::ipxe().display(),
+        root.path().display(),
+        at = folder.display(),
+    );
+    let file = folder.join("netroot.toml");
+    write(&file, &config)?;
+    let server = NetrootServe::start_configured(&lan.net, &file, &[])?;
     let vm = machine(&lan, Firmware::Uefi).start()?;
     let why = " is for x86_64, and this machine is UEFI arm64";
     vm.wait_for(why, "the explanation on the console", TIMEOUT)?;
@@ -126,6 +144,9 @@ fn a_root_for_another_processor_is_refused_by_name() -> Result<()> {
         .output()
         .wait_for(why, "the same in the log", TIMEOUT)?;
     assert!(said.line.contains(MACHINE), "{}", said.line);
+    let assigned = format!("[machine.arm]\nmac = \"{MACHINE}\"\nboot = \"disk\"\n");
+    write(&folder.join("conf.d/arm.toml"), &assigned)?;
+    vm.wait_for(says, "the disk's program", TIMEOUT)?;
     Ok(())
 }
 

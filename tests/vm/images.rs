@@ -1,5 +1,7 @@
 //! Every kind of image through real firmware: SeaBIOS with the iPXE ROM of QEMU's card, and OVMF with ours.
 
+mod elsewhere;
+
 use std::path::PathBuf;
 
 use anyhow::Result;

@@ -8,6 +8,6 @@ mod iso;
 
 pub use archive::{archive, paths_in};
 pub use bios::disk;
-pub use efi::program;
+pub use efi::{program, program_for};
 pub use fat::volume;
 pub use iso::iso;

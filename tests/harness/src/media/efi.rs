@@ -1,5 +1,11 @@
 //! What UEFI boots.
 
+use crate::processor::Processor;
+
+/// The processors, as the header of a program names them.
+const X86_64: u16 = 0x8664;
+const AARCH64: u16 = 0xaa64;
+
 /// `ConOut->OutputString(text behind it)`, and the end of the program with success.
 const SAY: [u8; 25] = [
     0x48, 0x83, 0xec, 0x28, // sub rsp, 0x28
@@ -11,16 +17,40 @@ const SAY: [u8; 25] = [
     0xc3, // ret
 ];
 
+/// The same for AArch64.
+const SAY_AARCH64: [u32; 8] = [
+    0xa9bf_7bfd, // stp x29, x30, [sp, -16]!
+    0xf940_2020, // ldr x0, [x1, 0x40]: SystemTable->ConOut
+    0xf940_0402, // ldr x2, [x0, 8]: OutputString
+    0x1000_00a1, // adr x1, 20
+    0xd63f_0040, // blr x2
+    0xd280_0000, // mov x0, 0
+    0xa8c1_7bfd, // ldp x29, x30, [sp], 16
+    0xd65f_03c0, // ret
+];
+
 /// A program for x86-64 (PE32+) that prints a line and ends.
 pub fn program(line: &str) -> Vec<u8> {
+    program_for(Processor::X86_64, line)
+}
+
+/// The same for another processor.
+pub fn program_for(processor: Processor, line: &str) -> Vec<u8> {
+    let (machine, code) = match processor {
+        Processor::X86_64 => (X86_64, SAY.to_vec()),
+        Processor::Aarch64 => (
+            AARCH64,
+            SAY_AARCH64.iter().flat_map(|it| it.to_le_bytes()).collect(),
+        ),
+    };
     const HEADERS: u32 = 0x200;
     const CODE: u32 = 0x400;
     let mut bytes = b"MZ".to_vec();
     bytes.resize(0x3c, 0);
     put(&mut bytes, 0x40);
     bytes.extend(b"PE\0\0");
-    // x86-64, one section, …, the length of what follows, an executable without lines and symbols
-    for half in [0x8664, 1, 0, 0, 0, 0, 0, 0, 240, 0x206_u16] {
+    // The processor, one section, …, the length of what follows, an executable without lines and symbols
+    for half in [machine, 1, 0, 0, 0, 0, 0, 0, 240, 0x206] {
         bytes.extend(half.to_le_bytes());
     }
     bytes.extend([0x0b, 0x02, 0, 0]);
@@ -42,12 +72,17 @@ pub fn program(line: &str) -> Vec<u8> {
         put(&mut bytes, word);
     }
     bytes.resize(0x200, 0);
-    bytes.extend(SAY);
+    bytes.extend(code);
     for unit in format!("\r\n{line}\r\n\0").encode_utf16() {
         bytes.extend(unit.to_le_bytes());
     }
     bytes.resize(0x600, 0);
     bytes
+}
+
+/// Whether it is for AArch64, by the header that [`program_for`] writes.
+pub(super) fn is_for_aarch64(program: &[u8]) -> bool {
+    program.get(0x44..0x46) == Some(&AARCH64.to_le_bytes())
 }
 
 fn put(bytes: &mut Vec<u8>, word: u32) {

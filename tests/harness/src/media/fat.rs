@@ -1,5 +1,7 @@
 //! A FAT file system with one program, where UEFI looks for it on a medium that it does not know.
 
+use super::efi::is_for_aarch64;
+
 /// The bytes of a sector, which is a cluster too.
 const SECTOR: usize = 512;
 const SECTORS: u16 = 2880;
@@ -8,7 +10,7 @@ const ROOT_ENTRIES: u16 = 224;
 /// The root directory's sectors.
 const ROOT_SECTORS: u16 = 14;
 
-/// A volume of 1.44 MB (FAT12) that has this program as `EFI/BOOT/BOOTX64.EFI`.
+/// A volume of 1.44 MB (FAT12) that has this program as `EFI/BOOT/BOOTX64.EFI`, or `BOOTAA64.EFI`.
 pub fn volume(program: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0xeb, 0x3c, 0x90];
     bytes.extend(b"NETROOT ");
@@ -42,9 +44,13 @@ pub fn volume(program: &[u8]) -> Vec<u8> {
     bytes.extend(entry(b"EFI        ", 0x10, 2, 0));
     bytes.resize(start + usize::from(ROOT_SECTORS) * SECTOR, 0);
     let size = u32::try_from(program.len()).unwrap_or(u32::MAX);
+    let name = match is_for_aarch64(program) {
+        true => b"BOOTAA64EFI",
+        false => b"BOOTX64 EFI",
+    };
     let folders = [
         (2, 0, entry(b"BOOT       ", 0x10, 3, 0)),
-        (3, 2, entry(b"BOOTX64 EFI", 0x20, 4, size)),
+        (3, 2, entry(name, 0x20, 4, size)),
     ];
     for (own, parent, content) in folders {
         let start = bytes.len();
