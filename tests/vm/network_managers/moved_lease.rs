@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use netroot_harness::{NetrootServe, TinyRoot};
 
-use crate::lan::{Lan, TIMEOUT, own_export};
+use crate::lan::{Lan, MACHINE, SERVER, TIMEOUT, own_export};
 
 /// How long the kernel's NFS client may take to reconnect.
 const RECONNECTING: Duration = Duration::from_secs(600);
@@ -70,5 +70,13 @@ fn a_refused_address_stays_beside_the_new_one() -> Result<()> {
     }
     ensure!(is_there(&lan, &old)? && is_there(&lan, &new)?);
     ensure!(!is_there(&lan, "10.77.0.60")?, "no host has that address");
+    // It has not booted, as far as this server knows.
+    let url = format!("http://{SERVER}:8069/api/v1/machines/{MACHINE}");
+    let argv = ["curl", "-sS", "--fail", "--max-time", "60", &url];
+    let machine: serde_json::Value = serde_json::from_str(&lan.net.run(&argv)?)?;
+    let booted = machine
+        .get("boot_count")
+        .and_then(serde_json::Value::as_u64);
+    ensure!(booted == Some(0), "{machine:#}");
     Ok(())
 }
