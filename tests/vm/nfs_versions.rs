@@ -1,12 +1,14 @@
-//! NFS versions, mount options and server names, with NFS-Ganesha.
+//! NFS versions, mount options and server names, with NFS-Ganesha, and with Linux's nfsd.
 
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::unix::fs::symlink;
 
 use anyhow::{Context, Result};
-use netroot_harness::{Clients, Dnsmasq, Ganesha, TinyRoot};
+use netroot_harness::{
+    BareExport, BareLab, Booted, Clients, Dnsmasq, Ganesha, Processor, TinyRoot, paths,
+};
 
-use crate::lan::{Facts, Lan, SERVER, STATIC, TIMEOUT, own_export};
+use crate::lan::{Facts, Lan, SERVER, STATIC, TIMEOUT, make_initrd, own_export};
 use crate::rpc_peer::{NFSACL, RpcPeer, Then};
 
 /// A static address without a host name.
@@ -44,6 +46,22 @@ fn version_4_2_mounts_with_its_own_client_name_and_without_unknown_options() -> 
         readahead.lines().any(|line| line.ends_with(" 2048")),
         "{readahead}"
     );
+    Ok(())
+}
+
+/// Both machines have the same kernel, the newest one too, which cannot read by 4.2 from the NFS-Ganesha that Debian 12 has.
+#[test]
+fn version_4_2_of_linuxs_nfsd_mounts_under_an_overlay() -> Result<()> {
+    let (_, kernel) = paths::debian_kernel()?;
+    let booted = Booted::new(Processor::X86_64, kernel, make_initrd("virtio_net")?)?;
+    let root = TinyRoot::make()?;
+    let lab = BareLab::start("nfsd-4-2", root.path(), BareExport::Nfsd(&booted))?;
+    let vm = lab.boot("machine", &booted)?;
+    let facts = Facts::of(&vm)?;
+    facts.assert_overlay();
+    assert_eq!(facts.all("witness"), "the root's own words");
+    let mounted = "netroot: mounted 10.77.0.60:/ (nfs vers=4.2 over tcp";
+    assert!(vm.console().contains(mounted));
     Ok(())
 }
 

@@ -9,11 +9,12 @@ use super::one_test::{Done, Test};
 use crate::setup::distribution_kernels::FetchedKernel;
 
 /// What `cargo xtask test` runs with an old and a new kernel: NFS 3 and 4.2, an overlay, a bond, and a refusal.
-const FEW: [&str; 7] = [
+const FEW: [&str; 8] = [
     "firmware::bios_boots_a_tiny_root_that_powers_off",
     "init_alone::a_static_address_needs_no_dhcp_server",
     "init_alone::overlayroot_tmpfs_requests_an_overlay",
     "nfs_versions::version_4_2_mounts_with_its_own_client_name_and_without_unknown_options",
+    "nfs_versions::version_4_2_of_linuxs_nfsd_mounts_under_an_overlay",
     "nfs_versions::version_4_means_the_servers_newest_minor_version",
     "links::a_bond_of_two_cards_asks_for_one_lease_and_bootif_may_name_either_card",
     "failures::root::an_export_that_refuses_this_machine_is_explained",
