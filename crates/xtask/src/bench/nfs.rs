@@ -3,11 +3,16 @@
 //! the server on one processor, the client on another.
 
 mod arena;
+mod beside_ganesha;
+mod beside_nfsd;
 mod boot;
 mod cells;
+mod cold;
 mod load;
 mod machine;
 mod processors;
+mod rows;
+mod slow_clients;
 mod tree;
 
 use anyhow::Result;
@@ -29,6 +34,9 @@ pub(crate) struct Options {
     /// Only these: ganesha, nfsd, boot. May be given several times.
     #[arg(long, value_name = "PART")]
     only: Vec<Part>,
+    /// Only rows with this in their names, such as "GETATTR, 1" or "cold".
+    #[arg(long, value_name = "TEXT")]
+    row: Option<String>,
     /// Record a boot anew.
     #[arg(long)]
     record: bool,
@@ -40,14 +48,21 @@ pub(crate) struct Options {
     no_build: bool,
 }
 
+impl Options {
+    /// Whether a row is measured.
+    fn wants(&self, row: &str) -> bool {
+        self.row.as_ref().is_none_or(|text| row.contains(text))
+    }
+}
+
 /// A part of the bench.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Part {
     /// NFS-Ganesha beside it.
     Ganesha,
-    /// Linux's nfsd beside it, both in one virtual machine.
+    /// Linux's nfsd beside it, both in one virtual machine, by calls and by the recorded boot.
     Nfsd,
-    /// A recorded boot by 1, 10 and 100 machines.
+    /// A recorded boot by 1, 10 and 100 machines, with NFS-Ganesha beside it.
     Boot,
 }
 
@@ -65,15 +80,14 @@ pub(crate) fn run_bench(options: &Options) -> Result<()> {
     let processors = Processors::new(!options.no_pin)?;
     let wanted = |part| options.only.is_empty() || options.only.contains(&part);
     let arena = Arena::make(processors)?;
-    let (rounds, seconds) = (options.rounds, options.seconds);
     if wanted(Part::Ganesha) {
-        cells::beside_ganesha(&arena, rounds, seconds)?;
+        beside_ganesha::measure(&arena, options)?;
     }
     if wanted(Part::Boot) {
-        boot::replay(&arena, options.record)?;
+        boot::beside_ganesha(&arena, options)?;
     }
     if wanted(Part::Nfsd) {
-        machine::beside_nfsd(&arena, rounds, seconds)?;
+        beside_nfsd::measure(&arena, options)?;
     }
     Ok(())
 }

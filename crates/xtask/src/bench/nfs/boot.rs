@@ -2,72 +2,84 @@
 //! the other without pausing.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use netroot_harness::paths;
 
+use super::Options;
 use super::arena::Arena;
+use super::beside_ganesha;
+use super::load::Target;
 use super::machine::Started;
-use crate::bench::serve::table::{self, Better, Row};
-use crate::bench::spread::Spread;
+use super::rows::Rows;
+use crate::bench::serve::table::{self, Better};
 
+/// What the names of the rows begin with.
+pub(super) const ROW: &str = "boots,";
 const MACHINES: [u32; 3] = [1, 10, 100];
 /// How long the boot may take without KVM.
 const TIMEOUT: Duration = Duration::from_secs(420);
 
 /// Measures netroot and Ganesha.
-pub(super) fn replay(arena: &Arena, anew: bool) -> Result<()> {
-    let record = recorded(arena, anew)?;
-    let text = fs::read_to_string(&record)?;
-    let calls = text.lines().count();
-    println!("a boot of {calls} calls, of {}", record.display());
-    let root = paths::debian_root();
-    let mut servers = arena.serve(&root)?;
+pub(super) fn beside_ganesha(arena: &Arena, options: &Options) -> Result<()> {
+    let record = recorded(arena, options.record)?;
+    let mut servers = arena.serve(&paths::debian_root())?;
     let targets = servers.targets()?;
-    let record = record.display().to_string();
-    let (mut lasts, mut fairness, mut costs) = (Vec::new(), Vec::new(), Vec::new());
-    // So that what the boot reads is in memory, and known to both.
-    for target in &targets {
-        target.run(&arena.clients, &["replay", &record, "1"])?;
-    }
-    for machines in MACHINES {
-        let name = format!("{machines} at once");
-        let [mut last, mut fair, mut cost] = [const { Vec::new() }; 3];
-        for target in &targets {
-            let words = ["replay", &record, &machines.to_string()];
-            let run = target.run(&arena.clients, &words)?;
-            let spread = |number: f64| {
-                let mut spread = Spread::default();
-                spread.add(number);
-                (target.name, spread)
-            };
-            last.push(spread(run.number("last")?));
-            fair.push(spread(run.number("last")? / run.number("first")?));
-            let processor = run.processor.unwrap_or_default();
-            cost.push(spread(processor * 1000.0 / f64::from(machines)));
-        }
-        for (rows, cells) in [
-            (&mut lasts, last),
-            (&mut fairness, fair),
-            (&mut costs, cost),
-        ] {
-            let name = name.clone();
-            rows.push(Row { name, cells });
-        }
-    }
-    let title = "NFS, the calls of a boot, until the last machine has all";
-    table::print(title, "s", Better::Less, &lasts);
-    let title = "NFS, the same: the last machine's time by the first's";
-    table::print(title, "1 is fair", Better::Less, &fairness);
-    let title = "NFS, the same: processor time for a machine";
-    table::print(title, "ms", Better::Less, &costs);
+    replay(arena, &targets, &record)?.print("on this machine", beside_ganesha::GOAL);
     Ok(())
 }
 
+/// The rows of [`MACHINES`].
+#[derive(Default)]
+pub(super) struct Replayed {
+    lasts: Rows,
+    fairness: Rows,
+    costs: Rows,
+}
+
+/// Has a boot's calls made again to each of these servers of a Debian root.
+pub(super) fn replay(arena: &Arena, targets: &[Target], record: &Path) -> Result<Replayed> {
+    let text = fs::read_to_string(record)?;
+    let calls = text.lines().count();
+    println!("a boot of {calls} calls, of {}", record.display());
+    let record = record.display().to_string();
+    let mut rows = Replayed::default();
+    // So that what the boot reads is in memory, and known to all.
+    for target in targets {
+        target.run(&arena.clients, &["replay", &record, "1"])?;
+    }
+    for machines in MACHINES {
+        let name = format!("{ROW} {machines} at once");
+        for target in targets {
+            let words = ["replay", &record, &machines.to_string()];
+            let run = target.run(&arena.clients, &words)?;
+            let (first, last) = (run.number("first")?, run.number("last")?);
+            rows.lasts.add(&name, target.name, last);
+            rows.fairness.add(&name, target.name, last / first);
+            let processor = run.processor.unwrap_or_default();
+            let each = processor * 1000.0 / f64::from(machines);
+            rows.costs.add(&name, target.name, each);
+        }
+    }
+    Ok(rows)
+}
+
+impl Replayed {
+    /// `goal`: the ratio of times that is to be reached. Fairness is to be as good as the other's.
+    pub(super) fn print(&self, place: &str, goal: f64) {
+        let title = format!("NFS {place}, the calls of a boot, until the last machine has all");
+        table::print_beside(&title, "s", Better::Less, goal, &self.lasts.0);
+        let title = "NFS, the same: the last machine's time by the first's";
+        table::print_beside(title, "1 is fair", Better::Less, 1.0, &self.fairness.0);
+        let title = "NFS, the same: processor time for a machine";
+        table::print(title, "ms", Better::Less, &self.costs.0);
+    }
+}
+
 /// The record of a Debian boot to its login prompt. It is made once, since that takes a minute without KVM.
-fn recorded(arena: &Arena, anew: bool) -> Result<PathBuf> {
+pub(super) fn recorded(arena: &Arena, anew: bool) -> Result<PathBuf> {
     let kept = paths::cache().join("debian-boot.nfs-calls");
     if kept.exists() && !anew {
         return Ok(kept);

@@ -1,84 +1,17 @@
-//! Linux's nfsd beside netroot, both in one virtual machine, since this machine's kernel may lack nfsd. The clients are outside.
+//! A virtual machine whose root is over NFS, from netroot.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
-use anyhow::{Context, Result};
-use netroot_harness::nfsd::{self, MOUNT_DISK};
+use anyhow::Result;
 use netroot_harness::{KERNEL_PARAMETERS, Net, NetrootServe, Nic, Tap, Vm, VmBuilder, paths};
 
 use super::arena::Arena;
-use super::cells::Warm;
-use super::load::Target;
 use crate::initrd;
 
 /// The machine, and the server of its root.
-const MACHINE: &str = "10.92.0.60";
+pub(super) const MACHINE: &str = "10.92.0.60";
 const BOOT: &str = "10.92.0.5";
-/// How long a boot may take without KVM.
-const TIMEOUT: Duration = Duration::from_secs(420);
-
-/// How the tree is exported by nfsd.
-const OPTIONS: &str = "ro,insecure,no_subtree_check,no_root_squash";
-
-/// The rest of the machine's init: netroot on other ports than nfsd.
-const SERVE: &str = r#"
-mkdir -p /run/netroot-bench
-echo an initrd > /run/netroot-bench/initrd
-netroot serve /mnt/root --interface eth0 --no-probe --initrd /run/netroot-bench/initrd --nfs-port 3049 \
-  --state /run/netroot-bench/state --cache /run/netroot-bench/cache > /run/netroot-bench/log 2>&1 &
-for i in $(seq 300); do if grep -q ready /run/netroot-bench/log; then break; fi; sleep 1; done
-if ! grep -q ready /run/netroot-bench/log; then tell "$(tail -n 3 /run/netroot-bench/log)"; exit 1; fi
-tell "bench: ready"
-while :; do sleep 1000; done
-"#;
-
-/// Measures netroot and nfsd.
-pub(super) fn beside_nfsd(arena: &Arena, rounds: u32, seconds: f64) -> Result<()> {
-    let layer = arena.lan.logs().join("layer");
-    nfsd::configure(&layer, OPTIONS)?;
-    let nfsd = nfsd::start(8);
-    let script = format!("{MOUNT_DISK}cat /mnt/root/large > /dev/null\n{nfsd}{SERVE}");
-    write(&layer.join("etc/serve"), &script, 0o755)?;
-    let program = layer.join("usr/bin/netroot");
-    fs::create_dir_all(layer.join("usr/bin"))?;
-    fs::copy(paths::netroot()?, &program)?;
-    let disk = format!(
-        "-drive file={},format=raw,if=virtio,readonly=on",
-        arena.image.display()
-    );
-    let layers = [layer, paths::tests_layer(), paths::debian_root()];
-    let started = Started::boot(arena, &layers, &[], "init=/etc/serve", &disk)?;
-    let said = started.vm.console();
-    let ready = said.wait_for_any(0, &["bench: ready", "cannot start"], TIMEOUT);
-    if !matches!(ready, Some((0, _))) {
-        anyhow::bail!("nfsd and netroot did not start:\n{}", said.tail(15));
-    }
-    let target = |name, mount, nfs, path: &str| Target {
-        name,
-        address: MACHINE,
-        mount,
-        nfs,
-        path: path.to_owned(),
-        pid: None,
-        processors: arena.processors,
-    };
-    // It has one processor, which both servers and its network card share by turns, whatever threads they have.
-    arena.processors.give_server(started.vm.pid()?)?;
-    let targets = [
-        target("netroot", 3049, 3049, "/root"),
-        target("nfsd", nfsd::MOUNTD, 2049, "/mnt/root"),
-    ];
-    let mut warm = Warm::default();
-    for round in 1..=rounds {
-        println!("NFS beside nfsd, round {round} of {rounds}");
-        warm.round(arena, &targets, seconds)?;
-    }
-    warm.print("in a machine");
-    Ok(())
-}
 
 /// A machine with a root over NFS, and the server of that root.
 pub(super) struct Started {
@@ -132,10 +65,4 @@ impl Started {
             _net: net,
         })
     }
-}
-
-fn write(path: &Path, text: &str, mode: u32) -> Result<()> {
-    fs::create_dir_all(path.parent().context("a folder")?)?;
-    fs::write(path, text).with_context(|| format!("write {}", path.display()))?;
-    Ok(fs::set_permissions(path, PermissionsExt::from_mode(mode))?)
 }

@@ -38,9 +38,9 @@ fn fill(root: &Path) -> Result<()> {
         file.write_all(&u64::from(number).to_be_bytes())?;
     }
     file.flush()?;
-    // What `netroot serve` asks of a root.
+    // What `netroot serve` asks of a root, and where the machine mounts another one.
     let (version, kernel) = paths::debian_kernel()?;
-    for folder in ["boot", "dev", "etc", "proc", "run", "sbin", "sys"] {
+    for folder in ["boot", "debian", "dev", "etc", "proc", "run", "sbin", "sys"] {
         fs::create_dir(root.join(folder))?;
     }
     let copy = root.join("boot").join(format!("vmlinuz-{version}"));

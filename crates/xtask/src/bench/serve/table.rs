@@ -39,13 +39,33 @@ pub(in crate::bench) enum Better {
 /// Prints the rows as Markdown. The first server of each row is netroot; the last column has how many times better than
 /// the best of the others it is.
 pub(in crate::bench) fn print(title: &str, unit: &str, better: Better, rows: &[Row]) {
-    println!("\n{title} ({unit}, medians)\n");
+    print_judged(title, unit, better, None, rows);
+}
+
+/// The same with one more column: whether the ratio is what it is to be at least.
+pub(in crate::bench) fn print_beside(
+    title: &str,
+    unit: &str,
+    better: Better,
+    goal: f64,
+    rows: &[Row],
+) {
+    print_judged(title, unit, better, Some(goal), rows);
+}
+
+fn print_judged(title: &str, unit: &str, better: Better, goal: Option<f64>, rows: &[Row]) {
     let Some(first) = rows.first() else {
         return;
     };
+    let of = goal.map_or_else(String::new, |goal| format!("; the goal is {goal}"));
+    println!("\n{title} ({unit}, medians{of})\n");
     let names: Vec<&str> = first.cells.iter().map(|(name, _)| *name).collect();
-    println!("| | {} | ratio |", names.join(" | "));
-    println!("|---|{}---|", "---|".repeat(names.len()));
+    let (column, line) = match goal {
+        Some(_) => (" met |", "---|"),
+        None => ("", ""),
+    };
+    println!("| | {} | ratio |{column}", names.join(" | "));
+    println!("|---|{}---|{line}", "---|".repeat(names.len()));
     for row in rows {
         let medians: Vec<Option<f64>> = row.cells.iter().map(|(_, it)| it.median()).collect();
         let shown = medians.iter().map(|median| match median {
@@ -54,13 +74,23 @@ pub(in crate::bench) fn print(title: &str, unit: &str, better: Better, rows: &[R
         });
         let shown: Vec<String> = shown.collect();
         let ratio = ratio(&medians, better);
+        let met = goal.map_or_else(String::new, |goal| format!(" {} |", met(ratio, goal)));
         let ratio = ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));
-        println!("| {} | {} | {ratio} |", row.name, shown.join(" | "));
+        println!("| {} | {} | {ratio} |{met}", row.name, shown.join(" | "));
     }
     for row in rows {
         for (name, numbers) in &row.cells {
             println!("  {:<28} {name:<12} {numbers}", row.name);
         }
+    }
+}
+
+/// Whether a goal is met; `-` where nothing is known.
+fn met(ratio: Option<f64>, goal: f64) -> &'static str {
+    match ratio {
+        Some(ratio) if ratio >= goal => "yes",
+        Some(_) => "no",
+        None => "-",
     }
 }
 

@@ -1,0 +1,51 @@
+//! A client that reads beside others that do not.
+
+use anyhow::Result;
+
+use super::Options;
+use super::arena::Arena;
+use super::load::Target;
+use super::rows::Rows;
+use crate::bench::serve::table::{self, Better};
+
+/// How many clients do not read.
+const STUCK: &str = "10";
+
+/// The times of the calls of the one that does, in microseconds.
+#[derive(Default)]
+pub(super) struct BesideSlowClients(Rows);
+
+impl BesideSlowClients {
+    /// Measures each server once.
+    pub(super) fn round(
+        &mut self,
+        arena: &Arena,
+        targets: &[Target],
+        options: &Options,
+    ) -> Result<()> {
+        if !options.wants("beside slow clients") {
+            return Ok(());
+        }
+        for target in targets {
+            let run = target.run(
+                &arena.clients,
+                &["stuck", STUCK, &options.seconds.to_string()],
+            )?;
+            for (name, number) in [
+                ("50 of 100 calls within", "p50"),
+                ("99 of 100 calls within", "p99"),
+            ] {
+                self.0.add(name, target.name, run.number(number)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// `goal`: the ratio that is to be reached.
+    pub(super) fn print(&self, place: &str, goal: f64) {
+        let title = format!(
+            "NFS {place}, GETATTR and READ 128 KiB by turns beside {STUCK} clients that do not read"
+        );
+        table::print_beside(&title, "us", Better::Less, goal, &self.0.0);
+    }
+}
