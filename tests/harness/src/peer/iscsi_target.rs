@@ -76,15 +76,6 @@ impl IscsiTarget {
     pub fn url(address: &str) -> String {
         format!("iscsi:{address}:::{}:{}", Self::UNIT, Self::NAME)
     }
-
-    /// How many sessions it has had since it was started.
-    ///
-    /// # Errors
-    /// When it does not answer.
-    pub fn has_session(&self, net: &Net) -> Result<bool> {
-        let shown = administer(net, &["--op", "show", "--mode", "target"])?;
-        Ok(shown.contains("I_T nexus: "))
-    }
 }
 
 fn administer(net: &Net, arguments: &[&str]) -> Result<String> {
