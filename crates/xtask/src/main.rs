@@ -132,6 +132,9 @@ enum Task {
         /// Build only the shim that starts iPXE where tests have it signed.
         #[arg(long, conflicts_with_all = ["debian_root_only", "tests_layer_only", "kernels_only", "arm64_only", "distributions_only", "signed_loaders_only"])]
         ipxe_shim_only: bool,
+        /// Unpack only the newest dnsmasq, which `bench serve` compares netroot with.
+        #[arg(long, conflicts_with_all = ["debian_root_only", "tests_layer_only", "kernels_only", "arm64_only", "distributions_only", "signed_loaders_only", "ipxe_shim_only"])]
+        newest_dnsmasq_only: bool,
     },
 }
 
@@ -240,6 +243,10 @@ fn run(task: Task) -> Result<()> {
             ipxe_shim_only: true,
             ..
         } => setup::build_ipxe_shim(),
+        Task::Setup {
+            newest_dnsmasq_only: true,
+            ..
+        } => setup::unpack_newest_dnsmasq(),
         Task::Setup { .. } => setup::run(),
     }
 }

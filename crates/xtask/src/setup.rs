@@ -22,7 +22,7 @@ use anyhow::{Result, bail};
 use self::distribution_kernels::DistributionKernel;
 use self::install_step::InstallStep;
 pub(crate) use self::recipe::remove;
-use self::recipe_folder::{IPXE_SHIM, SIGNED_LOADERS};
+use self::recipe_folder::{IPXE_SHIM, NEWEST_DNSMASQ, SIGNED_LOADERS};
 use crate::architecture::Architecture;
 
 /// Installs what the other commands need.
@@ -193,6 +193,9 @@ pub(crate) fn run_for_bench_serve() -> Result<()> {
         steps.push(Box::new(step));
     }
     if let Some(step) = bench_tools::missing() {
+        steps.push(Box::new(step));
+    }
+    if let Some(step) = NEWEST_DNSMASQ.missing() {
         steps.push(Box::new(step));
     }
     take(steps)
@@ -393,4 +396,12 @@ pub(crate) fn unpack_signed_loaders() -> Result<()> {
 /// When its source cannot be fetched, or does not build.
 pub(crate) fn build_ipxe_shim() -> Result<()> {
     make(IPXE_SHIM.missing(), "the shim that starts iPXE is")
+}
+
+/// Unpacks the newest dnsmasq alone, for the same user.
+///
+/// # Errors
+/// When it cannot be fetched or unpacked.
+pub(crate) fn unpack_newest_dnsmasq() -> Result<()> {
+    make(NEWEST_DNSMASQ.missing(), "the newest dnsmasq is")
 }

@@ -53,5 +53,5 @@ fn start_dnsmasq(net: &Net, bridge: &Bridge, behaviour: Dnsmasq) -> Result<Progr
     if behaviour == Dnsmasq::AnswersAtOnce {
         more.push("--no-ping");
     }
-    dnsmasq::start(net, None, &bridge.0, &more)
+    dnsmasq::start(net, "dnsmasq", None, &bridge.0, &more)
 }

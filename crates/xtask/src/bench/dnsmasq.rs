@@ -8,20 +8,21 @@ use netroot_harness::{Net, Program};
 /// How long it may take to start.
 const STARTING: Duration = Duration::from_secs(60);
 
-/// Starts it on a processor, if one is named, and on an interface as the only DHCP server, without DNS and without this host's configuration; `more` are its
+/// Starts the dnsmasq at `program` on a processor, if one is named, and on an interface as the only DHCP server, without DNS and without this host's configuration; `more` are its
 /// further arguments, among them `--dhcp-range`.
 ///
 /// # Errors
 /// When it does not start.
 pub(super) fn start(
     net: &Net,
+    program: &str,
     processor: Option<usize>,
     interface: &str,
     more: &[&str],
 ) -> Result<Program> {
     let interface = format!("--interface={interface}");
     let mut argv = vec![
-        "dnsmasq",
+        program,
         "--keep-in-foreground",
         "--conf-file=/dev/null",
         "--port=0",

@@ -11,6 +11,7 @@ mod storm_client;
 pub(super) mod table;
 mod tftp;
 mod tftp_client;
+mod version;
 
 use anyhow::Result;
 

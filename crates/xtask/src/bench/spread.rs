@@ -19,6 +19,13 @@ impl Spread {
         let lower = sorted.get(sorted.len().checked_sub(1)? / 2)?;
         Some(f64::midpoint(*upper, *lower))
     }
+
+    /// The least and the most.
+    pub(super) fn range(&self) -> Option<(f64, f64)> {
+        let least = self.0.iter().copied().reduce(f64::min)?;
+        let most = self.0.iter().copied().reduce(f64::max)?;
+        Some((least, most))
+    }
 }
 
 /// The number that so many of 100 are at most.
@@ -59,7 +66,13 @@ mod tests {
     }
 
     #[test]
+    fn the_range_is_from_the_least_to_the_most() {
+        assert_eq!(of(&[9.0, 1.0, 5.0]).range(), Some((1.0, 9.0)));
+    }
+
+    #[test]
     fn no_numbers_have_no_median() {
         assert_eq!(of(&[]).median(), None);
+        assert_eq!(of(&[]).range(), None);
     }
 }

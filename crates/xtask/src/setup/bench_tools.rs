@@ -1,4 +1,4 @@
-//! Two TFTP servers that `cargo xtask bench serve` compares netroot with and that no package installs beside the others.
+//! Servers that `cargo xtask bench serve` compares netroot with and that no package installs beside the others.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -21,6 +21,11 @@ pub(super) struct BenchTools {
 /// Where they are.
 pub(crate) fn folder() -> PathBuf {
     paths::cache().join("bench-tools")
+}
+
+/// Where the newest dnsmasq is, in a folder of its own.
+pub(crate) fn dnsmasq() -> PathBuf {
+    folder().join("dnsmasq")
 }
 
 pub(super) fn missing() -> Option<BenchTools> {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use netroot_harness::paths;
 
+use super::bench_tools;
 use super::debian_root::mirror;
 use super::install_step::InstallStep;
 use super::recipe::{is_made_by, make_folder, own_command};
@@ -37,6 +38,15 @@ pub(super) const IPXE_SHIM: RecipeFolder = RecipeFolder {
     recipe: include_str!("ipxe-shim.sh"),
     place: paths::ipxe_shim,
     option: "--ipxe-shim-only",
+};
+
+/// A dnsmasq to compare netroot with that is newer than this machine's.
+pub(super) const NEWEST_DNSMASQ: RecipeFolder = RecipeFolder {
+    what: "the newest dnsmasq of Debian, with its libraries,",
+    why: "`cargo xtask bench serve` compares netroot with it: about 20 MB to fetch, 11 MB on disk",
+    recipe: include_str!("newest-dnsmasq.sh"),
+    place: bench_tools::dnsmasq,
+    option: "--newest-dnsmasq-only",
 };
 
 /// One that is missing, or was made by another version of its recipe.

@@ -98,6 +98,20 @@ impl Arena {
         })
     }
 
+    /// Gives the cable between the servers and the clients another MTU, at both ends, in bytes.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub(super) fn set_mtu(&self, mtu: u16) -> Result<()> {
+        // The bridge as well: its own is the least of its cables' otherwise, of which the others stay as they are.
+        self.servers.shell(&format!(
+            "ip link set dev to-{CLIENTS} mtu {mtu}; ip link set dev {INTERFACE} mtu {mtu}"
+        ))?;
+        self.clients
+            .shell(&format!("ip link set dev {CLIENTS} mtu {mtu}"))?;
+        Ok(())
+    }
+
     /// Starts a server on the servers' processor.
     ///
     /// # Errors

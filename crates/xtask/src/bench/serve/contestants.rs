@@ -66,8 +66,10 @@ pub(super) fn netroot(arena: &Arena) -> Result<Contestant> {
 /// dnsmasq for TFTP and DHCP, without its ping of addresses, which is not what is measured.
 pub(super) fn dnsmasq(arena: &Arena) -> Result<Contestant> {
     let leases = arena.leases()?.join("dnsmasq.leases");
+    let program = bench_tools::dnsmasq().join("bin/dnsmasq");
     let program = dnsmasq::start(
         &arena.servers,
+        &program.display().to_string(),
         arena.processor,
         INTERFACE,
         &[

@@ -14,6 +14,7 @@ use anyhow::{Context, Result};
 
 use super::arena::{Arena, CLIENT, SERVER};
 use super::contestants::{self, Start};
+use super::version::heading;
 use crate::bench::spread::{Spread, percentile};
 
 const SERVERS: [(&str, Start); 3] = [
@@ -24,8 +25,8 @@ const SERVERS: [(&str, Start); 3] = [
 
 /// Exchanges a second that are begun.
 const RATES: [u32; 8] = [250, 500, 1000, 2000, 4000, 8000, 16_000, 32_000];
-/// How long each rate is kept up, in seconds.
-const SECONDS: u32 = 5;
+/// How long each rate is kept up, in seconds: three rounds take five minutes.
+const SECONDS: u32 = 4;
 /// How many of 100 exchanges may be lost at a rate that counts as kept up.
 const LOST: f64 = 1.0;
 /// The share of lost exchanges after which a server is asked at no higher rate.
@@ -89,13 +90,14 @@ pub(super) fn race(arena: &Arena, rounds: u32) -> Result<()> {
         }
     }
     println!(
-        "\nDHCP (perfdhcp; of each rate: exchanges a second, 99th percentile of an answer's delay, lost, processor time)\n"
+        "\nDHCP (perfdhcp, medians of {rounds}; of each rate: exchanges a second, 99th percentile of an answer's delay, lost, each \
+         with the least and the most, and processor time for an exchange)\n"
     );
     let (median, p99) = arena.durable_after()?;
     println!(
         "The disk makes 16 KiB durable in {median:.1} ms (median), {p99:.1} ms (99th percentile).\n"
     );
-    let names: Vec<&str> = servers.iter().map(|(name, _)| *name).collect();
+    let names: Vec<String> = servers.iter().map(|(name, _)| heading(name)).collect();
     println!("| begun a second | {} |", names.join(" | "));
     println!("|---|{}", "---|".repeat(names.len()));
     for (at, rate) in RATES.into_iter().enumerate() {
@@ -132,17 +134,20 @@ impl Cell {
 
 impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(done) = self.done.median() else {
+        let Some(processor) = self.processor.median() else {
             return f.write_str("-");
         };
-        let of = |spread: &Spread| spread.median().unwrap_or_default();
-        write!(
-            f,
-            "{done:.0}, {:.1} ms, {:.1} %, {:.2} ms",
-            of(&self.p99),
-            of(&self.lost),
-            of(&self.processor)
-        )
+        let of = |spread: &Spread, digits| {
+            let median = spread.median().unwrap_or_default();
+            let (least, most) = spread.range().unwrap_or_default();
+            let [median, least, most] = [median, least, most].map(|it| format!("{it:.digits$}"));
+            match least == most {
+                true => median,
+                false => format!("{median} ({least} to {most})"),
+            }
+        };
+        let (done, p99, lost) = (of(&self.done, 0), of(&self.p99, 1), of(&self.lost, 1));
+        write!(f, "{done}, {p99} ms, {lost} %, {processor:.2} ms")
     }
 }
 
@@ -192,6 +197,20 @@ fn outcome(text: &str) -> Option<Outcome> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cell_tells_how_far_its_rounds_are_apart() {
+        let mut cell = Cell::default();
+        assert_eq!(cell.to_string(), "-");
+        for (done, p99) in [(249.0, 1.0), (250.0, 3.0), (250.0, 1.5)] {
+            cell.done.add(done);
+            cell.p99.add(p99);
+            cell.lost.add(0.0);
+            cell.processor.add(0.25);
+        }
+        let expected = "250 (249 to 250), 1.5 (1.0 to 3.0) ms, 0.0 %, 0.25 ms";
+        assert_eq!(cell.to_string(), expected);
+    }
 
     #[test]
     fn what_perfdhcp_says_is_read() {

@@ -1,5 +1,6 @@
 //! A table of medians and of ratios to the best peer.
 
+use super::version::heading;
 use crate::bench::spread::Spread;
 
 /// A row: what was measured, and each server's numbers.
@@ -59,7 +60,7 @@ fn print_judged(title: &str, unit: &str, better: Better, goal: Option<f64>, rows
     };
     let of = goal.map_or_else(String::new, |goal| format!("; the goal is {goal}"));
     println!("\n{title} ({unit}, medians{of})\n");
-    let names: Vec<&str> = first.cells.iter().map(|(name, _)| *name).collect();
+    let names: Vec<String> = first.cells.iter().map(|(name, _)| heading(name)).collect();
     let (column, line) = match goal {
         Some(_) => (" met |", "---|"),
         None => ("", ""),
