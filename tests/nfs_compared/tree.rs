@@ -24,9 +24,12 @@ const LARGE: u64 = (5 << 30) + 7;
 pub(crate) fn make_image(net: &Net, image: &str) -> Result<()> {
     net.shell(&format!(
         "truncate -s 100M {image}
-         mkfs.ext4 -q -b {} -E hash_seed={HASH_SEED} {image}
+         seq {} {} > {image}.bad
+         mkfs.ext4 -q -b {} -E hash_seed={HASH_SEED} -l {image}.bad {image}
          mkdir /run/tree
          mount -o loop {image} /run/tree",
+        faults::BAD,
+        (100 << 20) / faults::BLOCK - 1,
         faults::BLOCK
     ))?;
     let place = net.path("/run/tree");

@@ -109,8 +109,8 @@ pub(crate) struct Lab {
     _tap: Tap,
     _boot: NetrootServe,
     _ours: NetrootServe,
-    /// Of a damaged tree, who has a lease on a file of our copy.
-    _holder: Option<Program>,
+    /// Who has a lease on a file of our copy.
+    holder: Program,
     _other: Net,
     _lan: Lan,
 }
@@ -136,16 +136,14 @@ impl Lab {
         let copy = lan.net.logs().join("copy.img").display().to_string();
         lan.net.run(&["cp", "--sparse=always", &image, &copy])?;
         let ours = serve_tree(&other, &copy)?;
-        let (disk, holder) = match state {
-            Disk::Sound => {
-                let disk = format!("-drive file={image},format=raw,if=virtio,readonly=on");
-                (disk, None)
-            }
+        let disk = match state {
+            Disk::Sound => format!("-drive file={image},format=raw,if=virtio,readonly=on"),
             Disk::Damaged => {
                 faults::cut(&copy)?;
-                (faults::disk(&image), Some(faults::lease(&other, OUR_ROOT)?))
+                faults::disk(&image)
             }
         };
+        let holder = faults::lease(&other, OUR_ROOT)?;
 
         let layer = lan.net.logs().join("layer");
         nfsd::configure(&layer, OPTIONS)?;
@@ -170,7 +168,7 @@ impl Lab {
             _tap: tap,
             _boot: boot,
             _ours: ours,
-            _holder: holder,
+            holder,
             _other: other,
             _lan: lan,
         })
@@ -195,6 +193,7 @@ fn every_answer_is_nfsds_but_for_the_differences_that_are_explained() -> Result<
         .wait_for("server: ready", "the server at work", TIMEOUT)?;
     let ours = lab.clients.within(|| ask("netroot", OURS, "/root"))?;
     let theirs = lab.clients.within(|| ask("nfsd", NFSD, "/mnt/root"))?;
+    faults::is_given_back(&lab.holder)?;
     assert_equal("nfsd", &ours, &theirs)
 }
 
@@ -203,6 +202,8 @@ fn a_machine_that_mounts_the_tree_sees_every_file_as_it_is() -> Result<()> {
     let lab = Lab::new("nfs-seen", LOOK)?;
     lab.vm
         .wait_for("look: end", "the end of the comparison", TIMEOUT)?;
+    // It was asked to come back later for that file, and did.
+    faults::is_given_back(&lab.holder)?;
     let console = lab.vm.console().text();
     let told = |what: &str| -> Vec<String> {
         let lines = console.lines();

@@ -34,7 +34,7 @@ pub(super) const TABLE: &[Difference] = &[
         "the same",
     ),
     differs(
-        ["nfsd", "* h:leased*", "obj.mtime", "*", "*"],
+        ["nfsd", "* h:leased*", "*.mtime", "*", "*"],
         "nfsd gives the present time for a file that somebody has a lease on for writing (`lease_get_mtime`); this tree is read-only",
     ),
     differs(
