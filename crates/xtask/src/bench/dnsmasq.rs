@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use netroot_harness::{Net, Program};
+use netroot_harness::{Dnsmasq, Net, Program};
 
 /// How long it may take to start.
 const STARTING: Duration = Duration::from_secs(60);
@@ -21,17 +21,8 @@ pub(super) fn start(
     more: &[&str],
 ) -> Result<Program> {
     let interface = format!("--interface={interface}");
-    let mut argv = vec![
-        program,
-        "--keep-in-foreground",
-        "--conf-file=/dev/null",
-        "--port=0",
-        "--log-facility=-",
-        "--user=root",
-        "--pid-file=/run/dnsmasq.pid",
-        "--dhcp-authoritative",
-        &interface,
-    ];
+    let mut argv = vec![program, "--dhcp-authoritative", &interface];
+    argv.extend(Dnsmasq::FOREGROUND);
     argv.extend(more);
     let program = net.spawn_on(processor, &argv)?;
     let started = program.stderr().wait_for("started", "dnsmasq", STARTING);

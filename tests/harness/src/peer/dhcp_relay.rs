@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::net::{Bridge, Net};
-use crate::peer::dnsmasq::FOREGROUND;
+use crate::peer::dnsmasq::command;
 use crate::program::Program;
 
 /// A network behind a router: what is asked for there by DHCP reaches the servers on this side.
@@ -38,7 +38,7 @@ impl RelayedNetwork {
         far.cable(&far_bridge, &router, "far", &format!("{}/24", Self::FAR))?;
         router.shell("echo 1 > /proc/sys/net/ipv4/ip_forward")?;
         net.shell(&format!("ip route add 10.88.0.0/24 via {}", Self::NEAR))?;
-        let mut argv = FOREGROUND.map(str::to_owned).to_vec();
+        let mut argv: Vec<String> = command().into_iter().map(str::to_owned).collect();
         for server in servers {
             argv.push(format!("--dhcp-relay={},{server}", Self::FAR));
         }

@@ -9,17 +9,12 @@ use crate::net::Net;
 use crate::program::Program;
 use crate::transcript::Transcript;
 
-/// dnsmasq as a child that logs to its standard error, without DNS and without the host's configuration.
-pub(super) const FOREGROUND: [&str; 8] = [
-    "dnsmasq",
-    "--keep-in-foreground",
-    "--conf-file=/dev/null",
-    "--port=0",
-    "--log-dhcp",
-    "--log-facility=-",
-    "--user=root",
-    "--pid-file=/run/dnsmasq.pid",
-];
+/// dnsmasq as a child ([`Dnsmasq::FOREGROUND`]) that logs each message and option.
+pub(super) fn command() -> Vec<&'static str> {
+    let mut argv = vec!["dnsmasq", "--log-dhcp"];
+    argv.extend(Dnsmasq::FOREGROUND);
+    argv
+}
 
 /// The arguments with which dnsmasq serves the files of a folder by TFTP.
 fn tftp(files: &Path) -> [String; 2] {
@@ -34,6 +29,17 @@ pub struct Dnsmasq {
 }
 
 impl Dnsmasq {
+    /// The arguments of one that is a child, logs to its standard error, does no DNS and does not read the host's
+    /// configuration.
+    pub const FOREGROUND: [&str; 6] = [
+        "--keep-in-foreground",
+        "--conf-file=/dev/null",
+        "--port=0",
+        "--log-facility=-",
+        "--user=root",
+        "--pid-file=/run/dnsmasq.pid",
+    ];
+
     /// Answers on `interface` with addresses from `first` to `last`; further arguments
     /// (`--dhcp-option=17,10.0.0.1:/srv`) as dnsmasq takes them.
     ///
@@ -48,7 +54,7 @@ impl Dnsmasq {
     ) -> Result<Self> {
         let interface = format!("--interface={interface}");
         let range = format!("--dhcp-range={first},{last},255.255.255.0,1h");
-        let mut argv = FOREGROUND.to_vec();
+        let mut argv = command();
         argv.extend([
             "--dhcp-leasefile=/run/dnsmasq.leases",
             "--dhcp-authoritative",
@@ -70,7 +76,7 @@ impl Dnsmasq {
         let path = net.logs().join("dnsmasq.conf");
         std::fs::write(&path, config).with_context(|| format!("write {}", path.display()))?;
         let file = format!("--conf-file={}", path.display());
-        let mut argv = FOREGROUND.to_vec();
+        let mut argv = command();
         argv.retain(|argument| !argument.starts_with("--conf-file"));
         argv.extend([file.as_str(), "--dhcp-leasefile=/run/dnsmasq.leases"]);
         // It may have nothing to do with DHCP.
@@ -83,7 +89,7 @@ impl Dnsmasq {
     /// # Errors
     /// When it does not start.
     pub fn proxy(net: &Net, interface: &str, files: &Path, services: &[&str]) -> Result<Self> {
-        let mut argv: Vec<String> = FOREGROUND.iter().map(ToString::to_string).collect();
+        let mut argv: Vec<String> = command().into_iter().map(str::to_owned).collect();
         argv.push(format!("--interface={interface}"));
         argv.push("--bind-interfaces".to_owned());
         argv.push("--dhcp-range=10.77.0.0,proxy".to_owned());
@@ -100,7 +106,7 @@ impl Dnsmasq {
     pub fn tftp_alone(net: &Net, interface: &str, files: &Path) -> Result<Self> {
         let interface = format!("--interface={interface}");
         let [enable, root] = tftp(files);
-        let mut argv = FOREGROUND.to_vec();
+        let mut argv = command();
         argv.extend(["--bind-interfaces", &interface, &enable, &root]);
         Self::spawn_until(net, &argv, "TFTP root is")
     }
