@@ -18,6 +18,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::content::Content;
 use super::recently_cached::RecentlyCached;
 
+/// Buffers of [`CHUNK`] bytes that are kept for the next reads, at most.
+const SPARE: usize = 8;
 /// Concurrent reads of all clients.
 const READS: usize = 32;
 /// Concurrent reads of one client. The others wait for them.
@@ -38,8 +40,14 @@ pub(crate) struct FileReads {
     all: Arc<Semaphore>,
     clients: Mutex<HashMap<IpAddr, Turns>>,
     budget: Arc<ByteBudget>,
+    spare: Arc<SpareBuffers>,
     recently: RecentlyCached,
 }
+
+/// Buffers that have been read into and sent. A new one has to be cleared first, and comes from the allocator, which is a
+/// twentieth of what a TFTP transfer costs.
+#[derive(Debug, Default)]
+struct SpareBuffers(Mutex<Vec<Vec<u8>>>);
 
 /// Whose turn it is among the reads of one client.
 #[derive(Debug)]
@@ -62,6 +70,7 @@ impl FileReads {
             all: Arc::new(Semaphore::new(READS)),
             clients: Mutex::default(),
             budget: ByteBudget::new(BUFFERED_EACH, BUFFERED),
+            spare: Arc::default(),
             recently: RecentlyCached::new(),
         })
     }
@@ -101,11 +110,10 @@ impl FileReads {
         least: usize,
         most: usize,
     ) -> io::Result<Bytes> {
-        let (mut buffer, charge) = self.buffer(client, least, most);
+        let mut buffer = self.buffer(client, least, most);
         let read = move || {
-            let length = content.read_at(offset, &mut buffer)?;
-            buffer.truncate(length);
-            Ok(Buffer::shared(buffer, charge))
+            let length = content.read_at(offset, &mut buffer.bytes)?;
+            Ok(buffer.shared(length))
         };
         self.run(client, read).await?
     }
@@ -123,14 +131,9 @@ impl FileReads {
         if !content.begins_in_memory(offset) {
             return None;
         }
-        let (mut buffer, charge) = self.buffer(client, least, most);
-        match content.read_now(offset, &mut buffer)? {
-            Ok(length) => {
-                buffer.truncate(length);
-                Some(Ok(Buffer::shared(buffer, charge)))
-            }
-            Err(error) => Some(Err(error)),
-        }
+        let mut buffer = self.buffer(client, least, most);
+        let read = content.read_now(offset, &mut buffer.bytes)?;
+        Some(read.map(|length| buffer.shared(length)))
     }
 
     /// The file of `content` with the part of it from `offset` on that is in memory, as [`Content::in_memory`].
@@ -143,14 +146,19 @@ impl FileReads {
         content.in_memory(&self.recently, offset, most)
     }
 
-    fn buffer(&self, client: IpAddr, least: usize, most: usize) -> (Vec<u8>, Option<Charge>) {
+    /// A buffer of `most` bytes or fewer, with anything in it.
+    fn buffer(&self, client: IpAddr, least: usize, most: usize) -> Buffer {
         let length = most.min(CHUNK).max(least);
         let charge = self.budget.charge(client, length);
         let length = match charge {
             Some(_) => length,
             None => length.min(SMALL_CHUNK.max(least)),
         };
-        (vec![0; length], charge)
+        Buffer {
+            bytes: self.spare.take(length),
+            charge,
+            spare: Arc::clone(&self.spare),
+        }
     }
 
     fn enter(self: &Arc<Self>, client: IpAddr) -> (Arc<Semaphore>, Read) {
@@ -180,21 +188,56 @@ impl Drop for Read {
     }
 }
 
+impl SpareBuffers {
+    /// One of this length, with anything in it.
+    fn take(&self, length: usize) -> Vec<u8> {
+        // Small reads need no large buffer.
+        let spare = match length > CHUNK / 2 {
+            true => self.all().pop(),
+            false => None,
+        };
+        match spare {
+            Some(mut buffer) => {
+                buffer.resize(length, 0);
+                buffer
+            }
+            None => vec![0; length],
+        }
+    }
+
+    fn give_back(&self, buffer: Vec<u8>) {
+        let mut all = self.all();
+        if buffer.capacity() == CHUNK && all.len() < SPARE {
+            all.push(buffer);
+        }
+    }
+
+    fn all(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Bytes that are charged until they have been sent.
 struct Buffer {
     bytes: Vec<u8>,
-    _charge: Option<Charge>,
+    charge: Option<Charge>,
+    spare: Arc<SpareBuffers>,
 }
 
 impl Buffer {
-    fn shared(bytes: Vec<u8>, mut charge: Option<Charge>) -> Bytes {
-        if let Some(charge) = &mut charge {
-            charge.resize(bytes.len());
+    /// The first bytes of it, which were read: what a spare one has behind them is another file's.
+    fn shared(mut self, length: usize) -> Bytes {
+        self.bytes.truncate(length);
+        if let Some(charge) = &mut self.charge {
+            charge.resize(self.bytes.len());
         }
-        Bytes::from_owner(Self {
-            bytes,
-            _charge: charge,
-        })
+        Bytes::from_owner(self)
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        self.spare.give_back(std::mem::take(&mut self.bytes));
     }
 }
 
@@ -259,6 +302,30 @@ mod tests {
             reads.run(client(1), || ()).await.unwrap();
             assert!(reads.clients().is_empty());
         });
+    }
+
+    #[test]
+    fn a_buffer_is_used_again_and_shows_nothing_of_what_was_in_it() {
+        let reads = FileReads::new();
+        let content = |byte: u8, length| Content::Memory(Bytes::from(vec![byte; length]));
+        let now = |content: &Content| {
+            let read = reads.read_now(client(1), content, 0, 0, usize::MAX);
+            read.unwrap().unwrap()
+        };
+        let first = now(&content(1, 2 * CHUNK));
+        let place = first.as_ptr();
+        // It is not another's as long as it is held.
+        assert_ne!(now(&content(2, CHUNK)).as_ptr(), place);
+        drop(first);
+        let again = now(&content(3, 10));
+        assert_eq!((again.as_ptr(), &*again), (place, &[3; 10][..]));
+        drop(again);
+        let longer = now(&content(4, CHUNK));
+        assert_eq!((longer.as_ptr(), &*longer), (place, &[4; CHUNK][..]));
+        // However many are read at once, few are kept.
+        let held: Vec<Bytes> = (0..2 * SPARE).map(|_| now(&content(5, CHUNK))).collect();
+        drop(held);
+        assert_eq!(reads.spare.all().len(), SPARE);
     }
 
     #[test]
