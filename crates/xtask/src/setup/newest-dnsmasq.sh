@@ -1,5 +1,6 @@
 # Unpacks the newest dnsmasq that Debian has, and the libraries that it was built for: `sh newest-dnsmasq.sh FOLDER MIRROR`. Nothing
-# is installed: the tests go on with this machine's own. FOLDER/bin/dnsmasq runs it.
+# is installed: the tests go on with this machine's own. FOLDER/bin/dnsmasq runs it. It is fetched once: `rm -r FOLDER` has the next
+# set-up fetch what is the newest then.
 set -eu
 folder=$1
 mirror=$2
@@ -23,9 +24,13 @@ done
 libraries=$(echo "$apt"/unpacked/usr/lib/*-linux-gnu*)
 loader=$(echo "$libraries"/ld-linux*.so.*)
 cp "$apt/unpacked/usr/sbin/dnsmasq" "$folder/lib/dnsmasq"
-"$loader" --library-path "$libraries" --list "$folder/lib/dnsmasq" | sed -n 's/.* => \(\/[^ ]*\) .*/\1/p' | while read -r library; do
+# A line of it: `libc.so.6 => /usr/lib/libc.so.6 (0x00007f0000000000)`.
+"$loader" --library-path "$libraries" --list "$folder/lib/dnsmasq" > "$apt/needed"
+sed -n 's/.* => \(\/[^ ]*\) .*/\1/p' "$apt/needed" > "$apt/paths"
+test -s "$apt/paths"
+while read -r library; do
     cp -L "$library" "$folder/lib"
-done
+done < "$apt/paths"
 cat > "$folder/bin/dnsmasq" <<'END'
 #!/bin/sh
 # By the C library that it was built for.
@@ -33,5 +38,6 @@ lib=$(dirname "$(readlink -f "$0")")/../lib
 exec "$lib"/ld-linux*.so.* --library-path "$lib" "$lib/dnsmasq" "$@"
 END
 chmod 755 "$folder/bin/dnsmasq"
-"$folder/bin/dnsmasq" --version | head -n 1
+version=$("$folder/bin/dnsmasq" --version)
+echo "$version" | head -n 1
 rm -rf "$apt"

@@ -40,7 +40,7 @@ pub(super) const IPXE_SHIM: RecipeFolder = RecipeFolder {
     option: "--ipxe-shim-only",
 };
 
-/// A dnsmasq to compare netroot with that is newer than this machine's.
+/// A dnsmasq to compare netroot with that is newer than this machine's: the newest when it was fetched.
 pub(super) const NEWEST_DNSMASQ: RecipeFolder = RecipeFolder {
     what: "the newest dnsmasq of Debian, with its libraries,",
     why: "`cargo xtask bench serve` compares netroot with it: about 20 MB to fetch, 11 MB on disk",
