@@ -22,7 +22,11 @@ const PLACE: &str = "on this machine";
 const PASSES: usize = 4;
 
 /// The row of a client that nobody here wrote.
-const BY_LIBNFS: &str = "nfs-cat, 128 MiB";
+pub(super) const BY_LIBNFS: &str = "nfs-cat, 128 MiB";
+
+pub(super) fn by_libnfs_is_wanted(options: &Options) -> bool {
+    options.wants(BY_LIBNFS)
+}
 
 /// Measures both.
 pub(super) fn measure(arena: &Arena, options: &Options) -> Result<()> {
@@ -47,8 +51,7 @@ pub(super) fn measure(arena: &Arena, options: &Options) -> Result<()> {
         })?;
         warm.round(arena, &targets, options)?;
         slow.round(arena, &targets, options)?;
-        let libnfs_reads = targets.iter().filter(|_| options.wants(BY_LIBNFS));
-        for target in libnfs_reads {
+        for target in targets.iter().filter(|_| by_libnfs_is_wanted(options)) {
             libnfs.add(BY_LIBNFS, target.name, by_libnfs(arena, target)?);
         }
     }

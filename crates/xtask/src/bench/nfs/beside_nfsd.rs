@@ -42,6 +42,7 @@ const SERVE: &str = r#"
 mkdir -p /run/netroot-bench
 echo an initrd > /run/netroot-bench/initrd
 start() {
+  rm -f /run/netroot-bench/log
   netroot serve /mnt/root --interface eth0 --no-probe --initrd /run/netroot-bench/initrd --nfs-port 3049 \
     --state /run/netroot-bench/state --cache /run/netroot-bench/cache > /run/netroot-bench/log 2>&1 &
   netroot=$!
@@ -65,9 +66,8 @@ done
 sleep 1000
 "#;
 
-/// Measures both.
-pub(super) fn measure(arena: &Arena, options: &Options) -> Result<()> {
-    let record = boot::recorded(arena, false)?;
+/// Measures both; with a boot's calls if there is a record of some.
+pub(super) fn measure(arena: &Arena, options: &Options, record: Option<&Path>) -> Result<()> {
     let mut started = start(arena)?;
     let pid = started.vm.pid()?;
     let target = |name, mount, nfs, path: &str| Target {
@@ -105,14 +105,14 @@ pub(super) fn measure(arena: &Arena, options: &Options) -> Result<()> {
     warm.print(PLACE, GOAL);
     cold.print(PLACE, GOAL);
     slow.print(PLACE, GOAL);
-    if !options.wants(boot::ROW) {
+    let Some(record) = record.filter(|_| !boot::rows(options).is_empty()) else {
         return Ok(());
-    }
+    };
     let debian = [
         target("netroot", 3049, 3049, "/root/debian"),
         target("nfsd", nfsd::MOUNTD, 2049, DEBIAN),
     ];
-    boot::replay(arena, &debian, &record)?.print(PLACE, GOAL);
+    boot::replay(arena, &debian, options, record)?.print(PLACE, GOAL);
     Ok(())
 }
 

@@ -16,18 +16,23 @@ use super::machine::Started;
 use super::rows::Rows;
 use crate::bench::serve::table::{self, Better};
 
-/// What the names of the rows begin with.
-pub(super) const ROW: &str = "boots,";
 const MACHINES: [u32; 3] = [1, 10, 100];
 /// How long the boot may take without KVM.
 const TIMEOUT: Duration = Duration::from_secs(420);
 
+/// The rows that are wanted: name, and how many machines.
+pub(super) fn rows(options: &Options) -> Vec<(String, u32)> {
+    let rows = MACHINES.map(|machines| (format!("boots, {machines} at once"), machines));
+    let wanted = |row: &(String, u32)| options.wants(&row.0);
+    rows.into_iter().filter(wanted).collect()
+}
+
 /// Measures netroot and Ganesha.
-pub(super) fn beside_ganesha(arena: &Arena, options: &Options) -> Result<()> {
-    let record = recorded(arena, options.record)?;
+pub(super) fn beside_ganesha(arena: &Arena, options: &Options, record: &Path) -> Result<()> {
     let mut servers = arena.serve(&paths::debian_root())?;
     let targets = servers.targets()?;
-    replay(arena, &targets, &record)?.print("on this machine", beside_ganesha::GOAL);
+    let measured = replay(arena, &targets, options, record)?;
+    measured.print("on this machine", beside_ganesha::GOAL);
     Ok(())
 }
 
@@ -40,30 +45,34 @@ pub(super) struct Replayed {
 }
 
 /// Has a boot's calls made again to each of these servers of a Debian root.
-pub(super) fn replay(arena: &Arena, targets: &[Target], record: &Path) -> Result<Replayed> {
+pub(super) fn replay(
+    arena: &Arena,
+    targets: &[Target],
+    options: &Options,
+    record: &Path,
+) -> Result<Replayed> {
     let text = fs::read_to_string(record)?;
     let calls = text.lines().count();
     println!("a boot of {calls} calls, of {}", record.display());
     let record = record.display().to_string();
-    let mut rows = Replayed::default();
+    let mut replayed = Replayed::default();
     // So that what the boot reads is in memory, and known to all.
     for target in targets {
         target.run(&arena.clients, &["replay", &record, "1"])?;
     }
-    for machines in MACHINES {
-        let name = format!("{ROW} {machines} at once");
+    for (name, machines) in rows(options) {
         for target in targets {
             let words = ["replay", &record, &machines.to_string()];
             let run = target.run(&arena.clients, &words)?;
             let (first, last) = (run.number("first")?, run.number("last")?);
-            rows.lasts.add(&name, target.name, last);
-            rows.fairness.add(&name, target.name, last / first);
+            replayed.lasts.add(&name, target.name, last);
+            replayed.fairness.add(&name, target.name, last / first);
             let processor = run.processor.unwrap_or_default();
             let each = processor * 1000.0 / f64::from(machines);
-            rows.costs.add(&name, target.name, each);
+            replayed.costs.add(&name, target.name, each);
         }
     }
-    Ok(rows)
+    Ok(replayed)
 }
 
 impl Replayed {

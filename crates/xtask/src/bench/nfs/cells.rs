@@ -22,6 +22,18 @@ const CALLS: [(&str, &str, &[u32]); 8] = [
 ];
 const CONNECTIONS: [u32; 3] = [1, 8, 64];
 
+/// The rows that are wanted: name, what the client calls it, on how many connections.
+pub(super) fn rows(options: &Options) -> Vec<(String, &'static str, u32)> {
+    let mut rows = Vec::new();
+    for (call, what, connections) in CALLS {
+        let named = connections
+            .iter()
+            .map(|on| (format!("{call}, {on}"), what, *on));
+        rows.extend(named.filter(|(name, ..)| options.wants(name)));
+    }
+    rows
+}
+
 /// The rows of [`CALLS`].
 #[derive(Default)]
 pub(super) struct Warm {
@@ -40,35 +52,29 @@ impl Warm {
         targets: &[Target],
         options: &Options,
     ) -> Result<()> {
-        for (call, what, connections) in CALLS {
-            for connections in connections {
-                let row = format!("{call}, {connections}");
-                if !options.wants(&row) {
-                    continue;
+        for (row, what, connections) in rows(options) {
+            for target in targets {
+                let words = [
+                    "cell",
+                    what,
+                    &connections.to_string(),
+                    &options.seconds.to_string(),
+                ];
+                let run = target.run(&arena.clients, &words)?;
+                let (calls, took) = (run.number("calls")?, run.number("seconds")?);
+                if what.starts_with("read:") {
+                    let mib = run.number("bytes")? / f64::from(1 << 20);
+                    self.bytes.add(&row, target.name, mib / took);
+                } else {
+                    self.calls.add(&row, target.name, calls / took);
                 }
-                for target in targets {
-                    let words = [
-                        "cell",
-                        what,
-                        &connections.to_string(),
-                        &options.seconds.to_string(),
-                    ];
-                    let run = target.run(&arena.clients, &words)?;
-                    let (calls, took) = (run.number("calls")?, run.number("seconds")?);
-                    if what.starts_with("read:") {
-                        let mib = run.number("bytes")? / f64::from(1 << 20);
-                        self.bytes.add(&row, target.name, mib / took);
-                    } else {
-                        self.calls.add(&row, target.name, calls / took);
-                    }
-                    if matches!(target.processors, Processors::Shared) {
-                        let client = run.number("client")? * 1e6 / calls;
-                        self.clients.add(&row, target.name, client);
-                    }
-                    if let Some(processor) = run.processor {
-                        let each = processor * 1e6 / calls;
-                        self.costs.add(&row, target.name, each);
-                    }
+                if matches!(target.processors, Processors::Shared) {
+                    let client = run.number("client")? * 1e6 / calls;
+                    self.clients.add(&row, target.name, client);
+                }
+                if let Some(processor) = run.processor {
+                    let each = processor * 1e6 / calls;
+                    self.costs.add(&row, target.name, each);
                 }
             }
         }

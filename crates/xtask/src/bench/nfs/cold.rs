@@ -10,7 +10,8 @@ use crate::bench::serve::table::{self, Better};
 
 /// What is read for the first time: its name, what the client calls it, on how many connections, and whether each server is asked
 /// more than once in a round.
-const ROWS: [(&str, &str, u32, bool); 4] = [
+type ColdRow = (&'static str, &'static str, u32, bool);
+const ROWS: [ColdRow; 4] = [
     ("LOOKUP, cold, 1,000 names", "lookup", 1, false),
     ("READDIRPLUS, cold, 1,000 names", "readdirplus", 1, false),
     (
@@ -27,6 +28,11 @@ const ROWS: [(&str, &str, u32, bool); 4] = [
     ),
 ];
 
+/// The rows that are wanted.
+pub(super) fn rows(options: &Options) -> impl Iterator<Item = ColdRow> {
+    ROWS.into_iter().filter(|(name, ..)| options.wants(name))
+}
+
 /// Times of whole passes, in milliseconds.
 #[derive(Default)]
 pub(super) struct Cold(Rows);
@@ -42,10 +48,7 @@ impl Cold {
         (options, passes): (&Options, usize),
         mut forget: impl FnMut(&Target) -> Result<()>,
     ) -> Result<()> {
-        for (name, what, connections, again) in ROWS {
-            if !options.wants(name) {
-                continue;
-            }
+        for (name, what, connections, again) in rows(options) {
             for pass in 0..if again { passes } else { 1 } {
                 let mut both: Vec<&Target> = targets.iter().collect();
                 if pass % 2 == 1 {

@@ -11,6 +11,17 @@ use crate::bench::serve::table::{self, Better};
 /// How many clients do not read.
 const STUCK: &str = "10";
 
+/// The rows' names, and what the client calls these numbers.
+const ROWS: [(&str, &str); 2] = [
+    ("beside stuck clients, 50 of 100 calls within", "p50"),
+    ("beside stuck clients, 99 of 100 calls within", "p99"),
+];
+
+/// The rows that are wanted.
+pub(super) fn rows(options: &Options) -> impl Iterator<Item = (&'static str, &'static str)> {
+    ROWS.into_iter().filter(|(name, _)| options.wants(name))
+}
+
 /// The times of the calls of the one that does, in microseconds.
 #[derive(Default)]
 pub(super) struct BesideSlowClients(Rows);
@@ -23,7 +34,7 @@ impl BesideSlowClients {
         targets: &[Target],
         options: &Options,
     ) -> Result<()> {
-        if !options.wants("beside slow clients") {
+        if rows(options).next().is_none() {
             return Ok(());
         }
         for target in targets {
@@ -31,10 +42,7 @@ impl BesideSlowClients {
                 &arena.clients,
                 &["stuck", STUCK, &options.seconds.to_string()],
             )?;
-            for (name, number) in [
-                ("50 of 100 calls within", "p50"),
-                ("99 of 100 calls within", "p99"),
-            ] {
+            for (name, number) in rows(options) {
                 self.0.add(name, target.name, run.number(number)?);
             }
         }
