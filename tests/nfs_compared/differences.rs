@@ -32,8 +32,10 @@ const UNANSWERED: &[(&str, &str, &str)] = &[(
     "it already says nothing to the LOOKUP of a link whose target cannot be read",
 )];
 
-/// Whether a server never answers a call.
-pub(crate) fn is_unanswered(server: &str, call: &str) -> bool {
-    let mut calls = UNANSWERED.iter();
-    calls.any(|(known, unanswered, _)| *known == server && *unanswered == call)
+/// The calls that a server never answers.
+pub(crate) fn unanswered(server: &str) -> impl Iterator<Item = &'static str> {
+    let of = UNANSWERED
+        .iter()
+        .filter(move |(known, ..)| *known == server);
+    of.map(|(_, call, _)| *call)
 }

@@ -9,8 +9,9 @@ use netroot_harness::{NetrootServe, Nic, Rom, TinyRoot, paths};
 use crate::lan::{Lan, MACHINE, TIMEOUT, own_export};
 use crate::whole_root::{READING, SUM, WholeRoot, begins_to_read, has_seen_no_error};
 
-/// The server of a large root crashes each time that its machine has been sent so much more, in MiB.
-const CRASHES: [u64; 3] = [50, 150, 300];
+/// The server of a Debian root crashes when its machine has been sent so much, in MiB: far from all, which a fast machine reads in no
+/// time.
+const CRASHES: [u64; 3] = [20, 60, 120];
 
 #[test]
 fn a_running_machine_keeps_its_root_over_a_restart_of_the_server() -> Result<()> {
@@ -70,7 +71,7 @@ fn a_machine_reads_the_whole_of_a_debian_root_over_three_crashes_of_the_server()
                 Instant::now() < deadline,
                 "{mebibytes} MiB have not been read"
             );
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(5));
         }
         server.program().kill()?;
         let said = vm.console().text();
