@@ -13,7 +13,8 @@ pub enum Policy {
 }
 
 impl Policy {
-    /// That of a thread by its `stat` in `/proc` (proc(5), the 41st field); `None` for another policy.
+    /// That of a thread by its `stat` in `/proc` (proc(5), the 41st field); `None` for another policy. For tests, here and in the
+    /// init.
     pub fn of_stat(stat: &str) -> Option<Self> {
         // The name, in brackets, may have anything in it.
         let (_, after_name) = stat.rsplit_once(')')?;

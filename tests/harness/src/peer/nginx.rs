@@ -11,7 +11,8 @@ use crate::program::Program;
 /// A running nginx on port 80.
 #[derive(Debug)]
 pub struct Nginx {
-    program: Program,
+    /// Ends with this value.
+    _program: Program,
 }
 
 impl Nginx {
@@ -49,7 +50,7 @@ server {{ listen 80; root {}; }} }}",
         ];
         let answered = net.run_for(&argv, Duration::from_secs(180))?;
         anyhow::ensure!(answered.status.success(), "nginx: {}", answered.stderr);
-        Ok(Self { program })
+        Ok(Self { _program: program })
     }
 
     fn log(net: &Net) -> std::path::PathBuf {
@@ -63,10 +64,5 @@ server {{ listen 80; root {}; }} }}",
     pub fn requests(&self, net: &Net) -> Result<String> {
         let path = Self::log(net);
         std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))
-    }
-
-    /// The program itself.
-    pub fn program(&self) -> &Program {
-        &self.program
     }
 }

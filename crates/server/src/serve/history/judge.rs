@@ -1,8 +1,9 @@
 //! Why a boot stopped: from what happened in it, from the other DHCP servers, and from how long it has been silent. Pure.
 
+mod evidence;
 mod secure_boot;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,10 @@ use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::{Answer, BootFile, Reason};
 use netroot_proto::pxe::probe::OtherServer;
 
+use self::evidence::{
+    address_from, claims_boot, gives_addresses, has_address, is_proxied, names_file, offered,
+    took_address,
+};
 pub(super) use self::secure_boot::begins_anew;
 use super::boot::{Boot, Outcome};
 use super::cause::{CauseOfDeath, Instead, IpxeAddress};
@@ -239,14 +244,22 @@ fn after_ipxe(boot: &Boot, others: &[OtherServer]) -> CauseOfDeath {
         return stopped;
     }
     let stage = boot.stage;
-    if let Some((server, file)) = names_file(others) {
+    let took = took_address(boot);
+    // What else is offered counts only of the server whose address it has.
+    let counts = |other: &&OtherServer| match took {
+        Some(IpxeAddress::Here) => false,
+        Some(IpxeAddress::From(server)) => server == IpAddr::from(other.server),
+        _ => true,
+    };
+    let counting: Vec<OtherServer> = others.iter().filter(counts).cloned().collect();
+    if let Some((server, file)) = names_file(&counting) {
         return CauseOfDeath::OtherNamesFile {
             server,
             file,
             stage,
         };
     }
-    if let Some((server, class)) = claims_boot(others) {
+    if let Some((server, class)) = claims_boot(&counting) {
         return CauseOfDeath::OtherClaimsBoot {
             server,
             class,
@@ -254,25 +267,10 @@ fn after_ipxe(boot: &Boot, others: &[OtherServer]) -> CauseOfDeath {
             stage,
         };
     }
-    let from = address_from(boot).map(|server| IpxeAddress::From(server.into()));
-    let here = has_address(boot).then_some(IpxeAddress::Here);
     let offered = gives_addresses(others).map(IpxeAddress::OfferedBy);
     CauseOfDeath::ScriptNotAsked {
-        address: here.or(from).or(offered).unwrap_or(IpxeAddress::Nowhere),
+        address: took.or(offered).unwrap_or(IpxeAddress::Nowhere),
     }
-}
-
-/// Whether it was told what to load beside another server, which gives addresses.
-fn is_proxied(boot: &Boot) -> bool {
-    boot.events().any(|event| {
-        matches!(
-            event,
-            Event::DhcpAnswer {
-                answer: Answer::ProxyOffered { .. } | Answer::ProxyAcknowledged { .. },
-                ..
-            }
-        )
-    })
 }
 
 /// An address was offered from here, and the machine did not ask for it.
@@ -297,26 +295,6 @@ fn not_taken(boot: &Boot, others: &[OtherServer]) -> Option<CauseOfDeath> {
             other: gives_addresses(others),
         },
     })
-}
-
-/// Whether it has an address from here.
-fn has_address(boot: &Boot) -> bool {
-    boot.events().any(|event| {
-        matches!(
-            event,
-            Event::DhcpAnswer {
-                answer: Answer::Acknowledged { .. } | Answer::Informed { .. },
-                ..
-            }
-        )
-    })
-}
-
-/// Another server that offers addresses.
-fn gives_addresses(others: &[OtherServer]) -> Option<IpAddr> {
-    let mut others = others.iter();
-    let other = others.find(|other| other.is_dhcp_server());
-    other.map(|other| other.server.into())
 }
 
 /// The transfer that stopped last, unless the same file was sent whole after it.
@@ -364,53 +342,6 @@ fn mount_refused(boot: &Boot) -> Option<CauseOfDeath> {
             })
         }
         _ => None,
-    })
-}
-
-/// What firmware was told to load, last.
-fn offered(boot: &Boot) -> Option<String> {
-    let named = boot.events().filter_map(|event| match event {
-        Event::DhcpAnswer { answer, .. } => match answer {
-            Answer::ProxyOffered { loader } | Answer::ProxyAcknowledged { loader } => Some(loader),
-            Answer::Offered {
-                loader: BootFile::Named(loader),
-                ..
-            }
-            | Answer::Acknowledged {
-                loader: BootFile::Named(loader),
-                ..
-            } => Some(loader),
-            _ => None,
-        },
-        _ => None,
-    });
-    named.last().cloned()
-}
-
-/// The other server whose address the machine took, as its own request says.
-fn address_from(boot: &Boot) -> Option<Ipv4Addr> {
-    let servers = boot.events().filter_map(|event| match event {
-        Event::Ignored(Ignored::Dhcp {
-            reason: Reason::ForAnotherServer(server),
-            ..
-        }) => *server,
-        _ => None,
-    });
-    servers.last()
-}
-
-fn claims_boot(others: &[OtherServer]) -> Option<(IpAddr, Vec<u8>)> {
-    let mut claim = others.iter();
-    let claim = claim.find(|other| other.claims_boot && other.offers.is_some())?;
-    let class = claim.class.clone().unwrap_or_else(|| b"PXEClient".to_vec());
-    Some((claim.server.into(), class))
-}
-
-fn names_file(others: &[OtherServer]) -> Option<(IpAddr, Vec<u8>)> {
-    others.iter().find_map(|other| {
-        let file = other.boot_file.as_ref().filter(|file| !file.is_empty())?;
-        other.offers?;
-        Some((other.server.into(), file.clone()))
     })
 }
 

@@ -39,6 +39,10 @@ const BEFORE_BOOT: Duration = Duration::from_secs(2);
 /// After so many NFS calls, a machine whose init does not report runs; and one whose report did not come.
 const CALLS_OF_RUNNING: u64 = 200;
 const CALLS_WITHOUT_REPORT: u64 = 5000;
+/// Who renews the lease asks for another address at once after a refusal, five times in a minute, and then once a minute
+/// (`netroot_proto::dhcp::renew`). What comes later may be a machine that was switched off since, or the refused request was
+/// somebody else's in its name.
+const FINDS_ADDRESS: Duration = Duration::from_secs(150);
 /// The init reports when it hands over; what the root's own init starts is read after that, for so long.
 const STARTS_SERVICES: Duration = Duration::from_secs(60);
 
@@ -58,8 +62,8 @@ pub(super) struct Record {
     pub(super) proven: bool,
     /// How many files are being sent to it.
     pub(super) fetching: u32,
-    /// It runs, and was refused the address that it has. It asks for another one, and that is no boot.
-    pub(super) is_without_lease: bool,
+    /// When it was refused the address that it has while it ran. It asks for another one, and that is no boot.
+    pub(super) refused: Option<Duration>,
     /// Its last DHCP messages, the last one at the end.
     pub(super) datagrams: VecDeque<Datagram>,
     /// Its boots, the last one at the end.
@@ -90,7 +94,7 @@ impl Record {
             signed: None,
             proven: false,
             fetching: 0,
-            is_without_lease: false,
+            refused: None,
             datagrams: VecDeque::new(),
             boots: VecDeque::new(),
             count: 0,
@@ -115,14 +119,14 @@ impl Record {
         self.proven |= is_proof(event);
         let stage = step::stage(event);
         let begins = match self.last() {
-            _ if self.is_without_lease && step::client(event) == Some(Client::Init) => false,
+            _ if step::client(event) == Some(Client::Init) && self.moves(now.now) => false,
             Some(last) => begins_another(last, event, stage, now.now),
             None => begins_first(event, stage),
         };
         if begins {
             self.begin(now);
         }
-        self.is_without_lease = !begins && self.lacks_lease_after(event);
+        self.refused = self.refused_after(event, now.now).filter(|_| !begins);
         let Some(boot) = self.boots.back_mut() else {
             return Changed::default();
         };
@@ -175,23 +179,29 @@ impl Record {
         changed
     }
 
-    /// Whether it runs, by what is known, and has no lease: a server whose leases were lost, or that gives other addresses now,
-    /// refuses the one that it renews. An init that boots asks for any address first.
-    fn lacks_lease_after(&self, event: &Event) -> bool {
+    /// Whether it was refused its address so lately that it looks for another one.
+    fn moves(&self, now: Duration) -> bool {
+        self.refused
+            .is_some_and(|at| now.saturating_sub(at) <= FINDS_ADDRESS)
+    }
+
+    /// When it was refused its address while it ran, by what is known: a server whose leases were lost, or that gives other
+    /// addresses now, refuses the one that it renews. An init that boots asks for any address first.
+    fn refused_after(&self, event: &Event, now: Duration) -> Option<Duration> {
         let Event::DhcpAnswer {
             client: Client::Init,
             answer,
         } = event
         else {
-            return self.is_without_lease;
+            return self.refused;
         };
         let boots = self
             .last()
             .is_some_and(|last| !matches!(last.outcome, Outcome::Running | Outcome::HandedOver));
         match answer {
-            Answer::Refused { .. } => !boots,
-            Answer::Acknowledged { .. } => false,
-            _ => self.is_without_lease,
+            Answer::Refused { .. } => (!boots).then_some(now),
+            Answer::Acknowledged { .. } => None,
+            _ => self.refused,
         }
     }
 

@@ -210,7 +210,7 @@ fn what_a_running_machine_does_is_no_boot() {
 }
 
 #[test]
-fn a_running_machine_that_is_refused_its_address_asks_for_another_one_and_boots_not() {
+fn a_running_machine_that_is_refused_its_address_asks_for_another_one_and_does_not_boot() {
     let answered = |answer| Event::DhcpAnswer {
         client: INIT,
         answer,
@@ -246,6 +246,12 @@ fn a_running_machine_that_is_refused_its_address_asks_for_another_one_and_boots_
         assert_eq!(record.count, 1, "{first}");
     }
     assert_eq!(after(&[refused(), asks(UEFI), asks(INIT)]).count, 1);
+    // One that was switched off since, or never asked itself, is not waited for.
+    for (later, boots) in [(150, 0), (151, 1)] {
+        let mut record = after(&[refused()]);
+        record.apply(&asks(INIT), at(later));
+        assert_eq!(record.count, boots, "{later} s later");
+    }
     // One that boots, and is refused what it was offered, goes on with that boot.
     let record = after(&[asks(INIT), refused(), asks(INIT)]);
     assert_eq!((record.count, record.boots[0].steps.len()), (1, 2));

@@ -166,7 +166,7 @@ fn each_end_has_its_cause() {
         ),
         (
             and(&and(&offer(), &[loader()]), &ipxe),
-            vec![file],
+            vec![file.clone()],
             "other-names-file",
             "iPXE never asked for its script",
         ),
@@ -193,6 +193,19 @@ fn each_end_has_its_cause() {
             vec![],
             "script-not-asked",
             "iPXE has an address and never asked",
+        ),
+        (
+            // Whose address it did not take says nothing to it.
+            and(&ipxe, &[acknowledged(IPXE)]),
+            vec![option_60.clone(), file.clone()],
+            "script-not-asked",
+            "iPXE has an address and never asked",
+        ),
+        (
+            and(&ipxe, &[acknowledged(UEFI), took.clone()]),
+            vec![option_60.clone()],
+            "other-claims-boot",
+            "so iPXE takes it for the boot server",
         ),
         (
             ipxe.to_vec(),
