@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use netroot_harness::{Net, Program};
 
-use super::tree::list;
+use super::access_list::list;
 
 /// The size of a block of the image, in bytes.
 pub(crate) const BLOCK: u64 = 4096;

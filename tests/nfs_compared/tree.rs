@@ -11,6 +11,7 @@ use netroot_harness::{Net, paths};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, XattrFlags};
 
+use super::access_list::list;
 use super::faults;
 
 /// The names in the folder `many`.
@@ -104,21 +105,6 @@ fn plant(root: &Path) -> Result<()> {
     faults::plant(root)?;
     folders(root)?;
     extended_attributes(root)
-}
-
-/// A POSIX access list: tag, permissions and id of each entry (`include/uapi/linux/posix_acl_xattr.h`).
-pub(super) fn list(path: &Path, which: &str, entries: &[(u16, u16, u32)]) -> Result<()> {
-    let mut bytes = 2_u32.to_le_bytes().to_vec();
-    for (tag, permissions, id) in entries {
-        bytes.extend(
-            [tag, permissions]
-                .into_iter()
-                .flat_map(|half| half.to_le_bytes()),
-        );
-        bytes.extend(id.to_le_bytes());
-    }
-    let name = format!("system.posix_acl_{which}");
-    rustix::fs::setxattr(path, &*name, &bytes, XattrFlags::empty()).context("set an access list")
 }
 
 fn access_lists(root: &Path) -> Result<()> {

@@ -4,11 +4,11 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use super::Options;
 use super::arena::{Arena, OURS};
 use super::cells::Warm;
 use super::cold::Cold;
 use super::load::Target;
+use super::options::Options;
 use super::rows::Rows;
 use super::slow_clients::BesideSlowClients;
 use crate::bench::serve::table::{self, Better};

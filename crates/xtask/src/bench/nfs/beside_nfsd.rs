@@ -9,13 +9,13 @@ use anyhow::{Context, Result};
 use netroot_harness::nfsd::{self, MOUNT_DISK};
 use netroot_harness::paths;
 
-use super::Options;
 use super::arena::Arena;
 use super::boot;
 use super::cells::Warm;
 use super::cold::Cold;
 use super::load::Target;
 use super::machine::{MACHINE, Started};
+use super::options::Options;
 use super::slow_clients::BesideSlowClients;
 
 /// How fast netroot is to be in comparison.

@@ -8,11 +8,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use netroot_harness::paths;
 
-use super::Options;
 use super::arena::Arena;
 use super::beside_ganesha;
 use super::load::Target;
 use super::machine::Started;
+use super::options::Options;
 use super::rows::Rows;
 use crate::bench::serve::table::{self, Better};
 

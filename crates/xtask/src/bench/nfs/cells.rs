@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 
-use super::Options;
 use super::arena::Arena;
 use super::load::Target;
+use super::options::Options;
 use super::processors::Processors;
 use super::rows::Rows;
 use crate::bench::serve::table::{self, Better};
