@@ -40,8 +40,8 @@ const BEFORE_BOOT: Duration = Duration::from_secs(2);
 const CALLS_OF_RUNNING: u64 = 200;
 const CALLS_WITHOUT_REPORT: u64 = 5000;
 /// Who renews the lease asks for another address at once after a refusal, five times in a minute, and then once a minute
-/// (`netroot_proto::dhcp::renew`). What comes later may be a machine that was switched off since, or the refused request was
-/// somebody else's in its name.
+/// until it has one (`netroot_proto::dhcp::renew`). One that was silent for so long was switched off, or the refused request
+/// was somebody else's in its name.
 const FINDS_ADDRESS: Duration = Duration::from_secs(150);
 /// The init reports when it hands over; what the root's own init starts is read after that, for so long.
 const STARTS_SERVICES: Duration = Duration::from_secs(60);
@@ -188,20 +188,23 @@ impl Record {
     /// When it was refused its address while it ran, by what is known: a server whose leases were lost, or that gives other
     /// addresses now, refuses the one that it renews. An init that boots asks for any address first.
     fn refused_after(&self, event: &Event, now: Duration) -> Option<Duration> {
-        let Event::DhcpAnswer {
-            client: Client::Init,
-            answer,
-        } = event
-        else {
+        if step::client(event) != Some(Client::Init) {
             return self.refused;
-        };
+        }
         let boots = self
             .last()
             .is_some_and(|last| !matches!(last.outcome, Outcome::Running | Outcome::HandedOver));
-        match answer {
-            Answer::Refused { .. } => (!boots).then_some(now),
-            Answer::Acknowledged { .. } => None,
-            _ => self.refused,
+        match event {
+            Event::DhcpAnswer {
+                answer: Answer::Refused { .. },
+                ..
+            } => (!boots).then_some(now),
+            Event::DhcpAnswer {
+                answer: Answer::Acknowledged { .. },
+                ..
+            } => None,
+            // It still has none.
+            _ => self.moves(now).then_some(now),
         }
     }
 

@@ -246,6 +246,12 @@ fn a_running_machine_that_is_refused_its_address_asks_for_another_one_and_does_n
         assert_eq!(record.count, 1, "{first}");
     }
     assert_eq!(after(&[refused(), asks(UEFI), asks(INIT)]).count, 1);
+    // As long as it has none, it goes on asking.
+    let mut record = after(&[refused()]);
+    for later in [4, 60, 120, 180, 240, 300] {
+        record.apply(&asks(INIT), at(later));
+        assert_eq!(record.count, 0, "{later} s later");
+    }
     // One that was switched off since, or never asked itself, is not waited for.
     for (later, boots) in [(150, 0), (151, 1)] {
         let mut record = after(&[refused()]);

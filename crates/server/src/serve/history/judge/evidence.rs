@@ -2,12 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use netroot_proto::pxe::client::Client;
 use netroot_proto::pxe::decide::{Answer, BootFile, Reason};
 use netroot_proto::pxe::probe::OtherServer;
 
 use crate::serve::events::{Event, Ignored};
-use crate::serve::history::boot::Boot;
+use crate::serve::history::boot::{Boot, Step};
 use crate::serve::history::cause::IpxeAddress;
+use crate::serve::history::step;
 
 /// Whether it was told what to load beside another server, which gives addresses.
 pub(super) fn is_proxied(boot: &Boot) -> bool {
@@ -64,14 +66,24 @@ pub(super) fn offered(boot: &Boot) -> Option<String> {
 
 /// The other server whose address the machine took, as its own request says.
 pub(super) fn address_from(boot: &Boot) -> Option<Ipv4Addr> {
-    let servers = boot.events().filter_map(|event| match event {
+    last(boot, other_server)
+}
+
+fn other_server(event: &Event) -> Option<Ipv4Addr> {
+    match event {
         Event::Ignored(Ignored::Dhcp {
             reason: Reason::ForAnotherServer(server),
             ..
         }) => *server,
         _ => None,
-    });
-    servers.last()
+    }
+}
+
+/// What the event says that happened last, of those that say it.
+fn last<T>(boot: &Boot, said: impl Fn(&Event) -> Option<T>) -> Option<T> {
+    let said = |step: &Step| Some((step.last, said(&step.event)?));
+    let last = boot.steps.iter().filter_map(said).max_by_key(|(at, _)| *at);
+    last.map(|(_, said)| said)
 }
 
 /// The other server that gives addresses and sends option 60, and that.
@@ -91,21 +103,17 @@ pub(super) fn names_file(others: &[OtherServer]) -> Option<(IpAddr, Vec<u8>)> {
     })
 }
 
-/// Whose address it took last, as its own requests say: one from here, or another server's.
+/// Whose address iPXE took last, as its own requests say: one from here, or another server's. Where it has not asked for
+/// itself, it goes on with what its firmware took.
 pub(super) fn took_address(boot: &Boot) -> Option<IpxeAddress> {
-    let took = boot.steps.iter().filter_map(|step| {
-        let from = match &step.event {
-            Event::DhcpAnswer {
-                answer: Answer::Acknowledged { .. } | Answer::Informed { .. },
-                ..
-            } => IpxeAddress::Here,
-            Event::Ignored(Ignored::Dhcp {
-                reason: Reason::ForAnotherServer(Some(server)),
-                ..
-            }) => IpxeAddress::From((*server).into()),
-            _ => return None,
-        };
-        Some((step.last, from))
-    });
-    took.max_by_key(|(last, _)| *last).map(|(_, from)| from)
+    let is_ipxes = |event: &Event| matches!(step::client(event), Some(Client::Ipxe(_)));
+    let has_asked = boot.events().any(is_ipxes);
+    last(boot, |event| match event {
+        _ if has_asked && !is_ipxes(event) => None,
+        Event::DhcpAnswer {
+            answer: Answer::Acknowledged { .. },
+            ..
+        } => Some(IpxeAddress::Here),
+        _ => other_server(event).map(|server| IpxeAddress::From(server.into())),
+    })
 }

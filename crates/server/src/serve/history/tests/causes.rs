@@ -33,10 +33,11 @@ fn cause(events: &[Event], others: &[OtherServer]) -> CauseOfDeath {
 }
 
 fn ignored(reason: Reason) -> Event {
-    Event::Ignored(Ignored::Dhcp {
-        client: UEFI,
-        reason,
-    })
+    ignored_of(UEFI, reason)
+}
+
+fn ignored_of(client: Client, reason: Reason) -> Event {
+    Event::Ignored(Ignored::Dhcp { client, reason })
 }
 
 fn stopped(why: StopCause, sent: u64) -> Event {
@@ -91,7 +92,8 @@ fn each_end_has_its_cause() {
     };
     let http = Client::Http(Platform::EfiX64);
     let url = "http://10.0.0.1:8069/snponly.efi";
-    let took = ignored(Reason::ForAnotherServer(Some(OTHER)));
+    let took = ignored_of(IPXE, Reason::ForAnotherServer(Some(OTHER)));
+    let third = [10, 0, 0, 253].into();
     let ipxe = [
         asks(IPXE),
         offered(IPXE, "http://10.0.0.1:8069/boot/x.ipxe"),
@@ -195,7 +197,7 @@ fn each_end_has_its_cause() {
             "iPXE has an address and never asked",
         ),
         (
-            // Whose address it did not take says nothing to it.
+            // A server whose address it did not take does not matter.
             and(&ipxe, &[acknowledged(IPXE)]),
             vec![option_60.clone(), file.clone()],
             "script-not-asked",
@@ -203,6 +205,43 @@ fn each_end_has_its_cause() {
         ),
         (
             and(&ipxe, &[acknowledged(UEFI), took.clone()]),
+            vec![option_60.clone()],
+            "other-claims-boot",
+            "so iPXE takes it for the boot server",
+        ),
+        (
+            and(&ipxe, std::slice::from_ref(&took)),
+            vec![OtherServer {
+                server: third,
+                ..file.clone()
+            }],
+            "script-not-asked",
+            "iPXE took the address of 10.0.0.254",
+        ),
+        (
+            and(
+                &ipxe,
+                &[ignored_of(IPXE, Reason::ForAnotherServer(Some(third)))],
+            ),
+            vec![
+                option_60.clone(),
+                OtherServer {
+                    server: third,
+                    ..option_60.clone()
+                },
+            ],
+            "other-claims-boot",
+            "10.0.0.253 also sent option 60",
+        ),
+        (
+            and(&ipxe, &[took.clone(), acknowledged(IPXE)]),
+            vec![option_60.clone()],
+            "script-not-asked",
+            "iPXE has an address and never asked",
+        ),
+        (
+            // What firmware took is not iPXE's, which has asked for itself.
+            and(&[asks(UEFI), given(UEFI), acknowledged(UEFI)], &ipxe),
             vec![option_60.clone()],
             "other-claims-boot",
             "so iPXE takes it for the boot server",
