@@ -192,17 +192,13 @@ impl SpareBuffers {
     /// One of this length, with anything in it.
     fn take(&self, length: usize) -> Vec<u8> {
         // Small reads need no large buffer.
-        let spare = match length > CHUNK / 2 {
-            true => self.all().pop(),
-            false => None,
-        };
-        match spare {
-            Some(mut buffer) => {
-                buffer.resize(length, 0);
-                buffer
-            }
-            None => vec![0; length],
+        if length <= CHUNK / 2 {
+            return vec![0; length];
         }
+        let spare = self.all().pop();
+        let mut buffer = spare.unwrap_or_else(|| Vec::with_capacity(CHUNK));
+        buffer.resize(length, 0);
+        buffer
     }
 
     fn give_back(&self, buffer: Vec<u8>) {
@@ -322,8 +318,17 @@ mod tests {
         drop(again);
         let longer = now(&content(4, CHUNK));
         assert_eq!((longer.as_ptr(), &*longer), (place, &[4; CHUNK][..]));
+        drop(longer);
+        // What TFTP reads at a time is whole windows: of one block of 1468 bytes, so many.
+        let reads = FileReads::new();
+        let windows = reads.read_now(client(1), &content(6, CHUNK), 0, 0, 64_592);
+        let place = windows.unwrap().unwrap().as_ptr();
+        let windows = reads.read_now(client(1), &content(7, CHUNK), 0, 0, 64_592);
+        assert_eq!(windows.unwrap().unwrap().as_ptr(), place);
         // However many are read at once, few are kept.
-        let held: Vec<Bytes> = (0..2 * SPARE).map(|_| now(&content(5, CHUNK))).collect();
+        let whole = content(5, CHUNK);
+        let read = || reads.read_now(client(1), &whole, 0, 0, usize::MAX);
+        let held: Vec<_> = (0..2 * SPARE).map(|_| read()).collect();
         drop(held);
         assert_eq!(reads.spare.all().len(), SPARE);
     }
