@@ -18,19 +18,21 @@ use super::faults;
 pub(crate) const MANY: usize = 500;
 /// So that folders are listed in the same order each time.
 const HASH_SEED: &str = "6b1d3c1e-5f0a-4d52-9c3e-0d5a3f1c7e11";
+/// The size of the image.
+const SIZE: u64 = 100 << 20;
 /// The size of the sparse file.
 const LARGE: u64 = (5 << 30) + 7;
 
 /// Makes an ext4 image with the tree, and what `netroot serve` asks of a root.
 pub(crate) fn make_image(net: &Net, image: &str) -> Result<()> {
     net.shell(&format!(
-        "truncate -s 100M {image}
+        "truncate -s {SIZE} {image}
          seq {} {} > {image}.bad
          mkfs.ext4 -q -b {} -E hash_seed={HASH_SEED} -l {image}.bad {image}
          mkdir /run/tree
          mount -o loop {image} /run/tree",
         faults::BAD,
-        (100 << 20) / faults::BLOCK - 1,
+        SIZE / faults::BLOCK - 1,
         faults::BLOCK
     ))?;
     let place = net.path("/run/tree");

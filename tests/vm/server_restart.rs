@@ -9,8 +9,8 @@ use netroot_harness::{NetrootServe, Nic, Rom, TinyRoot, paths};
 use crate::lan::{Lan, MACHINE, TIMEOUT, own_export};
 use crate::whole_root::{READING, SUM, WholeRoot, begins_to_read, has_seen_no_error};
 
-/// The server of a Debian root crashes when its machine has been sent so much, in MiB: far from all, which a fast machine reads in no
-/// time.
+/// The server of a Debian root crashes when its machine has been sent so much, in MiB: well below the size of the root, since a
+/// fast machine reads all of it in no time.
 const CRASHES: [u64; 3] = [20, 60, 120];
 
 #[test]

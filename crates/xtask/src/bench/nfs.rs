@@ -49,6 +49,7 @@ pub(crate) fn run_bench(options: &Options) -> Result<()> {
         beside_ganesha::measure(&arena, options)?;
     }
     if wanted(Part::Boot)
+        && !boot::rows(options).is_empty()
         && let Some(record) = record
     {
         boot::beside_ganesha(&arena, options, record)?;
