@@ -332,6 +332,8 @@ impl<'net> VmBuilder<'net> {
         let begun = snapshot.as_ref().filter(|(snapshot, _)| snapshot.exists());
         argv.extend(begun.iter().flat_map(|(snapshot, _)| snapshot.arguments()));
         let control = self.net.logs().join(format!("{}-qmp", self.name));
+        // The last machine of this name may still be ending, and would answer at it.
+        let _ = std::fs::remove_file(&control);
         let socket = format!("unix:{},server=on,wait=off", control.display());
         argv.extend(["-qmp".into(), socket]);
         let argv: Vec<&str> = argv.iter().map(String::as_str).collect();
