@@ -28,11 +28,17 @@ fn warnings(site: &Site) -> Result<String> {
     Ok(site.netroot(&["status"])?.stdout)
 }
 
+/// Waits until it is in the log, where it comes to a moment after machines boot by it.
 fn is_told(site: &Site, words: &str) -> Result<()> {
-    let events = site.server.events();
-    let is_told = events.iter().any(|(_, event)| event.text.contains(words));
-    ensure!(is_told, "{words}: {events:?}");
-    Ok(())
+    let deadline = Instant::now() + TIMEOUT;
+    loop {
+        let events = site.server.events();
+        if events.iter().any(|(_, event)| event.text.contains(words)) {
+            return Ok(());
+        }
+        ensure!(Instant::now() < deadline, "{words}: {events:?}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 fn lost_and_back(by: By) -> Result<()> {
