@@ -104,11 +104,7 @@ pub(super) fn recorded(arena: &Arena, anew: bool) -> Result<PathBuf> {
     started
         .vm
         .wait_for("login:", "the login prompt of Debian", TIMEOUT)?;
-    drop(started);
-    // Connections whose machine is gone keep their network for minutes, with the address that the next one has.
-    arena
-        .lan
-        .shell("ip link del to-eth3 2> /dev/null || true")?;
+    started.end(arena)?;
     let text = fs::read_to_string(&record)
         .with_context(|| format!("read the record of calls {}", record.display()))?;
     ensure!(text.lines().count() > 500, "a boot of so few calls: {text}");
